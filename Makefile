@@ -1,0 +1,62 @@
+# Each target does all of its own set-up: a fresh clone needs nothing but Python 3.11 and `make`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+RUNS   := $(VENV)/.installed-to-run
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check lint types architecture sizes coverage wheel ci clean
+
+demo: $(RUNS) ## the whole story in one minute, without touching the exchange
+	@$(BIN)/market-backbone demo
+
+test: $(READY) ## every test except the wheel's
+	@$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=0
+
+check: lint types architecture sizes
+
+lint: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(READY)
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+architecture: $(READY)
+	@$(BIN)/lint-imports
+
+sizes: $(READY)
+	@$(BIN)/python .ci/checks/sizes.py
+
+coverage: $(READY) ## of the last `make test`
+	@echo "branch coverage of the package in percent:"; $(BIN)/coverage report --format=total
+
+wheel: $(READY)
+	@$(BIN)/pytest -m wheel tests/test_wheel.py
+
+ci:
+	@.ci/run
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "make: no '$(PYTHON)' found; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "make: '$(PYTHON)' is $$($(PYTHON) -V 2>&1); 3.11 or newer is needed: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "make: '$(PYTHON)' cannot create virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(READY): pyproject.toml setup.py | $(BIN)/python
+	@echo "installing market-backbone and its tools into $(VENV) ..."
+	@$(PIP) -e '.[dev]'
+	@touch $(READY) $(RUNS)
+
+$(RUNS): pyproject.toml setup.py | $(BIN)/python
+	@echo "installing market-backbone into $(VENV) ..."
+	@$(PIP) -e .
+	@touch $(RUNS)

@@ -1,0 +1,1 @@
+"""One channel for Upbit market data."""

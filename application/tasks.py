@@ -1,0 +1,66 @@
+"""Who owns the background tasks: one object, which ends them all when it is closed."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ..domain.errors import ClosedError
+
+
+class TaskOwner:
+    """A task group with the life of an object instead of the life of a block.
+
+    Invariant: after ``close`` no task that was started here is left. A task that fails does not take
+    the others with it: its error goes to ``on_error``, once.
+    """
+
+    def __init__(self, on_error: Callable[[str, Exception], None]) -> None:
+        """Start nothing yet."""
+        self._on_error = on_error
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run ``work`` in the background.
+
+        Raises:
+            ClosedError: after ``close``.
+
+        """
+        if self._is_closed:
+            work.close()
+            msg = "the API is closed; create a new one"
+            raise ClosedError(msg)
+        task = asyncio.create_task(self._guard(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - a supervisor: whatever fails is reported, nothing else ends
+            self._on_error(name, error)
+
+    @property
+    def count(self) -> int:
+        """How many tasks are running."""
+        return len(self._tasks)
+
+    async def close(self) -> None:
+        """Cancel every task and wait until all are gone; idempotent."""
+        self._is_closed = True
+        while self._tasks:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.wait(list(self._tasks))
+
+
+async def end_task(task: "asyncio.Task[Any] | None") -> None:
+    """Cancel a task and wait until it is gone."""
+    if task is None or task is asyncio.current_task():
+        return
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.wait([task])

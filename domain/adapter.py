@@ -1,0 +1,31 @@
+"""What an adapter's factory receives; everything else it finds out itself."""
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from .finality import Grace
+from .ports import Channel, Clock, ServerTime
+
+
+@frozen(kw_only=True)
+class AdapterContext:
+    """The backbone's side of an adapter.
+
+    Attributes:
+        name: the entry point's name, by which users and policies speak of the channel.
+        options: the adapter's own settings; the adapter checks them.
+        clock: market time; an adapter reads no other clock.
+        server_time: shared by all channels of one backbone: tell it what replies prove.
+        grace: how long after a slot's end its candle may still change.
+
+    """
+
+    name: str
+    options: Mapping[str, object]
+    clock: Clock
+    server_time: ServerTime
+    grace: Grace
+
+
+AdapterFactory = Callable[[AdapterContext], Channel]

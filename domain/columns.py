@@ -1,0 +1,192 @@
+"""Candles as columns: a million candles must not cost a million objects, nor one rounded digit."""
+
+from array import array
+from collections.abc import Iterable
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Self
+
+from attrs import field, frozen
+
+from .candle import Candle
+from .finality import Finality, SealedBy
+from .instants import from_micros, to_micros
+from .symbol import Symbol
+from .timeframe import Timeframe
+
+EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
+SCALE = 8
+"""Upbit prints eight decimals; numbers with more, or beyond an int64, are kept as they are."""
+_ABSENT = -(2**63)
+_LARGEST = 2**63 - 1
+
+
+def _scaled(number: Decimal | None) -> int | None:
+    """Return the number in units of 1e-8, or None when it does not fit exactly."""
+    if number is None:
+        return _ABSENT
+    try:
+        units = int(EXACT.to_integral_exact(EXACT.scaleb(number, SCALE)))
+    except (Inexact, InvalidOperation):
+        return None
+    return units if -_LARGEST <= units <= _LARGEST else None
+
+
+@frozen(eq=False)
+class DecimalColumn:
+    """Exact numbers: eight bytes each while they fit, the ``Decimal`` itself where one does not.
+
+    Invariant: ``column[i]`` equals the i-th number given, in value, whatever its size.
+    """
+
+    units: "array[int]"
+    outsized: dict[int, Decimal]
+
+    @classmethod
+    def of(cls, numbers: Iterable[Decimal | None]) -> Self:
+        """Build the column from numbers; None stays None."""
+        units: array[int] = array("q")
+        outsized: dict[int, Decimal] = {}
+        for row, number in enumerate(numbers):
+            scaled = _scaled(number)
+            if scaled is None and number is not None:
+                outsized[row] = number
+            units.append(_ABSENT if scaled is None else scaled)
+        return cls(units, outsized)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.units)
+
+    def get(self, row: int) -> Decimal | None:
+        """Return the number of a row (not negative), or None where the source gave none."""
+        units = self.units[row]
+        if units == _ABSENT:
+            return self.outsized.get(row)
+        return EXACT.scaleb(Decimal(units), -SCALE)
+
+    def require(self, row: int) -> Decimal:
+        """Return the number of a row of which every row has one."""
+        number = self.get(row)
+        if number is None:
+            msg = f"row {row} of a column of prices holds no number"
+            raise IndexError(msg)
+        return number
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return rows ``start <= row < stop`` as a column of their own."""
+        outsized = {row - start: number for row, number in self.outsized.items() if start <= row < stop}
+        return type(self)(self.units[start:stop], outsized)
+
+    def to_floats(self) -> list[float]:
+        """Return the numbers as float64 (rounded to the nearest); NaN where there is none."""
+        floats = [float("nan") if units == _ABSENT else units / 10**SCALE for units in self.units]
+        for row, number in self.outsized.items():
+            floats[row] = float(number)
+        return floats
+
+    def to_decimals(self) -> list[Decimal | None]:
+        """Return the exact numbers."""
+        return [self.get(row) for row in range(len(self.units))]
+
+
+@frozen
+class Mark:
+    """What is the same for long runs of candles, and so stored once per distinct value."""
+
+    source: str
+    finality: Finality
+    sealed_by: SealedBy | None
+    revision: int
+    is_empty: bool
+
+
+@frozen(eq=False)
+class CandleColumns:
+    """Candles of one venue, symbol and timeframe, column by column.
+
+    ``opened`` holds microseconds since the epoch, oldest first, without repetition.
+    """
+
+    venue: str
+    symbol: Symbol
+    timeframe: Timeframe
+    opened: "array[int]"
+    open: DecimalColumn
+    high: DecimalColumn
+    low: DecimalColumn
+    close: DecimalColumn
+    volume: DecimalColumn
+    quote_volume: DecimalColumn
+    updated: "array[int]"
+    mark: "array[int]"
+    marks: tuple[Mark, ...] = field(default=())
+
+    @classmethod
+    def of(cls, venue: str, symbol: Symbol, timeframe: Timeframe, candles: Iterable[Candle]) -> Self:
+        """Take candles that are already ordered and unique apart into columns."""
+        rows = list(candles)
+        table: dict[Mark, int] = {}
+        mark = array("I", (table.setdefault(_mark_of(candle), len(table)) for candle in rows))
+        return cls(
+            venue,
+            symbol,
+            timeframe,
+            array("q", (to_micros(candle.opened_at) for candle in rows)),
+            DecimalColumn.of(candle.open for candle in rows),
+            DecimalColumn.of(candle.high for candle in rows),
+            DecimalColumn.of(candle.low for candle in rows),
+            DecimalColumn.of(candle.close for candle in rows),
+            DecimalColumn.of(candle.volume for candle in rows),
+            DecimalColumn.of(candle.quote_volume for candle in rows),
+            array("q", (_ABSENT if candle.updated_at is None else to_micros(candle.updated_at) for candle in rows)),
+            mark,
+            tuple(table),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of candles."""
+        return len(self.opened)
+
+    def candle(self, row: int) -> Candle:
+        """Make the candle of a row (not negative)."""
+        mark, updated = self.marks[self.mark[row]], self.updated[row]
+        return Candle(
+            venue=self.venue,
+            symbol=self.symbol,
+            timeframe=self.timeframe,
+            opened_at=from_micros(self.opened[row]),
+            open=self.open.require(row),
+            high=self.high.require(row),
+            low=self.low.require(row),
+            close=self.close.require(row),
+            volume=self.volume.require(row),
+            quote_volume=self.quote_volume.get(row),
+            updated_at=None if updated == _ABSENT else from_micros(updated),
+            source=mark.source,
+            finality=mark.finality,
+            sealed_by=mark.sealed_by,
+            revision=mark.revision,
+            is_empty=mark.is_empty,
+        )
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return rows ``start <= row < stop`` as columns of their own."""
+        return type(self)(
+            self.venue,
+            self.symbol,
+            self.timeframe,
+            self.opened[start:stop],
+            self.open.slice(start, stop),
+            self.high.slice(start, stop),
+            self.low.slice(start, stop),
+            self.close.slice(start, stop),
+            self.volume.slice(start, stop),
+            self.quote_volume.slice(start, stop),
+            self.updated[start:stop],
+            self.mark[start:stop],
+            self.marks,
+        )
+
+
+def _mark_of(candle: Candle) -> Mark:
+    return Mark(candle.source, candle.finality, candle.sealed_by, candle.revision, candle.is_empty)

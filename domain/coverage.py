@@ -1,0 +1,209 @@
+"""In which ranges every slot is known, and why a slot has no candle.
+
+A slot without a trade has no candle: a fact about the market, not a hole. What separates the two
+is *coverage*: ranges in which the absence of a candle is proven.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from attrs import evolve, field, frozen
+
+from .time_range import TimeRange, clip, subtract, unite
+from .timeframe import Timeframe
+
+
+class Reason(StrEnum):
+    """Why a slot has no candle. The first three are knowledge, the rest is the lack of it."""
+
+    NO_TRADE = "NO_TRADE"
+    OUTAGE = "OUTAGE"
+    BEFORE_LISTING = "BEFORE_LISTING"
+    BEYOND_RETENTION = "BEYOND_RETENTION"
+    DELISTED = "DELISTED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_known_empty(self) -> bool:
+        """Whether it is certain that no candle exists."""
+        return self in {Reason.NO_TRADE, Reason.OUTAGE, Reason.BEFORE_LISTING}
+
+
+@frozen
+class ExplainedRange:
+    """Slots without candles, and why."""
+
+    start: datetime
+    end: datetime
+    reason: Reason
+
+    @property
+    def span(self) -> TimeRange:
+        """The range without its reason."""
+        return TimeRange(self.start, self.end)
+
+
+@frozen(kw_only=True)
+class Coverage:
+    """What is known of the range that was asked for.
+
+    Attributes:
+        asked: the range of the question; gaps are told inside it only.
+        proven: disjoint ranges in which every slot is known.
+        provisional: ranges that a live stream watched but no later REST page has confirmed.
+        explained: ranges without candles that have a reason of their own.
+        claimed_beginning: the source answered a short page and so *claims* that nothing is older
+            than this; it takes a second read to prove it.
+
+    """
+
+    asked: TimeRange
+    proven: tuple[TimeRange, ...] = field(default=(), converter=unite)
+    provisional: tuple[TimeRange, ...] = field(default=(), converter=unite)
+    explained: tuple[ExplainedRange, ...] = ()
+    claimed_beginning: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Keep explained ranges in time order."""
+        object.__setattr__(self, "explained", tuple(sorted(self.explained, key=lambda part: part.start)))
+
+    @classmethod
+    def nothing(cls, at: datetime) -> Self:
+        """Return the coverage of an empty question."""
+        return cls(asked=TimeRange(at, at))
+
+    def join(self, other: Self) -> Self:
+        """Return what both know together; the question becomes the range that spans both."""
+        asked = TimeRange(min(self.asked.start, other.asked.start), max(self.asked.end, other.asked.end))
+        if not self.asked or not other.asked:
+            asked = self.asked or other.asked
+        older = self if self.asked.start <= other.asked.start else other
+        return evolve(
+            self,
+            asked=asked,
+            proven=(*self.proven, *other.proven),
+            provisional=(*self.provisional, *other.provisional),
+            explained=(*self.explained, *other.explained),
+            claimed_beginning=older.claimed_beginning,
+        )
+
+    def within(self, asked: TimeRange) -> Self:
+        """Return the same knowledge for another question."""
+        return evolve(self, asked=asked)
+
+    def explain(self, span: TimeRange, reason: Reason) -> Self:
+        """Return a coverage that also knows why ``span`` holds no candles."""
+        return evolve(self, explained=(*self.explained, ExplainedRange(span.start, span.end, reason))) if span else self
+
+    def quiet(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
+        """Yield the ranges inside the question that are known to hold no candle.
+
+        Args:
+            opened: openings of the candles that exist, oldest first.
+            timeframe: the grid.
+
+        """
+        labels = [part for part in self.explained if part.reason.is_known_empty]
+        empty = tuple(_between_candles(clip(self.proven, self.asked), opened, timeframe))
+        yield from sorted(
+            (
+                *_labelled(clip((part.span for part in labels), self.asked), labels),
+                *(_no_trade(part) for span in empty for part in subtract(span, (label.span for label in labels))),
+            ),
+            key=lambda part: part.start,
+        )
+
+    def gaps(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
+        """Yield the ranges inside the question of which nothing is known, with the reason."""
+        known = [*self.proven, *(part.span for part in self.explained if part.reason.is_known_empty)]
+        known += [TimeRange(opened_at, timeframe.next(opened_at)) for opened_at in opened if not _is_in(known, opened_at)]
+        excuses = [part for part in self.explained if not part.reason.is_known_empty]
+        for hole in subtract(_on_grid(self.asked, timeframe), known):
+            yield from _excused(hole, excuses)
+
+
+def _is_in(ranges: list[TimeRange], at: datetime) -> bool:
+    return any(at in span for span in ranges)
+
+
+def _on_grid(asked: TimeRange, timeframe: Timeframe) -> TimeRange:
+    start, end = timeframe.ceil(asked.start), timeframe.ceil(asked.end)
+    return TimeRange(start, max(start, end))
+
+
+def _no_trade(span: TimeRange) -> ExplainedRange:
+    return ExplainedRange(span.start, span.end, Reason.NO_TRADE)
+
+
+def _labelled(spans: Iterable[TimeRange], labels: list[ExplainedRange]) -> Iterator[ExplainedRange]:
+    for span in spans:
+        for label in labels:
+            if shared := span.intersect(label.span):
+                yield ExplainedRange(shared.start, shared.end, label.reason)
+
+
+def _excused(hole: TimeRange, excuses: list[ExplainedRange]) -> Iterator[ExplainedRange]:
+    parts = list(_labelled((hole,), excuses))
+    parts += [
+        ExplainedRange(part.start, part.end, Reason.UNKNOWN) for part in subtract(hole, (part.span for part in excuses))
+    ]
+    yield from sorted(parts, key=lambda part: part.start)
+
+
+def _between_candles(
+    known: Iterable[TimeRange], opened: Iterable[datetime], timeframe: Timeframe
+) -> Iterator[TimeRange]:
+    """Walk candles and known ranges together; both are sorted, so each is walked once."""
+    candles = iter(opened)
+    candle = next(candles, None)
+    for span in known:
+        cursor, end = timeframe.ceil(span.start), timeframe.ceil(span.end)
+        while candle is not None and candle < end:
+            if candle > cursor:
+                yield TimeRange(cursor, candle)
+            cursor = max(cursor, timeframe.next(candle))
+            candle = next(candles, None)
+        if cursor < end:
+            yield TimeRange(cursor, end)
+
+
+@frozen(kw_only=True)
+class PageRead:
+    """How one page of candles was asked for and answered.
+
+    Attributes:
+        to: exclusive upper bound that was asked; None for "now".
+        count: rows that were asked for, after the venue's own clamp.
+        read_at: the read instant: the earliest server time at which the data can have been read.
+        grace: how long after a slot's end the venue may still revise it.
+
+    """
+
+    to: datetime | None
+    count: int
+    read_at: datetime
+    grace: timedelta
+
+
+def page_coverage(opened: list[datetime], timeframe: Timeframe, page: PageRead) -> Coverage:
+    """Return what one page proves.
+
+    It proves ``[oldest row, min(ceil(to), floor(read_at - grace)))``, never a slot that was not over
+    by the grace when it was read. In the unproven tail, absence says nothing. A page that is shorter
+    than its count only *claims* the beginning of history; an empty page proves nothing at all. A slot
+    that is still open is no part of the question, unless the page has a candle of it.
+    """
+    is_past = page.to is not None and page.to <= page.read_at
+    end = timeframe.ceil(page.to) if is_past and page.to is not None else timeframe.floor(page.read_at)
+    is_short = len(opened) < page.count
+    if not opened:
+        return Coverage(asked=TimeRange(end, end), claimed_beginning=end if is_short else None)
+    oldest = opened[0]
+    sealed = min(end, timeframe.floor(page.read_at - page.grace))
+    return Coverage(
+        asked=TimeRange(oldest, max(end, timeframe.next(opened[-1]))),
+        proven=(TimeRange(oldest, sealed),) if sealed > oldest else (),
+        claimed_beginning=oldest if is_short else None,
+    )

@@ -1,0 +1,73 @@
+"""What stands in the book."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from attrs import field, frozen
+
+from .errors import IntegrityError
+from .instants import to_utc
+from .symbol import Symbol
+
+
+@frozen
+class BookLevel:
+    """One price and the amount of base currency that waits there."""
+
+    price: Decimal
+    size: Decimal
+
+
+@frozen(kw_only=True)
+class OrderBook:
+    """Bids and asks, best first; a side may be shorter than asked, or empty.
+
+    Attributes:
+        bids: highest price first.
+        asks: lowest price first.
+        level: price grouping in the quote currency, 0 for none.
+        updated_at: the book's last change (not the instant of the request, whatever the docs say:
+            probed 2026-09-23).
+
+    Raises:
+        IntegrityError: a side is not sorted best first.
+
+    """
+
+    venue: str
+    symbol: Symbol
+    bids: tuple[BookLevel, ...]
+    asks: tuple[BookLevel, ...]
+    level: Decimal = Decimal(0)
+    updated_at: datetime = field(converter=to_utc)
+    source: str
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a book whose best price is not first."""
+        bids = [bid.price for bid in self.bids]
+        asks = [ask.price for ask in self.asks]
+        if bids != sorted(bids, reverse=True) or asks != sorted(asks):
+            msg = f"impossible order book of {self.symbol}: bids must fall and asks must rise from the best price"
+            raise IntegrityError(msg)
+
+    @property
+    def best_bid(self) -> BookLevel | None:
+        """The highest price that someone will pay, or None."""
+        return self.bids[0] if self.bids else None
+
+    @property
+    def best_ask(self) -> BookLevel | None:
+        """The lowest price that someone will take, or None."""
+        return self.asks[0] if self.asks else None
+
+    def to_depth(self, depth: int) -> "OrderBook":
+        """Return the same book cut to its best ``depth`` levels a side."""
+        return OrderBook(
+            venue=self.venue,
+            symbol=self.symbol,
+            bids=self.bids[:depth],
+            asks=self.asks[:depth],
+            level=self.level,
+            updated_at=self.updated_at,
+            source=self.source,
+        )

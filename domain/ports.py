@@ -1,0 +1,190 @@
+"""What the application needs from the world, said as guarantees."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from .capabilities import Capabilities
+from .market import Market
+from .orderbook import OrderBook
+from .request import AnyRequest, Topic
+from .routing import ChannelView, RoutePlan
+from .series import CandleSeries
+from .streaming import StreamItem
+from .ticker import Ticker
+from .trade import Trade
+
+
+@runtime_checkable
+class MarketDataRepository(Protocol):
+    """Market data by request; what application services inject.
+
+    Every method raises only errors of :mod:`market_backbone.domain.errors`. Cancelling a call
+    leaves nothing behind. Instants are aware UTC, numbers exact.
+    """
+
+    async def get_candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        count: int | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> CandleSeries:
+        """Return candles, oldest first, unique, with the coverage that the answer proves.
+
+        Raises:
+            RequestError: the question cannot be meant, or this source does not serve it.
+            ChannelError: the source failed.
+
+        """
+        ...
+
+    async def get_ticker(self, symbol: str) -> Ticker:
+        """Return the newest ticker of a symbol."""
+        ...
+
+    async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
+        """Return the newest tickers in the order of ``symbols``."""
+        ...
+
+    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
+        """Return the newest book, at most ``depth`` levels a side, best first."""
+        ...
+
+    async def get_trades(self, symbol: str, count: int = 100) -> Sequence[Trade]:
+        """Return the newest trades, sorted by (traded_at, sequential_id), each once."""
+        ...
+
+
+@runtime_checkable
+class Channel(MarketDataRepository, Protocol):
+    """One way to get data: a repository with a name that declares what it can do.
+
+    ``get_candles`` of a channel answers one page: at most ``capabilities.candles_per_call`` rows.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name by which policies and users speak of the channel."""
+        ...
+
+    @property
+    def venue(self) -> str:
+        """Whose data the channel brings, as far as it knows now."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the channel can answer and follow; constant."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections; idempotent."""
+        ...
+
+
+class LiveStream(AsyncIterator[StreamItem], Protocol):
+    """The items of an open stream, in the order of arrival."""
+
+    def abandon(self, cause: str) -> None:
+        """Give up the present life, because it was seen to be dead, and begin another."""
+        ...
+
+
+@runtime_checkable
+class LiveChannel(Channel, Protocol):
+    """A channel that can also be followed."""
+
+    def open_stream(self, topics: Collection[Topic]) -> AbstractAsyncContextManager["LiveStream"]:
+        """Follow ``topics`` until the context ends.
+
+        The iterator yields ``LifeBegan`` when a socket is subscribed, ``Received`` for each value in
+        the order of arrival, ``LifeEnded`` when the socket is lost, and goes on by itself with the
+        next life: it ends only with the context. Nothing is delivered between ``LifeEnded`` and the
+        next ``LifeBegan``. After an error that no retry can mend it raises that error.
+        """
+        ...
+
+
+@runtime_checkable
+class MarketDirectory(Protocol):
+    """What the venue lists."""
+
+    async def get_markets(self) -> Sequence[Market]:
+        """Return every listed market."""
+        ...
+
+
+@runtime_checkable
+class TradeHistory(Protocol):
+    """Past trades, as far as the venue keeps them."""
+
+    async def get_trade_page(
+        self, symbol: str, count: int, *, before_id: int | None = None, days_ago: int | None = None
+    ) -> Sequence[Trade]:
+        """Return at most ``count`` trades of one UTC day, those before ``before_id``, oldest first.
+
+        Never crosses a UTC day; ``days_ago`` is 1 to 7, None for today.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """The passing of market time; in a sandbox that runs faster, all waits and budgets shrink with it."""
+
+    def monotonic(self) -> float:
+        """Return seconds of market time that never jump back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait ``seconds`` of market time."""
+        ...
+
+    def to_real_s(self, seconds: float) -> float:
+        """Return how many real seconds ``seconds`` of market time take."""
+        ...
+
+    def follow_speed(self, speed: float) -> None:
+        """Run at the speed that a sandbox announced, if the settings allow it."""
+        ...
+
+
+class ServerTime(Protocol):
+    """The venue's clock as an interval, as far as its replies prove it (see ``server_clock``)."""
+
+    def observe_reply(self, date_s: float, *, sent: float, received: float) -> None:
+        """Learn from a reply dated ``date_s`` (epoch seconds); the others are monotonic instants."""
+        ...
+
+    def observe_stamp(self, stamp_s: float, *, received: float) -> None:
+        """Learn from the time stamp of a frame."""
+        ...
+
+    def earliest(self, at: float | None = None) -> datetime | None:
+        """Return the earliest server time at monotonic ``at`` (default now); None before any proof."""
+        ...
+
+    def latest(self, at: float | None = None) -> datetime | None:
+        """Return the latest server time at monotonic ``at`` (default now); None before any proof."""
+        ...
+
+
+class RoutingPolicy(Protocol):
+    """Makes a plan; pure and deterministic: same request and views, same plan."""
+
+    @property
+    def name(self) -> str:
+        """The name that plans carry and settings choose by."""
+        ...
+
+    def plan(self, request: AnyRequest, channels: Sequence[ChannelView]) -> RoutePlan:
+        """Return the order in which channels are asked, with a reason for each.
+
+        Raises:
+            UnsupportedRequestError: no channel declares that it can serve the request.
+
+        """
+        ...

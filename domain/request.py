@@ -1,0 +1,320 @@
+"""What users ask for; a request that cannot be meant is refused where it is made."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from attrs import field, frozen
+
+from .capabilities import DataKind
+from .errors import DeadlineExceededError, InvalidRangeError, UnsupportedRequestError
+from .instants import to_text, to_utc
+from .symbol import Symbol
+from .timeframe import Timeframe
+
+DEFAULT_COUNT = 200
+LARGEST_COUNT = 100_000_000
+BOOK_DEPTHS = (1, 5, 15, 30)
+DEEPEST_BOOK = 30
+LARGEST_TRADE_COUNT = 1_000_000
+
+type_of_callback = Callable[[Any], Awaitable[None] | None]
+
+
+class Priority(IntEnum):
+    """Who goes first when requests wait; lower goes first."""
+
+    REPAIR = 0
+    INTERACTIVE = 1
+    BULK = 2
+
+
+def _utc_or_none(at: datetime | None) -> datetime | None:
+    return None if at is None else to_utc(at, "start, end and to")
+
+
+def check_count(count: int, largest: int, what: str) -> None:
+    """Refuse a count that is no number of rows.
+
+    Raises:
+        InvalidRangeError: the count is not an int from 1 to ``largest``.
+
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= largest:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        msg = f"count must be a whole number of {what} from 1 to {largest}, got {count!r}"
+        raise InvalidRangeError(msg)
+
+
+def check_deadline(deadline: float | None) -> None:
+    """Refuse a deadline that has passed before anything was asked.
+
+    Raises:
+        DeadlineExceededError: the deadline is zero seconds away, or negative.
+
+    """
+    if deadline is not None and deadline <= 0:
+        msg = f"deadline is given in seconds from now and must be positive, got {deadline}; leave it out to wait"
+        raise DeadlineExceededError(msg)
+
+
+@frozen(kw_only=True)
+class CandleRequest:
+    """Candles of one symbol.
+
+    ``count`` rows are candles that exist, the newest before ``end``; ``start`` with ``end`` means
+    all of them (``start <= opened_at < end``); ``start`` with ``count`` means the *first* ones.
+
+    Attributes:
+        closed_only: leave out the forming candle.
+        final_only: leave out all that is not sealed.
+        deadline: seconds from now.
+        data_callback: receives the answer of ``request_data``.
+
+    Raises:
+        InvalidRangeError: naive instants, start after end, all three of start, end and count,
+            or a count that is no number of rows.
+
+    """
+
+    symbol: Symbol = field(converter=Symbol)
+    timeframe: Timeframe = field(converter=Timeframe.parse, default=Timeframe.M1)
+    count: int | None = None
+    start: datetime | None = field(converter=_utc_or_none, default=None)
+    end: datetime | None = field(converter=_utc_or_none, default=None)
+    closed_only: bool = False
+    final_only: bool = False
+    priority: Priority = Priority.INTERACTIVE
+    deadline: float | None = None
+    data_callback: type_of_callback | None = field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse contradictions."""
+        check_deadline(self.deadline)
+        if self.count is not None:
+            check_count(self.count, LARGEST_COUNT, "candles")
+        if None not in (self.count, self.start, self.end):
+            msg = "start, end and count together leave no question open; give at most two of them"
+            raise InvalidRangeError(msg)
+        if self.count is None and (self.start is None or self.end is None) and self.start is None:
+            object.__setattr__(self, "count", DEFAULT_COUNT)
+        if self.start is not None and self.end is not None and self.start > self.end:
+            msg = f"start must not be after end, got start={to_text(self.start)} end={to_text(self.end)}; swap them"
+            raise InvalidRangeError(msg)
+
+    def __str__(self) -> str:
+        """Say the question in one line."""
+        parts = [f"candles {self.symbol} {self.timeframe}"]
+        parts += [f"count={self.count}"] if self.count is not None else []
+        parts += [f"start={to_text(self.start)}"] if self.start else []
+        parts += [f"end={to_text(self.end)}"] if self.end else []
+        parts += ["final only"] if self.final_only else ["closed only"] if self.closed_only else []
+        return " ".join(parts)
+
+
+def _symbols(symbols: str | Iterable[str]) -> tuple[Symbol, ...]:
+    chosen = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+    if not chosen:
+        msg = "at least one symbol is needed, got none"
+        raise UnsupportedRequestError(msg)
+    return tuple(dict.fromkeys(Symbol(symbol) for symbol in chosen))
+
+
+@frozen(kw_only=True)
+class TickerRequest:
+    """The tickers of one or more symbols."""
+
+    symbols: tuple[Symbol, ...] = field(converter=_symbols)
+    priority: Priority = Priority.INTERACTIVE
+    deadline: float | None = None
+    data_callback: type_of_callback | None = field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a deadline in the past."""
+        check_deadline(self.deadline)
+
+    def __str__(self) -> str:
+        """Say the question in one line."""
+        return f"ticker {' '.join(self.symbols)}"
+
+
+@frozen(kw_only=True)
+class OrderBookRequest:
+    """The order book of one symbol, ``depth`` levels a side (1 to 30)."""
+
+    symbol: Symbol = field(converter=Symbol)
+    depth: int = 15
+    priority: Priority = Priority.INTERACTIVE
+    deadline: float | None = None
+    data_callback: type_of_callback | None = field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a depth that no book has."""
+        check_deadline(self.deadline)
+        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or not 1 <= self.depth <= DEEPEST_BOOK:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+            msg = f"depth must be a whole number of levels from 1 to {DEEPEST_BOOK}, got {self.depth!r}"
+            raise UnsupportedRequestError(msg)
+
+    def __str__(self) -> str:
+        """Say the question in one line."""
+        return f"orderbook {self.symbol} depth={self.depth}"
+
+
+@frozen(kw_only=True)
+class TradesRequest:
+    """The newest trades of one symbol."""
+
+    symbol: Symbol = field(converter=Symbol)
+    count: int = 100
+    priority: Priority = Priority.INTERACTIVE
+    deadline: float | None = None
+    data_callback: type_of_callback | None = field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a count that is no number of trades."""
+        check_deadline(self.deadline)
+        check_count(self.count, LARGEST_TRADE_COUNT, "trades")
+
+    def __str__(self) -> str:
+        """Say the question in one line."""
+        return f"trades {self.symbol} count={self.count}"
+
+
+@frozen(kw_only=True)
+class RealtimeRequest:
+    """One symbol, followed live.
+
+    Attributes:
+        kind: what to follow.
+        timeframe: for candles.
+        history: how many candles come first, in ``HistoryLoaded``.
+        data_callback: plain or async function that receives every event, when ``request_data`` is used.
+
+    """
+
+    symbol: Symbol = field(converter=Symbol)
+    timeframe: Timeframe = field(converter=Timeframe.parse, default=Timeframe.M1)
+    kind: DataKind = DataKind.CANDLE
+    history: int = 0
+    data_callback: type_of_callback | None = field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a history that cannot be meant."""
+        if self.history != 0:
+            check_count(self.history, LARGEST_COUNT, "candles of history")
+        if self.history and self.kind is not DataKind.CANDLE:
+            msg = f"history is for candles only, got history={self.history} for kind={self.kind.value!r}"
+            raise UnsupportedRequestError(msg)
+
+    @property
+    def topic(self) -> "Topic":
+        """What has to be subscribed for this request."""
+        return Topic(self.kind, self.symbol, self.timeframe if self.kind is DataKind.CANDLE else None)
+
+    def __str__(self) -> str:
+        """Say the question in one line."""
+        what = f"{self.kind} {self.timeframe}" if self.kind is DataKind.CANDLE else str(self.kind)
+        return f"follow {what} {self.symbol} history={self.history}"
+
+
+@frozen
+class Topic:
+    """One thing that a stream can carry: a kind of data of one symbol (and timeframe)."""
+
+    kind: DataKind
+    symbol: Symbol
+    timeframe: Timeframe | None = None
+
+    def __str__(self) -> str:
+        """Write ``candle.1m:KRW-BTC`` or ``trade:KRW-BTC``."""
+        return f"{self.kind}{f'.{self.timeframe}' if self.timeframe else ''}:{self.symbol}"
+
+
+OneShotRequest = CandleRequest | TickerRequest | OrderBookRequest | TradesRequest
+AnyRequest = OneShotRequest | RealtimeRequest
+
+
+def parse_kind(kind: str) -> DataKind:
+    """Read a kind of data.
+
+    Raises:
+        UnsupportedRequestError: the text names none.
+
+    """
+    try:
+        return DataKind(kind)
+    except ValueError as error:
+        msg = f"unknown kind {kind!r}; expected one of {', '.join(DataKind)}"
+        raise UnsupportedRequestError(msg) from error
+
+
+def create_candle_request(
+    symbol: str,
+    timeframe: str = "1m",
+    count: int | None = None,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    to: datetime | None = None,
+    closed_only: bool = False,
+    final_only: bool = False,
+    priority: Priority = Priority.INTERACTIVE,
+    deadline: float | None = None,
+    data_callback: type_of_callback | None = None,
+) -> CandleRequest:
+    """Ask for candles; ``to`` is another name of ``end``. See :class:`CandleRequest`.
+
+    Raises:
+        RequestError: the symbol, the timeframe or the range cannot be meant.
+
+    """
+    if end is not None and to is not None:
+        msg = "end and to are two names of one bound; give one of them"
+        raise InvalidRangeError(msg)
+    return CandleRequest(
+        symbol=symbol,
+        timeframe=timeframe,
+        count=count,
+        start=start,
+        end=to if end is None else end,
+        closed_only=closed_only,
+        final_only=final_only,
+        priority=priority,
+        deadline=deadline,
+        data_callback=data_callback,
+    )
+
+
+def create_ticker_request(
+    symbols: str | Sequence[str], *, deadline: float | None = None, data_callback: type_of_callback | None = None
+) -> TickerRequest:
+    """Ask for the tickers of one or more symbols."""
+    return TickerRequest(symbols=symbols, deadline=deadline, data_callback=data_callback)
+
+
+def create_orderbook_request(
+    symbol: str, depth: int = 15, *, deadline: float | None = None, data_callback: type_of_callback | None = None
+) -> OrderBookRequest:
+    """Ask for the order book of a symbol, ``depth`` levels a side."""
+    return OrderBookRequest(symbol=symbol, depth=depth, deadline=deadline, data_callback=data_callback)
+
+
+def create_trades_request(
+    symbol: str, count: int = 100, *, deadline: float | None = None, data_callback: type_of_callback | None = None
+) -> TradesRequest:
+    """Ask for the newest trades of a symbol."""
+    return TradesRequest(symbol=symbol, count=count, deadline=deadline, data_callback=data_callback)
+
+
+def create_realtime_request(
+    symbol: str,
+    timeframe: str = "1m",
+    data_callback: type_of_callback | None = None,
+    *,
+    kind: str = "candle",
+    history: int = 0,
+) -> RealtimeRequest:
+    """Ask to follow a symbol live; ``kind`` is candle, ticker, trade or orderbook."""
+    return RealtimeRequest(
+        symbol=symbol, timeframe=timeframe, data_callback=data_callback, kind=parse_kind(kind), history=history
+    )

@@ -1,0 +1,225 @@
+"""One series: candles in order, what is known about the rest, and how the answer came about."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self, overload
+
+from attrs import evolve, field, frozen
+
+from .candle import Candle
+from .columns import CandleColumns
+from .coverage import Coverage, ExplainedRange, Reason
+from .errors import IntegrityError
+from .finality import Finality
+from .instants import from_micros
+from .routing import RoutePlan
+from .seam import Seam
+from .series_export import to_arrow, to_numpy, to_pandas, to_polars
+from .symbol import Symbol
+from .time_range import TimeRange
+from .timeframe import Timeframe
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
+    import polars
+
+
+@frozen(eq=False, repr=False)
+class CandleSeries(Sequence[Candle]):
+    """Candles of one venue, symbol and timeframe: oldest first, unique by ``opened_at``.
+
+    Candles are kept as columns and made on access. ``coverage`` says in which ranges the absence of
+    a candle is proven; ``trace`` says which channels were asked, and why.
+    """
+
+    columns: CandleColumns
+    coverage: Coverage
+    seams: tuple[Seam, ...] = ()
+    trace: RoutePlan | None = field(default=None)
+
+    @classmethod
+    def of(
+        cls,
+        venue: str,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        candles: Iterable[Candle],
+        coverage: Coverage,
+        *,
+        seams: tuple[Seam, ...] = (),
+        trace: RoutePlan | None = None,
+    ) -> Self:
+        """Build a series of candles in any order.
+
+        Raises:
+            IntegrityError: a candle belongs to another series, or a slot occurs twice.
+
+        """
+        rows = sorted(candles, key=lambda candle: candle.opened_at)
+        for candle in rows:
+            if candle.identity[:3] != (venue, symbol, timeframe):
+                msg = f"{candle!r} does not belong to a series of {symbol} {timeframe} at {venue}"
+                raise IntegrityError(msg)
+        for older, newer in zip(rows, rows[1:], strict=False):
+            if older.opened_at == newer.opened_at:
+                msg = f"a series holds one candle per slot, got two views of it: {older!r} and {newer!r}"
+                raise IntegrityError(msg)
+        return cls(CandleColumns.of(venue, symbol, timeframe, rows), coverage, seams, trace)
+
+    @property
+    def venue(self) -> str:
+        """Whose data this is."""
+        return self.columns.venue
+
+    @property
+    def symbol(self) -> Symbol:
+        """The market."""
+        return self.columns.symbol
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """The width of each slot."""
+        return self.columns.timeframe
+
+    def __len__(self) -> int:
+        """Return the number of candles."""
+        return len(self.columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Candle: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Candle | Self:
+        """Return one candle, or a shorter series for a slice without a step."""
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                msg = f"a series can be cut but not thinned or reversed, got a step of {step}; use list(series)[...]"
+                raise ValueError(msg)
+            return self._cut(start, max(start, stop))
+        row = index + len(self) if index < 0 else index
+        if not 0 <= row < len(self):
+            msg = f"a series of {len(self)} candles has no number {index}"
+            raise IndexError(msg)
+        return self.columns.candle(row)
+
+    def __iter__(self) -> Iterator[Candle]:
+        """Yield the candles, oldest first."""
+        return (self.columns.candle(row) for row in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the candles and the question; how they were fetched does not matter."""
+        if not isinstance(other, CandleSeries):
+            return NotImplemented
+        mine = (self.venue, self.symbol, self.timeframe, len(self))
+        theirs = (other.venue, other.symbol, other.timeframe, len(other))
+        return mine == theirs and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - a series may be a million rows
+
+    def _cut(self, start: int, stop: int) -> Self:
+        columns = self.columns.slice(start, stop)
+        if not len(columns):
+            return evolve(self, columns=columns, coverage=self.coverage.within(TimeRange(self._end, self._end)))
+        first = self.coverage.asked.start if start == 0 else from_micros(columns.opened[0])
+        beyond = self.coverage.asked.end if stop == len(self) else self.timeframe.next(from_micros(columns.opened[-1]))
+        return evolve(self, columns=columns, coverage=self.coverage.within(TimeRange(first, beyond)))
+
+    @property
+    def _end(self) -> datetime:
+        return self.coverage.asked.end
+
+    def _opened(self) -> Iterator[datetime]:
+        return (from_micros(micros) for micros in self.columns.opened)
+
+    def gaps(self) -> tuple[ExplainedRange, ...]:
+        """Return the ranges of which nothing is known: start, end and reason of each."""
+        return tuple(self.coverage.gaps(self._opened(), self.timeframe))
+
+    def quiet(self) -> tuple[ExplainedRange, ...]:
+        """Return the ranges that are known to hold no candle: start, end and reason of each."""
+        return tuple(self.coverage.quiet(self._opened(), self.timeframe))
+
+    def fill_forward(self, *, partial: bool = False) -> Self:
+        """Return the series with slots that saw no trade as flat candles, ``is_empty=True``.
+
+        A filler repeats the close before it, with volume 0. Slots before the first candle stay out.
+
+        Args:
+            partial: leave unknown slots out instead of refusing.
+
+        Raises:
+            IntegrityError: something inside the series is not known (and ``partial`` is False).
+
+        """
+        if not len(self):
+            return self
+        first = from_micros(self.columns.opened[0])
+        unknown = [gap for gap in self.gaps() if gap.end > first]
+        if unknown and not partial:
+            named = ", ".join(f"{gap.span} {gap.reason}" for gap in unknown[:5])
+            msg = f"cannot fill what is not known: {named}; ask again later, or pass partial=True to leave it out"
+            raise IntegrityError(msg)
+        fillable = {Reason.NO_TRADE, Reason.OUTAGE}
+        empty = [part.span for part in self.quiet() if part.reason in fillable and part.start >= first]
+        candles = CandleColumns.of(self.venue, self.symbol, self.timeframe, self._filled(empty))
+        return evolve(self, columns=candles)
+
+    def _filled(self, empty: list[TimeRange]) -> Iterator[Candle]:
+        spans = iter(empty)
+        span = next(spans, None)
+        last: Candle | None = None
+        for candle in self:
+            while last is not None and span is not None and span.start < candle.opened_at:
+                yield from _flat(last, span)
+                span = next(spans, None)
+            yield candle
+            last = candle
+        while last is not None and span is not None:
+            yield from _flat(last, span)
+            span = next(spans, None)
+
+    def to_pandas(self, *, exact: bool = False) -> "pandas.DataFrame":
+        """Return a DataFrame indexed by ``opened_at`` (UTC): open, high, low, close, volume, quote_volume.
+
+        Numbers are float64, or ``Decimal`` objects with ``exact=True``. Needs the extra ``pandas``.
+        """
+        return to_pandas(self.columns, exact=exact)
+
+    def to_polars(self, *, exact: bool = False) -> "polars.DataFrame":
+        """Return a DataFrame with the column ``opened_at`` (UTC) first. Needs the extra ``polars``."""
+        return to_polars(self.columns, exact=exact)
+
+    def to_arrow(self, *, exact: bool = False) -> Any:  # noqa: ANN401 - pyarrow has no types
+        """Return a Table with the column ``opened_at`` (UTC) first. Needs the extra ``arrow``."""
+        return to_arrow(self.columns, exact=exact)
+
+    def to_numpy(self, *, exact: bool = False) -> "numpy.ndarray[Any, Any]":
+        """Return a structured array with the field ``opened_at`` (datetime64[us], UTC) first. Needs ``numpy``."""
+        return to_numpy(self.columns, exact=exact)
+
+    def __repr__(self) -> str:
+        """Show what, how many, from when to when, and how much of it is not known."""
+        span = f"{self.coverage.asked}" if len(self) else "empty"
+        return (
+            f"<CandleSeries {self.symbol} {self.timeframe} at {self.venue}: {len(self)} candles {span}, "
+            f"{len(self.quiet())} quiet, {len(self.gaps())} gaps>"
+        )
+
+
+def _flat(last: Candle, span: TimeRange) -> Iterator[Candle]:
+    for opened_at in last.timeframe.slots(span):
+        yield evolve(
+            last,
+            opened_at=opened_at,
+            open=last.close,
+            high=last.close,
+            low=last.close,
+            volume=last.volume * 0,
+            quote_volume=last.volume * 0,
+            updated_at=None,
+            finality=Finality.CLOSED,
+            sealed_by=None,
+            is_empty=True,
+        )

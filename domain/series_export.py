@@ -1,0 +1,81 @@
+"""How a series leaves for the data ecosystem; the libraries are extras and imported on use.
+
+Columns everywhere: ``opened_at`` (UTC), ``open high low close volume quote_volume``. Numbers are
+float64 by default and exact ``Decimal`` on request; ``quote_volume`` is null or NaN where unknown.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .columns import CandleColumns, DecimalColumn
+from .errors import UnsupportedRequestError
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
+    import polars
+
+NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
+
+
+def _library(name: str, extra: str) -> Any:  # noqa: ANN401 - four unrelated libraries
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        msg = f"this needs the library {name!r}, which is not installed; run: pip install 'market-backbone[{extra}]'"
+        raise UnsupportedRequestError(msg) from error
+
+
+def _numbers(columns: CandleColumns, *, exact: bool) -> dict[str, list[Any]]:
+    chosen: dict[str, DecimalColumn] = {name: getattr(columns, name) for name in NUMBERS}
+    return {name: column.to_decimals() if exact else column.to_floats() for name, column in chosen.items()}
+
+
+def to_numpy(columns: CandleColumns, *, exact: bool) -> "numpy.ndarray[Any, Any]":
+    """Return a structured array: ``opened_at`` as datetime64[us] in UTC, then the numbers."""
+    numpy = _library("numpy", "numpy")
+    kind = "O" if exact else "f8"
+    rows = numpy.empty(len(columns), dtype=[("opened_at", "M8[us]"), *((name, kind) for name in NUMBERS)])
+    rows["opened_at"] = numpy.frombuffer(columns.opened, dtype="i8").astype("M8[us]") if len(columns) else []
+    for name, numbers in _numbers(columns, exact=exact).items():
+        rows[name] = numbers
+    return rows
+
+
+def to_pandas(columns: CandleColumns, *, exact: bool) -> "pandas.DataFrame":
+    """Return a DataFrame indexed by ``opened_at``."""
+    pandas = _library("pandas", "pandas")
+    index = pandas.to_datetime(list(columns.opened), unit="us", utc=True).as_unit("us")
+    dtype = "object" if exact else "float64"
+    return pandas.DataFrame(_numbers(columns, exact=exact), index=index.rename("opened_at"), dtype=dtype)
+
+
+def to_arrow(columns: CandleColumns, *, exact: bool) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return a Table; exact numbers are decimal128(38, 8), or text where one does not fit."""
+    arrow = _library("pyarrow", "arrow")
+    fields = [arrow.array(list(columns.opened), type=arrow.timestamp("us", tz="UTC"))]
+    for name, numbers in _numbers(columns, exact=exact).items():
+        column: DecimalColumn = getattr(columns, name)
+        if not exact:
+            fields.append(arrow.array(numbers, type=arrow.float64(), from_pandas=True))
+        elif column.outsized:
+            fields.append(arrow.array([None if n is None else f"{n:f}" for n in numbers], type=arrow.string()))
+        else:
+            fields.append(arrow.array(numbers, type=arrow.decimal128(38, 8)))
+    return arrow.table(fields, names=["opened_at", *NUMBERS])
+
+
+def to_polars(columns: CandleColumns, *, exact: bool) -> "polars.DataFrame":
+    """Return a DataFrame; exact numbers are Decimal(38, 8), or text where one does not fit."""
+    polars = _library("polars", "polars")
+    opened = polars.Series("opened_at", list(columns.opened), dtype=polars.Datetime("us", "UTC"))
+    frame: dict[str, Any] = {"opened_at": opened}
+    for name, numbers in _numbers(columns, exact=exact).items():
+        column: DecimalColumn = getattr(columns, name)
+        if not exact:
+            frame[name] = polars.Series(name, numbers, dtype=polars.Float64)
+        elif column.outsized:
+            frame[name] = polars.Series(name, [None if n is None else f"{n:f}" for n in numbers], dtype=polars.String)
+        else:
+            frame[name] = polars.Series(name, numbers, dtype=polars.Decimal(38, 8))
+    return polars.DataFrame(frame)

@@ -1,0 +1,67 @@
+"""The server's clock as an interval on our monotonic clock; the PC's wall clock plays no part.
+
+Invariant: while server and monotonic clock run at the same speed within 100 ppm, the true server
+time at monotonic instant ``m`` lies in ``[earliest(m), latest(m))``.
+
+A reply with ``Date`` D (whole seconds), sent at s and received at r, proves ``server(r) >= D`` and
+``server(s) < D + 1``: two bounds of one offset.
+"""
+
+from typing import Self
+
+from attrs import evolve, frozen
+
+DRIFT = 100e-6
+DATE_RESOLUTION_S = 1.0
+
+
+@frozen
+class ServerClock:
+    """Bounds of ``server - monotonic``, in seconds, as they were at ``as_of`` (monotonic).
+
+    Attributes:
+        restarts: how often the proofs contradicted each other and measuring began anew.
+
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    as_of: float = 0.0
+    is_known: bool = False
+    restarts: int = 0
+
+    def observe(self, date_s: float, *, sent: float, received: float) -> Self:
+        """Return the clock after a reply dated ``date_s`` (epoch seconds)."""
+        low, high = date_s - received, date_s + DATE_RESOLUTION_S - sent
+        if not self.is_known:
+            return evolve(self, low=low, high=high, as_of=received, is_known=True)
+        widened = self._widened(received)
+        low, high = max(low, widened.low), min(high, widened.high)
+        if low >= high:
+            restarted = type(self)(restarts=self.restarts + 1)
+            return restarted.observe(date_s, sent=sent, received=received)
+        return evolve(widened, low=low, high=high)
+
+    def witness(self, stamp_s: float, *, received: float) -> Self:
+        """Return the clock after a frame stamped ``stamp_s``.
+
+        A stamp may raise the lower bound inside the interval only: one microsecond stamp read as
+        milliseconds would otherwise finalise everything.
+        """
+        if not self.is_known:
+            return self
+        widened = self._widened(received)
+        offset = stamp_s - received
+        return evolve(widened, low=offset) if widened.low < offset < widened.high else self
+
+    def earliest(self, at: float) -> float | None:
+        """Return the earliest server time (epoch seconds) at monotonic ``at``; None when unknown."""
+        return at + self._widened(at).low if self.is_known else None
+
+    def latest(self, at: float) -> float | None:
+        """Return the latest server time (epoch seconds) at monotonic ``at``; None when unknown."""
+        return at + self._widened(at).high if self.is_known else None
+
+    def _widened(self, at: float) -> Self:
+        drift = abs(at - self.as_of) * DRIFT
+        return evolve(self, low=self.low - drift, high=self.high + drift, as_of=max(at, self.as_of))

@@ -1,0 +1,57 @@
+"""What a live channel delivers; a lost connection is an item of the stream."""
+
+from attrs import frozen
+
+from .candle import Candle
+from .orderbook import OrderBook
+from .request import Topic
+from .ticker import Ticker
+from .trade import Trade
+
+LiveValue = Candle | Ticker | Trade | OrderBook
+
+
+@frozen
+class LifeBegan:
+    """A socket is open and its subscription has been sent.
+
+    ``life`` counts up within one stream; values of different lives prove nothing about each other.
+    """
+
+    life: int
+
+
+@frozen(kw_only=True)
+class Received:
+    """One value.
+
+    Attributes:
+        is_snapshot: the first answer to the subscription; for candles it may be an old slot.
+        received_at: monotonic instant of arrival.
+
+    """
+
+    topic: Topic
+    value: LiveValue
+    life: int
+    is_snapshot: bool
+    received_at: float
+
+
+@frozen
+class LifeEnded:
+    """The socket is gone; the channel is reconnecting."""
+
+    life: int
+    cause: str
+
+
+@frozen
+class Rejected:
+    """A malformed frame was dropped; ``excerpt`` is its text, cut to a line."""
+
+    reason: str
+    excerpt: str
+
+
+StreamItem = LifeBegan | Received | LifeEnded | Rejected

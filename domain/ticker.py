@@ -1,0 +1,57 @@
+"""The state of one market at one moment."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from .instants import to_utc
+from .symbol import Symbol
+
+
+class PriceChange(StrEnum):
+    """Direction against the previous UTC day's close."""
+
+    RISE = "RISE"
+    EVEN = "EVEN"
+    FALL = "FALL"
+
+
+@frozen(kw_only=True)
+class Ticker:
+    """Last price and the day's figures of one market.
+
+    Attributes:
+        price: price of the last trade.
+        open, high, low: since 00:00 UTC (09:00 in Korea), not the rolling 24 hours
+            (https://docs.upbit.com/kr/reference/list-tickers.md).
+        previous_close: close of the previous UTC day.
+        signed_change, signed_change_rate: against ``previous_close``; the rate is a ratio.
+        volume, quote_volume: since 00:00 UTC, in base and quote currency.
+        volume_24h, quote_volume_24h: the rolling 24 hours.
+        traded_at: instant of the last trade.
+        updated_at: when this ticker last changed; old on a quiet market, so never a clock.
+
+    """
+
+    venue: str
+    symbol: Symbol
+    price: Decimal
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    previous_close: Decimal
+    change: PriceChange
+    signed_change: Decimal
+    signed_change_rate: Decimal
+    last_volume: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    volume_24h: Decimal
+    quote_volume_24h: Decimal
+    highest_52_week: Decimal
+    lowest_52_week: Decimal
+    traded_at: datetime = field(converter=to_utc)
+    updated_at: datetime = field(converter=to_utc)
+    source: str

@@ -1,0 +1,1 @@
+"""Everything that touches the world: adapters, clock, sandbox, command line, wiring."""

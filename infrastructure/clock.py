@@ -1,0 +1,83 @@
+"""The only place that reads the time; market time may run faster than real time in a sandbox."""
+
+import asyncio
+import time
+from datetime import datetime
+
+from ..domain.instants import from_seconds
+from ..domain.server_clock import ServerClock
+
+
+class MarketClock:
+    """Market time: the machine's monotonic clock, scaled by the speed that a sandbox announced.
+
+    Invariant: ``monotonic()`` never jumps back, also when the speed changes.
+    """
+
+    def __init__(self, *, follows_speed: bool = False) -> None:
+        """Start at speed 1; ``follows_speed`` allows a sandbox to change that."""
+        self._follows_speed = follows_speed
+        self._speed = 1.0
+        self._real_anchor = time.monotonic()
+        self._market_anchor = self._real_anchor
+
+    @property
+    def speed(self) -> float:
+        """Market seconds per real second."""
+        return self._speed
+
+    def monotonic(self) -> float:
+        """Return market seconds since some fixed point."""
+        return self._market_anchor + (time.monotonic() - self._real_anchor) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait ``seconds`` of market time."""
+        await asyncio.sleep(self.to_real_s(seconds))
+
+    def to_real_s(self, seconds: float) -> float:
+        """Return how many real seconds ``seconds`` of market time take."""
+        return max(0.0, seconds) / self._speed
+
+    def follow_speed(self, speed: float) -> None:
+        """Run at the speed that a sandbox announced; ignored unless the settings allow it."""
+        if not self._follows_speed or speed == self._speed:
+            return
+        self._market_anchor, self._real_anchor = self.monotonic(), time.monotonic()
+        self._speed = speed
+
+
+class MeasuredServerTime:
+    """What the replies of all channels prove about the server's clock."""
+
+    def __init__(self, clock: MarketClock) -> None:
+        """Know nothing yet."""
+        self._clock = clock
+        self._measured = ServerClock()
+
+    @property
+    def measured(self) -> ServerClock:
+        """The interval itself."""
+        return self._measured
+
+    def observe_reply(self, date_s: float, *, sent: float, received: float) -> None:
+        """Learn from a reply dated ``date_s``."""
+        self._measured = self._measured.observe(date_s, sent=sent, received=received)
+
+    def observe_stamp(self, stamp_s: float, *, received: float) -> None:
+        """Learn from the time stamp of a frame."""
+        self._measured = self._measured.witness(stamp_s, received=received)
+
+    def earliest(self, at: float | None = None) -> datetime | None:
+        """Return the earliest server time at monotonic ``at``."""
+        seconds = self._measured.earliest(self._clock.monotonic() if at is None else at)
+        return None if seconds is None else from_seconds(seconds)
+
+    def latest(self, at: float | None = None) -> datetime | None:
+        """Return the latest server time at monotonic ``at``."""
+        seconds = self._measured.latest(self._clock.monotonic() if at is None else at)
+        return None if seconds is None else from_seconds(seconds)
+
+
+def read_wall_clock() -> datetime:
+    """Return what this computer believes the time is; for ``doctor`` only, nothing is decided by it."""
+    return from_seconds(time.time())

@@ -1,0 +1,127 @@
+"""HTTP as the adapters need it: one GET with bounds on time and size, and errors of our own tree."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from attrs import frozen
+from multidict import CIMultiDict
+
+from ..domain.errors import ChannelTimeoutError, ChannelUnavailableError, ClosedError, MalformedReplyError
+from ..domain.ports import Clock
+
+CHUNK = 65_536
+USER_AGENT = "market-backbone"
+
+
+@frozen(kw_only=True)
+class HttpLimits:
+    """Bounds of one exchange of messages; time-outs are real seconds."""
+
+    connect_timeout_s: float
+    reply_timeout_s: float
+    max_reply_bytes: int
+
+
+@frozen(kw_only=True)
+class Reply:
+    """An answer of any status.
+
+    ``sent`` and ``received`` are monotonic instants of market time; the request was not sent before ``sent``.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent: float
+    received: float
+
+    @property
+    def round_trip_s(self) -> float:
+        """Market seconds from sending to having read the answer."""
+        return self.received - self.sent
+
+    def date_s(self) -> float | None:
+        """Return the server's ``Date`` in epoch seconds (resolution 1 s); None where missing or odd."""
+        try:
+            return parsedate_to_datetime(self.headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return None
+
+
+class HttpTransport:
+    """A pool of warm connections to one host; never follows a redirect, keeps no cookies, sends no Origin."""
+
+    def __init__(self, base_url: str, limits: HttpLimits, clock: Clock, tls: ssl.SSLContext | None, name: str) -> None:
+        """Open nothing yet."""
+        self._base_url = base_url
+        self._limits = limits
+        self._clock = clock
+        self._tls = tls
+        self._name = name
+        self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Reply:
+        """Return the answer to one GET.
+
+        Raises:
+            ChannelTimeoutError: no whole answer in time.
+            ChannelUnavailableError: no connection, a broken one, or a TLS certificate of somebody else.
+            MalformedReplyError: the answer is larger than allowed, or not HTTP.
+            ClosedError: after ``close``.
+
+        """
+        sent = self._clock.monotonic()
+        try:
+            async with self._open().get(self._base_url + path, params=query, allow_redirects=False) as response:
+                body = await self._read(response)
+                headers = CIMultiDict(response.headers)
+                return Reply(
+                    status=response.status, headers=headers, body=body, sent=sent, received=self._clock.monotonic()
+                )
+        except TimeoutError as error:
+            msg = f"no answer from {self._base_url} within {self._limits.reply_timeout_s:g} s; check the network"
+            raise ChannelTimeoutError(msg, channel=self._name) from error
+        except (aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError, ValueError) as error:
+            msg = f"the answer of {self._base_url} is broken: {error}"
+            raise MalformedReplyError(msg, channel=self._name, retryable=True) from error
+        except (aiohttp.ClientError, OSError) as error:
+            msg = f"cannot reach {self._base_url}: {error or type(error).__name__}; run 'market-backbone doctor'"
+            raise ChannelUnavailableError(msg, channel=self._name) from error
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(CHUNK):
+            body += chunk
+            if len(body) > self._limits.max_reply_bytes:
+                response.close()
+                msg = f"the answer is larger than {self._limits.max_reply_bytes} bytes; it was not read to its end"
+                raise MalformedReplyError(msg, channel=self._name)
+        return bytes(body)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            msg = f"the channel {self._name!r} is closed; create a new API object"
+            raise ClosedError(msg)
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(
+                total=self._limits.reply_timeout_s, sock_connect=self._limits.connect_timeout_s
+            )
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls or True, limit=32, keepalive_timeout=50),
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"},
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Release every connection; idempotent."""
+        self._is_closed = True
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+            await asyncio.sleep(0)

@@ -1,0 +1,219 @@
+"""The channel ``rest``: everything that Upbit answers to a GET."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from attrs import evolve
+
+from ...domain.adapter import AdapterContext
+from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
+from ...domain.coverage import Coverage, PageRead, page_coverage
+from ...domain.errors import ChannelUnavailableError, MalformedReplyError, UnsupportedRequestError
+from ...domain.market import Instrument, Market
+from ...domain.orderbook import OrderBook
+from ...domain.request import check_count
+from ...domain.series import CandleSeries
+from ...domain.symbol import Symbol
+from ...domain.ticker import Ticker
+from ...domain.time_range import TimeRange, subtract
+from ...domain.timeframe import Timeframe
+from ...domain.trade import Trade
+from . import protocol, replies
+from .exchange import Answer, UpbitExchange
+from .options import UpbitOptions
+
+Found = TypeVar("Found")
+
+CAPABILITIES = Capabilities(
+    answers=frozenset(DataKind),
+    timeframes=frozenset(protocol.CANDLE_PATHS),
+    history=HistoryDepth.FULL,
+    candles_per_call=protocol.CANDLES_PER_CALL,
+    trades_per_call=protocol.TRADES_PER_CALL,
+)
+
+
+class UpbitRest:
+    """Upbit over HTTP; each ``get_candles`` is one page of at most 200 rows."""
+
+    def __init__(self, options: UpbitOptions, context: AdapterContext) -> None:
+        """Open nothing yet."""
+        self._context = context
+        self._options = options
+        self.exchange = UpbitExchange(options, context)
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return self._context.name
+
+    @property
+    def venue(self) -> str:
+        """Whose data this is, as far as the address and the replies say."""
+        return self.exchange.identity.venue
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything but following."""
+        return CAPABILITIES
+
+    async def get_candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        count: int | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> CandleSeries:
+        """Return one page: the newest rows before ``end``, none of them before ``start``.
+
+        Raises:
+            UnsupportedRequestError: more than 200 rows, or the *first* rows after a start: the API pages.
+
+        """
+        market, frame = Symbol(symbol), Timeframe.parse(timeframe)
+        rows = self._page_size(frame, count, start, end)
+        answer = await self.exchange.call(protocol.candles_call(market, frame, rows, end), (market,))
+        page = replies.to_candle_page(
+            replies.decode_candles(answer.body), market, frame, self._origin(answer), self._context.grace
+        )
+        self._check_page(page, end)
+        read = PageRead(to=end, count=rows, read_at=answer.read_at, grace=self._context.grace.of(frame))
+        coverage = page_coverage([candle.opened_at for candle in page.candles], frame, read)
+        candles = [candle for candle in page.candles if start is None or candle.opened_at >= start]
+        return CandleSeries.of(answer.venue, market, frame, candles, _narrowed(coverage, page, frame, start))
+
+    def _page_size(self, frame: Timeframe, count: int | None, start: datetime | None, end: datetime | None) -> int:
+        if start is not None and (end is None or count is not None):
+            msg = "this channel pages backwards from an end; ask the API for the first candles after a start"
+            raise UnsupportedRequestError(msg)
+        if count is None and start is not None and end is not None:
+            return max(1, min(protocol.CANDLES_PER_CALL, frame.count_slots(TimeRange(start, end))))
+        rows = protocol.CANDLES_PER_CALL if count is None else count
+        check_count(rows, protocol.CANDLES_PER_CALL, "candles per call (the API asks for more in pages)")
+        return rows
+
+    def _check_page(self, page: replies.CandlePage, end: datetime | None) -> None:
+        if end is not None and page.candles and page.candles[-1].opened_at >= end:
+            msg = f"asked for candles before {end.isoformat()}, got one of {page.candles[-1].opened_at.isoformat()}"
+            raise MalformedReplyError(msg, channel=self.name)
+        if page.rejections and not page.candles:
+            msg = f"every row of the page is impossible, the first: {page.rejections[0]}"
+            raise MalformedReplyError(msg, channel=self.name)
+
+    def _origin(self, answer: Answer) -> replies.Origin:
+        return replies.Origin(venue=answer.venue, read_at=answer.read_at, source=self.name)
+
+    async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
+        """Return tickers in the order of ``symbols``, by one call."""
+        wanted = [Symbol(symbol) for symbol in symbols]
+        answer = await self.exchange.call(protocol.tickers_call(wanted), wanted)
+        found = self._tickers(answer)
+        return [self._found(found, symbol) for symbol in wanted]
+
+    async def get_ticker(self, symbol: str) -> Ticker:
+        """Return the ticker of one symbol."""
+        return (await self.get_tickers([symbol]))[0]
+
+    async def get_all_tickers(self, quotes: Collection[str]) -> Sequence[Ticker]:
+        """Return every ticker of these quote currencies, by one call."""
+        return list(self._tickers(await self.exchange.call(protocol.all_tickers_call(quotes))).values())
+
+    def _tickers(self, answer: Answer) -> dict[Symbol, Ticker]:
+        origin = self._origin(answer)
+        tickers = [replies.to_ticker(row, origin) for row in replies.decode_tickers(answer.body)]
+        return {ticker.symbol: ticker for ticker in tickers}
+
+    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
+        """Return the book of one symbol."""
+        return (await self.get_orderbooks([symbol], depth))[0]
+
+    async def get_orderbooks(
+        self, symbols: Sequence[str], depth: int = 15, *, level: Decimal | None = None
+    ) -> Sequence[OrderBook]:
+        """Return books in the order of ``symbols``, by one call; ``level`` groups prices (Korea only).
+
+        Raises:
+            UnsupportedRequestError: this site, or this market, offers no such grouping.
+
+        """
+        wanted = [Symbol(symbol) for symbol in symbols]
+        if level is not None and not self._options.site.has_book_level:
+            msg = f"Upbit {self._options.region} groups no order books; leave level out"
+            raise UnsupportedRequestError(msg)
+        call = protocol.orderbooks_call(wanted, count=depth, level=None if level is None else f"{level:f}")
+        answer = await self.exchange.call(call, wanted)
+        origin = self._origin(answer)
+        books = {book.symbol: book for row in replies.decode_books(answer.body) for book in [replies.to_orderbook(row, origin)]}
+        if not books and level is not None:
+            msg = f"no grouping of {level:f} for {' '.join(wanted)}; get_instruments tells which exist"
+            raise UnsupportedRequestError(msg)
+        return [self._found(books, symbol).to_depth(depth) for symbol in wanted]
+
+    async def get_instruments(self, symbols: Sequence[str]) -> Sequence[Instrument]:
+        """Return tick sizes and book groupings in the order of ``symbols``."""
+        wanted = [Symbol(symbol) for symbol in symbols]
+        answer = await self.exchange.call(protocol.instruments_call(wanted), wanted)
+        rows = map(replies.to_instrument, replies.decode_instruments(answer.body))
+        found = {instrument.symbol: instrument for instrument in rows}
+        return [self._found(found, symbol) for symbol in wanted]
+
+    async def get_trades(self, symbol: str, count: int = 100) -> Sequence[Trade]:
+        """Return the newest trades of the running UTC day, at most 500, oldest first."""
+        return await self.get_trade_page(symbol, count)
+
+    async def get_trade_page(
+        self, symbol: str, count: int, *, before_id: int | None = None, days_ago: int | None = None
+    ) -> Sequence[Trade]:
+        """Return trades of one UTC day, those before ``before_id``, oldest first."""
+        check_count(count, protocol.TRADES_PER_CALL, "trades per call (the API asks for more in pages)")
+        market = Symbol(symbol)
+        call = protocol.trades_call(market, count, before_id=before_id, days_ago=days_ago)
+        answer = await self.exchange.call(call, (market,))
+        origin = self._origin(answer)
+        trades = {row.sequential_id: replies.to_trade(row, origin) for row in replies.decode_trades(answer.body)}
+        return sorted(trades.values(), key=lambda trade: (trade.traded_at, trade.sequential_id))
+
+    async def get_markets(self) -> Sequence[Market]:
+        """Return every listed market with its warnings (at most one call in 10 s)."""
+        return await self.exchange.load_markets()
+
+    async def check_symbol(self, symbol: str) -> None:
+        """Refuse a symbol that is not listed.
+
+        Raises:
+            UnknownSymbolError: never listed.
+            SymbolDelistedError: no longer listed.
+
+        """
+        wanted = Symbol(symbol)
+        if self.exchange.markets.is_listed(wanted):
+            return
+        await self.exchange.load_markets()
+        if not self.exchange.markets.is_listed(wanted):
+            raise self.exchange.markets.explain_missing(wanted, channel=self.name)
+
+    def _found(self, found: dict[Symbol, Found], symbol: Symbol) -> Found:
+        if symbol not in found:
+            msg = f"the answer lacks {symbol}, which was asked for"
+            raise ChannelUnavailableError(msg, channel=self.name)
+        return found[symbol]
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self.exchange.close()
+
+
+def _narrowed(
+    coverage: Coverage, page: replies.CandlePage, frame: Timeframe, start: datetime | None
+) -> Coverage:
+    """Leave out what the caller did not ask for, and what a rejected row leaves unknown."""
+    unknown = [TimeRange(opened_at, frame.next(opened_at)) for opened_at in page.rejected_slots]
+    proven = tuple(part for span in coverage.proven for part in subtract(span, unknown))
+    if start is None or not coverage.asked:
+        return evolve(coverage, proven=proven)
+    begin = min(max(start, coverage.asked.start), coverage.asked.end)
+    return evolve(coverage, proven=proven, asked=TimeRange(begin, coverage.asked.end))

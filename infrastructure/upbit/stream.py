@@ -1,0 +1,153 @@
+"""A stream that outlives its sockets: life after life, each announced."""
+
+import asyncio
+import random
+import uuid
+from collections import deque
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+
+from ...domain.adapter import AdapterContext
+from ...domain.errors import ChannelError, ClosedError
+from ...domain.request import Topic
+from ...domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem
+from .failures import explain_frame_error
+from .frames import CHANNEL, ControlFrame, DataFrame, FrameOrigin, FrameReader
+from .identity import VenueIdentity
+from .options import UpbitOptions
+from .protocol import stamp_seconds
+from .reconnect import Reconnect
+from .socket import ConnectBudget, UpbitSocket, open_socket
+
+
+class UpbitStream:
+    """Items of one set of topics, whose subscription never changes while a socket lives.
+
+    Invariant: between ``LifeEnded`` and the next ``LifeBegan`` nothing is delivered, and every value
+    carries the number of the life that brought it.
+    """
+
+    def __init__(
+        self,
+        topics: Collection[Topic],
+        options: UpbitOptions,
+        context: AdapterContext,
+        identity: VenueIdentity,
+        connects: ConnectBudget,
+    ) -> None:
+        """Open nothing yet."""
+        self._topics = frozenset(topics)
+        self._options = options
+        self._context = context
+        self._identity = identity
+        self._connects = connects
+        self._reader = FrameReader(options.frame_format)
+        self._items: deque[StreamItem] = deque()
+        self._socket: UpbitSocket | None = None
+        self._resources = AsyncExitStack()
+        self._keeper: asyncio.Task[None] | None = None
+        self._life = 0
+        self._began_at = 0.0
+        self._reconnect = Reconnect()
+        self._cause: ChannelError | None = None
+        self._is_closed = False
+
+    def __aiter__(self) -> "UpbitStream":
+        """Iterate over the items."""
+        return self
+
+    async def __anext__(self) -> StreamItem:
+        """Return the next item, connecting again as often as it takes.
+
+        Raises:
+            ChannelError: the exchange refused the subscription itself; no retry can help.
+            ClosedError: the context of the stream has ended.
+
+        """
+        while not self._items:
+            if self._is_closed:
+                msg = "the stream is closed"
+                raise ClosedError(msg)
+            await (self._receive(self._socket) if self._socket else self._begin_life())
+        return self._items.popleft()
+
+    async def _begin_life(self) -> None:
+        if self._life or self._reconnect.failures:
+            await self._context.clock.sleep(self._reconnect.delay_s(self._cause, random.random()))  # noqa: S311 - spreads load, hides nothing
+        resources = AsyncExitStack()
+        try:
+            opened = open_socket(self._options, self._context, self._identity, self._connects)
+            socket = await resources.enter_async_context(opened)
+            await socket.subscribe(uuid.uuid4().hex, self._topics)
+        except ChannelError as error:
+            await resources.aclose()
+            self._cause = error
+            self._reconnect = self._reconnect.after_refusal()
+            self._items.append(LifeEnded(self._life, str(error)))
+            return
+        except BaseException:  # cancelled while connecting: the half-open socket must not stay behind
+            await resources.aclose()
+            raise
+        self._socket, self._resources, self._cause = socket, resources, None
+        self._keeper = asyncio.get_running_loop().create_task(socket.keep_alive())
+        self._life += 1
+        self._began_at = self._context.clock.monotonic()
+        self._items.append(LifeBegan(self._life))
+
+    async def _receive(self, socket: UpbitSocket) -> None:
+        try:
+            frame = await socket.receive()
+        except ChannelError as error:
+            await self._end_life(str(error))
+            return
+        received_at = self._context.clock.monotonic()
+        for item in self._reader.read(frame, FrameOrigin(self._identity.venue, self._context.name)):
+            await self._take(item, received_at)
+
+    async def _take(self, item: DataFrame | ControlFrame | Rejected, received_at: float) -> None:
+        match item:
+            case DataFrame():
+                self._context.server_time.observe_stamp(stamp_seconds(item.stamp), received=received_at)
+                received = Received(
+                    topic=item.topic,
+                    value=item.value,
+                    life=self._life,
+                    is_snapshot=item.is_snapshot,
+                    received_at=received_at,
+                )
+                if item.topic in self._topics:
+                    self._items.append(received)
+            case ControlFrame(error=detail) if detail is not None:
+                error = explain_frame_error(detail, channel=CHANNEL)
+                await self._end_life(str(error))
+                if not error.retryable:
+                    raise error
+                self._cause = error
+            case Rejected():
+                self._items.append(item)
+            case _:
+                return
+
+    async def _end_life(self, cause: str) -> None:
+        lasted = self._context.clock.monotonic() - self._began_at
+        await self._release()
+        self._reconnect = self._reconnect.after_life(lasted)
+        self._items.append(LifeEnded(self._life, cause))
+
+    def abandon(self, cause: str) -> None:
+        """Give up the present life; the next item is its ``LifeEnded``."""
+        if self._socket is not None:
+            self._socket.abandon(cause)
+
+    async def _release(self) -> None:
+        self._socket = None
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+        await self._resources.aclose()
+
+    async def close(self) -> None:
+        """End the stream; idempotent."""
+        self._is_closed = True
+        await self._release()

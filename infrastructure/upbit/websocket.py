@@ -1,0 +1,210 @@
+"""The channel ``websocket``: live streams, and single answers from a SNAPSHOT."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from typing import TypeVar
+
+from attrs import evolve
+
+from ...domain.adapter import AdapterContext
+from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
+from ...domain.candle import Candle
+from ...domain.coverage import Coverage
+from ...domain.errors import ChannelTimeoutError, ClosedError, UnsupportedRequestError
+from ...domain.finality import Finality
+from ...domain.orderbook import OrderBook
+from ...domain.ports import LiveStream
+from ...domain.request import Topic
+from ...domain.series import CandleSeries
+from ...domain.streaming import LiveValue
+from ...domain.symbol import Symbol
+from ...domain.ticker import Ticker
+from ...domain.time_range import TimeRange
+from ...domain.timeframe import Timeframe
+from ...domain.trade import Trade
+from ..rate_budget import GroupBudget
+from .failures import explain_frame_error
+from .frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
+from .identity import VenueIdentity
+from .options import UpbitOptions
+from .protocol import BOOK_LEVELS, STREAM_CODES, stream_depth
+from .socket import ConnectBudget, UpbitSocket, open_socket
+from .stream import UpbitStream
+
+Value = TypeVar("Value")
+
+CAPABILITIES = Capabilities(
+    answers=frozenset(DataKind),
+    follows=frozenset(DataKind),
+    timeframes=frozenset(STREAM_CODES),
+    live_timeframes=frozenset(STREAM_CODES),
+    history=HistoryDepth.TIP,
+    candles_per_call=1,
+    trades_per_call=1,
+    calls_are_free=True,
+)
+
+
+class UpbitWebSocket:
+    """Upbit's public socket. Single answers come from SNAPSHOTs on one socket that is kept for them."""
+
+    def __init__(self, options: UpbitOptions, context: AdapterContext) -> None:
+        """Open nothing yet."""
+        self._options = options
+        self._context = context
+        self.identity = VenueIdentity(options.socket_address, options, context.clock)
+        self._connects = ConnectBudget(GroupBudget(options.connects_per_s))
+        self._reader = FrameReader(options.frame_format)
+        self._asking = asyncio.Lock()
+        self._kept: UpbitSocket | None = None
+        self._resources = AsyncExitStack()
+        self._is_closed = False
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return self._context.name
+
+    @property
+    def venue(self) -> str:
+        """Whose data this is, as far as the address and the upgrade say."""
+        return self.identity.venue
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Live everything, and the newest value of everything."""
+        return CAPABILITIES
+
+    @asynccontextmanager
+    async def open_stream(self, topics: Collection[Topic]) -> AsyncIterator[LiveStream]:
+        """Follow ``topics`` until the context ends; see :class:`~market_backbone.domain.ports.LiveChannel`."""
+        self._check_open()
+        stream = UpbitStream(topics, self._options, self._context, self.identity, self._connects)
+        try:
+            yield stream
+        finally:
+            await stream.close()
+
+    async def get_candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        count: int | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> CandleSeries:
+        """Return the newest candle only, from a SNAPSHOT.
+
+        Raises:
+            UnsupportedRequestError: more than the newest candle was asked for.
+
+        """
+        if count not in {None, 1} or start is not None or end is not None:
+            msg = "the socket knows the newest candle only; ask the API, which takes the rest from REST"
+            raise UnsupportedRequestError(msg)
+        market, frame = Symbol(symbol), Timeframe.parse(timeframe)
+        candle = await self._snapshot(Topic(DataKind.CANDLE, market, frame), Candle)
+        candle = evolve(candle, finality=self._judge(candle))
+        span = TimeRange(candle.opened_at, candle.closed_at)
+        return CandleSeries.of(candle.venue, market, frame, [candle], Coverage(asked=span))
+
+    def _judge(self, candle: Candle) -> Finality:
+        earliest = self._context.server_time.earliest()
+        return Finality.CLOSED if earliest is not None and earliest >= candle.closed_at else Finality.FORMING
+
+    async def get_ticker(self, symbol: str) -> Ticker:
+        """Return the ticker of one symbol, from a SNAPSHOT."""
+        return await self._snapshot(Topic(DataKind.TICKER, Symbol(symbol)), Ticker)
+
+    async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
+        """Return tickers in the order of ``symbols``, from the SNAPSHOTs of one request."""
+        topics = [Topic(DataKind.TICKER, Symbol(symbol)) for symbol in symbols]
+        found = await self._ask(topics)
+        return [_as(found[topic], Ticker) for topic in topics]
+
+    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
+        """Return the book of one symbol, from a SNAPSHOT."""
+        topic = Topic(DataKind.ORDERBOOK, Symbol(symbol))
+        found = await self._ask([topic], depth=stream_depth(min(depth, BOOK_LEVELS)))
+        return _as(found[topic], OrderBook).to_depth(depth)
+
+    async def get_trades(self, symbol: str, count: int = 1) -> Sequence[Trade]:
+        """Return the last trade only, from a SNAPSHOT.
+
+        Raises:
+            UnsupportedRequestError: more than the last trade was asked for.
+
+        """
+        if count != 1:
+            msg = "the socket knows the last trade only; ask the API, which takes the rest from REST"
+            raise UnsupportedRequestError(msg)
+        return [await self._snapshot(Topic(DataKind.TRADE, Symbol(symbol)), Trade)]
+
+    async def _snapshot(self, topic: Topic, kind: type[Value]) -> Value:
+        return _as((await self._ask([topic]))[topic], kind)
+
+    async def _ask(self, topics: Sequence[Topic], *, depth: int | None = None) -> dict[Topic, LiveValue]:
+        """Return the SNAPSHOT of every topic; one request at a time, since a new one replaces the old."""
+        async with self._asking:
+            try:
+                async with asyncio.timeout(self._options.reply_timeout_s):
+                    socket = await self._kept_socket()
+                    await socket.subscribe(uuid.uuid4().hex, topics, depth=depth, snapshot_only=True)
+                    return await self._collect(socket, set(topics))
+            except TimeoutError as error:
+                await self._drop_kept()
+                msg = (
+                    f"no snapshot of {' '.join(map(str, topics))} within {self._options.reply_timeout_s:g} s; "
+                    "the exchange says nothing about codes that it does not know"
+                )
+                raise ChannelTimeoutError(msg, channel=self.name) from error
+            except BaseException:  # lost or cancelled half-way: what the socket still sends belongs to nobody
+                await self._drop_kept()
+                raise
+
+    async def _collect(self, socket: UpbitSocket, missing: set[Topic]) -> dict[Topic, LiveValue]:
+        found: dict[Topic, LiveValue] = {}
+        origin = FrameOrigin(self.identity.venue, self.name)
+        while missing:
+            for item in self._reader.read(await socket.receive(), origin):
+                if isinstance(item, DataFrame) and item.topic in missing and item.is_snapshot:
+                    missing.discard(item.topic)
+                    found[item.topic] = item.value
+                elif isinstance(item, ControlFrame) and item.error is not None:
+                    raise explain_frame_error(item.error, channel=self.name)
+        return found
+
+    async def _kept_socket(self) -> UpbitSocket:
+        self._check_open()
+        if self._kept is not None and not self._kept.is_open:
+            await self._drop_kept()
+        if self._kept is None:
+            opened = open_socket(self._options, self._context, self.identity, self._connects)
+            self._kept = await self._resources.enter_async_context(opened)
+        return self._kept
+
+    async def _drop_kept(self) -> None:
+        self._kept = None
+        resources, self._resources = self._resources, AsyncExitStack()
+        await resources.aclose()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            msg = f"the channel {self.name!r} is closed; create a new API object"
+            raise ClosedError(msg)
+
+    async def close(self) -> None:
+        """Close the kept socket; idempotent."""
+        self._is_closed = True
+        await self._drop_kept()
+
+
+def _as(value: LiveValue, kind: type[Value]) -> Value:
+    if not isinstance(value, kind):
+        msg = f"expected a {kind.__name__}, got a {type(value).__name__}"
+        raise TypeError(msg)
+    return value
