@@ -1,6 +1,7 @@
 """What an adapter's factory receives; everything else it finds out itself."""
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from attrs import frozen
 
@@ -14,7 +15,7 @@ class AdapterContext:
 
     Attributes:
         name: the entry point's name, by which users and policies speak of the channel.
-        options: the adapter's own settings; the adapter checks them.
+        options: the settings by section, as plain values; the adapter reads its own and checks them.
         clock: market time; an adapter reads no other clock.
         server_time: shared by all channels of one backbone: tell it what replies prove.
         grace: how long after a slot's end its candle may still change.
@@ -26,6 +27,11 @@ class AdapterContext:
     clock: Clock
     server_time: ServerTime
     grace: Grace
+
+    def section(self, name: str) -> Mapping[str, object]:
+        """Return one section of the settings; an empty one where there is none."""
+        found = self.options.get(name)
+        return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
 
 
 AdapterFactory = Callable[[AdapterContext], Channel]

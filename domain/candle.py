@@ -62,11 +62,12 @@ class Candle:
             raise IntegrityError(msg)
 
     def _impossibility(self) -> str | None:
-        if not all(number.is_finite() for number in (self.open, self.high, self.low, self.close, self.volume)):
+        numbers = (self.open, self.high, self.low, self.close, self.volume, self.quote_volume or self.volume)
+        if not all(number.is_finite() for number in numbers):
             return "every number must be finite"
         if not self.low <= min(self.open, self.close) or not self.high >= max(self.open, self.close):
             return "low <= open, close <= high must hold"
-        if self.volume < 0 or (self.quote_volume is not None and not self.quote_volume >= 0):
+        if self.volume < 0 or (self.quote_volume is not None and self.quote_volume < 0):
             return "volumes must not be negative"
         if not self.timeframe.is_on_grid(self.opened_at):
             return f"no {self.timeframe} slot opens at {to_text(self.opened_at)}"
@@ -116,4 +117,3 @@ class Candle:
 
 
 CandleData = Candle
-

@@ -40,6 +40,7 @@ class Capabilities:
         trades_per_call: the most trades that one call returns.
         rows_are_final: its rows never change (files, archives).
         calls_are_free: a call takes nothing from the venue's budget.
+        canary: the venue's busiest market, whose silence on a stream is worth a question; empty for none.
 
     """
 
@@ -52,6 +53,7 @@ class Capabilities:
     trades_per_call: int = 0
     rows_are_final: bool = False
     calls_are_free: bool = False
+    canary: str = ""
 
     def can_follow(self, kind: DataKind, timeframe: Timeframe) -> bool:
         """Return whether this kind (and, for candles, this timeframe) has a live stream."""

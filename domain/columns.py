@@ -18,12 +18,16 @@ SCALE = 8
 """Upbit prints eight decimals; numbers with more, or beyond an int64, are kept as they are."""
 _ABSENT = -(2**63)
 _LARGEST = 2**63 - 1
+_LONGEST_INTEGER = 12
+"""Digits before the point beyond which units of 1e-8 overflow an int64."""
 
 
 def _scaled(number: Decimal | None) -> int | None:
     """Return the number in units of 1e-8, or None when it does not fit exactly."""
     if number is None:
         return _ABSENT
+    if not number.is_finite() or number.adjusted() >= _LONGEST_INTEGER:
+        return None  # far too large: not worth expanding a million digits to find out
     try:
         units = int(EXACT.to_integral_exact(EXACT.scaleb(number, SCALE)))
     except (Inexact, InvalidOperation):

@@ -79,14 +79,17 @@ class Coverage:
         asked = TimeRange(min(self.asked.start, other.asked.start), max(self.asked.end, other.asked.end))
         if not self.asked or not other.asked:
             asked = self.asked or other.asked
-        older = self if self.asked.start <= other.asked.start else other
+        older, newer = (self, other) if self.asked.start <= other.asked.start else (other, self)
+        is_tie = older.asked.start == newer.asked.start  # an empty page below a full one begins where that begins
         return evolve(
             self,
             asked=asked,
             proven=(*self.proven, *other.proven),
             provisional=(*self.provisional, *other.provisional),
             explained=(*self.explained, *other.explained),
-            claimed_beginning=older.claimed_beginning,
+            claimed_beginning=(older.claimed_beginning or newer.claimed_beginning)
+            if is_tie
+            else older.claimed_beginning,
         )
 
     def within(self, asked: TimeRange) -> Self:
@@ -98,7 +101,9 @@ class Coverage:
         return evolve(self, explained=(*self.explained, ExplainedRange(span.start, span.end, reason))) if span else self
 
     def quiet(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
-        """Yield the ranges inside the question that are known to hold no candle.
+        """Yield the ranges inside the question that are known to hold no candle, oldest first.
+
+        Every slot of the question has a candle, or is quiet, or is a gap: exactly one of them.
 
         Args:
             opened: openings of the candles that exist, oldest first.
@@ -106,64 +111,57 @@ class Coverage:
 
         """
         labels = [part for part in self.explained if part.reason.is_known_empty]
-        empty = tuple(_between_candles(clip(self.proven, self.asked), opened, timeframe))
-        yield from sorted(
-            (
-                *_labelled(clip((part.span for part in labels), self.asked), labels),
-                *(_no_trade(part) for span in empty for part in subtract(span, (label.span for label in labels))),
-            ),
-            key=lambda part: part.start,
-        )
+        known = clip(self._known(timeframe), _on_grid(self.asked, timeframe))
+        for empty in _between_candles(known, opened, timeframe):
+            yield from _labelled(empty, labels, timeframe, otherwise=Reason.NO_TRADE)
 
     def gaps(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
-        """Yield the ranges inside the question of which nothing is known, with the reason."""
-        known = [*self.proven, *(part.span for part in self.explained if part.reason.is_known_empty)]
-        known += [TimeRange(opened_at, timeframe.next(opened_at)) for opened_at in opened if not _is_in(known, opened_at)]
+        """Yield the ranges inside the question of which nothing is known, with the reason, oldest first."""
         excuses = [part for part in self.explained if not part.reason.is_known_empty]
-        for hole in subtract(_on_grid(self.asked, timeframe), known):
-            yield from _excused(hole, excuses)
+        unknown = subtract(_on_grid(self.asked, timeframe), self._known(timeframe))
+        for hole in _between_candles(unknown, opened, timeframe):
+            yield from _labelled(hole, excuses, timeframe, otherwise=Reason.UNKNOWN)
+
+    def _known(self, timeframe: Timeframe) -> list[TimeRange]:
+        """Return what is proven or explained as empty, less the slots that it holds in part only."""
+        parts = (*self.proven, *(part.span for part in self.explained if part.reason.is_known_empty))
+        whole = ((timeframe.ceil(part.start), timeframe.floor(part.end)) for part in unite(parts))
+        return [TimeRange(start, end) for start, end in whole if start < end]
 
 
-def _is_in(ranges: list[TimeRange], at: datetime) -> bool:
-    return any(at in span for span in ranges)
-
-
-def _on_grid(asked: TimeRange, timeframe: Timeframe) -> TimeRange:
-    start, end = timeframe.ceil(asked.start), timeframe.ceil(asked.end)
+def _on_grid(span: TimeRange, timeframe: Timeframe) -> TimeRange:
+    """Return the slots that open inside ``span``."""
+    start, end = timeframe.ceil(span.start), timeframe.ceil(span.end)
     return TimeRange(start, max(start, end))
 
 
-def _no_trade(span: TimeRange) -> ExplainedRange:
-    return ExplainedRange(span.start, span.end, Reason.NO_TRADE)
-
-
-def _labelled(spans: Iterable[TimeRange], labels: list[ExplainedRange]) -> Iterator[ExplainedRange]:
-    for span in spans:
-        for label in labels:
-            if shared := span.intersect(label.span):
-                yield ExplainedRange(shared.start, shared.end, label.reason)
-
-
-def _excused(hole: TimeRange, excuses: list[ExplainedRange]) -> Iterator[ExplainedRange]:
-    parts = list(_labelled((hole,), excuses))
-    parts += [
-        ExplainedRange(part.start, part.end, Reason.UNKNOWN) for part in subtract(hole, (part.span for part in excuses))
-    ]
+def _labelled(
+    span: TimeRange, labels: Iterable[ExplainedRange], timeframe: Timeframe, *, otherwise: Reason
+) -> Iterator[ExplainedRange]:
+    """Cut ``span`` by the reason of each slot: the first label that holds its opening."""
+    parts: list[ExplainedRange] = []
+    rest = [span]
+    for label in labels:
+        shared = [part for left in rest if (part := _on_grid(label.span, timeframe).intersect(left))]
+        parts += [ExplainedRange(part.start, part.end, label.reason) for part in shared]
+        rest = [part for left in rest for part in subtract(left, shared)]
+    parts += [ExplainedRange(part.start, part.end, otherwise) for part in rest]
     yield from sorted(parts, key=lambda part: part.start)
 
 
 def _between_candles(
-    known: Iterable[TimeRange], opened: Iterable[datetime], timeframe: Timeframe
+    spans: Iterable[TimeRange], opened: Iterable[datetime], timeframe: Timeframe
 ) -> Iterator[TimeRange]:
-    """Walk candles and known ranges together; both are sorted, so each is walked once."""
+    """Walk candles and ranges on the grid together; both are sorted, so each is walked once."""
+    width = timeframe.nominal_width if timeframe.is_fixed else None
     candles = iter(opened)
     candle = next(candles, None)
-    for span in known:
-        cursor, end = timeframe.ceil(span.start), timeframe.ceil(span.end)
+    for span in spans:
+        cursor, end = span.start, span.end
         while candle is not None and candle < end:
             if candle > cursor:
                 yield TimeRange(cursor, candle)
-            cursor = max(cursor, timeframe.next(candle))
+            cursor = max(cursor, timeframe.next(candle) if width is None else candle + width)
             candle = next(candles, None)
         if cursor < end:
             yield TimeRange(cursor, end)

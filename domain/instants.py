@@ -12,16 +12,24 @@ def to_utc(at: datetime, name: str = "instant") -> datetime:
     """Return ``at`` in UTC.
 
     Raises:
-        InvalidRangeError: ``at`` carries no time zone, so nobody can know which instant it means.
+        InvalidRangeError: ``at`` carries no time zone, so nobody can know which instant it means; or it
+            is no datetime, or lies outside the years that UTC can write.
 
     """
+    if not isinstance(at, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        msg = f"{name} must be a datetime with a time zone, got {at!r}; write datetime(..., tzinfo=UTC)"
+        raise InvalidRangeError(msg)
     if at.tzinfo is None or at.utcoffset() is None:
         msg = (
             f"{name} must carry a time zone, got the naive {at.isoformat()}; "
             f"write datetime(..., tzinfo=UTC), or add an offset such as +09:00 for Korean time"
         )
         raise InvalidRangeError(msg)
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        msg = f"{name} lies outside the years 1 to 9999 in UTC: {at.isoformat()}"
+        raise InvalidRangeError(msg) from error
 
 
 def to_micros(at: datetime) -> int:

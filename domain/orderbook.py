@@ -17,6 +17,11 @@ class BookLevel:
     price: Decimal
     size: Decimal
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether a market can show this level: finite, the price positive, the size not negative."""
+        return self.price.is_finite() and self.size.is_finite() and self.price > 0 and self.size >= 0
+
 
 @frozen(kw_only=True)
 class OrderBook:
@@ -30,7 +35,7 @@ class OrderBook:
             probed 2026-09-23).
 
     Raises:
-        IntegrityError: a side is not sorted best first.
+        IntegrityError: a side is not sorted best first, a price is not positive, or a size is negative.
 
     """
 
@@ -43,7 +48,10 @@ class OrderBook:
     source: str
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a book whose best price is not first."""
+        """Refuse a book that no market can show."""
+        if not all(level.is_possible for level in (*self.bids, *self.asks)):
+            msg = f"impossible order book of {self.symbol}: prices must be positive, sizes must not be negative"
+            raise IntegrityError(msg)
         bids = [bid.price for bid in self.bids]
         asks = [ask.price for ask in self.asks]
         if bids != sorted(bids, reverse=True) or asks != sorted(asks):

@@ -86,8 +86,12 @@ class Channel(MarketDataRepository, Protocol):
         ...
 
 
-class LiveStream(AsyncIterator[StreamItem], Protocol):
+class LiveStream(Protocol):
     """The items of an open stream, in the order of arrival."""
+
+    def __aiter__(self) -> AsyncIterator[StreamItem]:
+        """Iterate over the items."""
+        ...
 
     def abandon(self, cause: str) -> None:
         """Give up the present life, because it was seen to be dead, and begin another."""
@@ -115,6 +119,16 @@ class MarketDirectory(Protocol):
 
     async def get_markets(self) -> Sequence[Market]:
         """Return every listed market."""
+        ...
+
+    async def check_symbol(self, symbol: str) -> None:
+        """Refuse a symbol that is not listed.
+
+        Raises:
+            UnknownSymbolError: never listed; the message names the nearest matches.
+            SymbolDelistedError: no longer listed.
+
+        """
         ...
 
 
@@ -187,4 +201,16 @@ class RoutingPolicy(Protocol):
             UnsupportedRequestError: no channel declares that it can serve the request.
 
         """
+        ...
+
+
+class Diary(Protocol):
+    """Structured log events with stable names; each is written once, where it is handled."""
+
+    def note(self, event: str, **details: object) -> None:
+        """Write what happened in the normal course of things."""
+        ...
+
+    def warn(self, event: str, **details: object) -> None:
+        """Write what somebody should look at."""
         ...

@@ -46,6 +46,18 @@ def check_count(count: int, largest: int, what: str) -> None:
         raise InvalidRangeError(msg)
 
 
+def check_depth(depth: int) -> None:
+    """Refuse a depth that no book has.
+
+    Raises:
+        UnsupportedRequestError: the depth is not an int from 1 to 30.
+
+    """
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= DEEPEST_BOOK:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        msg = f"depth must be a whole number of levels from 1 to {DEEPEST_BOOK}, got {depth!r}"
+        raise UnsupportedRequestError(msg)
+
+
 def check_deadline(deadline: float | None) -> None:
     """Refuse a deadline that has passed before anything was asked.
 
@@ -53,7 +65,7 @@ def check_deadline(deadline: float | None) -> None:
         DeadlineExceededError: the deadline is zero seconds away, or negative.
 
     """
-    if deadline is not None and deadline <= 0:
+    if deadline is not None and not deadline > 0:  # a NaN is refused too
         msg = f"deadline is given in seconds from now and must be positive, got {deadline}; leave it out to wait"
         raise DeadlineExceededError(msg)
 
@@ -96,7 +108,7 @@ class CandleRequest:
         if None not in (self.count, self.start, self.end):
             msg = "start, end and count together leave no question open; give at most two of them"
             raise InvalidRangeError(msg)
-        if self.count is None and (self.start is None or self.end is None) and self.start is None:
+        if self.count is None and self.start is None:
             object.__setattr__(self, "count", DEFAULT_COUNT)
         if self.start is not None and self.end is not None and self.start > self.end:
             msg = f"start must not be after end, got start={to_text(self.start)} end={to_text(self.end)}; swap them"
@@ -151,9 +163,7 @@ class OrderBookRequest:
     def __attrs_post_init__(self) -> None:
         """Refuse a depth that no book has."""
         check_deadline(self.deadline)
-        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or not 1 <= self.depth <= DEEPEST_BOOK:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
-            msg = f"depth must be a whole number of levels from 1 to {DEEPEST_BOOK}, got {self.depth!r}"
-            raise UnsupportedRequestError(msg)
+        check_depth(self.depth)
 
     def __str__(self) -> str:
         """Say the question in one line."""

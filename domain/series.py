@@ -1,7 +1,9 @@
 """One series: candles in order, what is known about the rest, and how the answer came about."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from attrs import evolve, field, frozen
@@ -11,7 +13,7 @@ from .columns import CandleColumns
 from .coverage import Coverage, ExplainedRange, Reason
 from .errors import IntegrityError
 from .finality import Finality
-from .instants import from_micros
+from .instants import from_micros, to_micros
 from .routing import RoutePlan
 from .seam import Seam
 from .series_export import to_arrow, to_numpy, to_pandas, to_polars
@@ -20,9 +22,10 @@ from .time_range import TimeRange
 from .timeframe import Timeframe
 
 if TYPE_CHECKING:
-    import numpy
-    import pandas
-    import polars
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 
 @frozen(eq=False, repr=False)
@@ -61,7 +64,7 @@ class CandleSeries(Sequence[Candle]):
             if candle.identity[:3] != (venue, symbol, timeframe):
                 msg = f"{candle!r} does not belong to a series of {symbol} {timeframe} at {venue}"
                 raise IntegrityError(msg)
-        for older, newer in zip(rows, rows[1:], strict=False):
+        for older, newer in pairwise(rows):
             if older.opened_at == newer.opened_at:
                 msg = f"a series holds one candle per slot, got two views of it: {older!r} and {newer!r}"
                 raise IntegrityError(msg)
@@ -109,7 +112,7 @@ class CandleSeries(Sequence[Candle]):
         return (self.columns.candle(row) for row in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
-        """Compare the candles and the question; how they were fetched does not matter."""
+        """Compare the candles; coverage, seams and trace do not matter."""
         if not isinstance(other, CandleSeries):
             return NotImplemented
         mine = (self.venue, self.symbol, self.timeframe, len(self))
@@ -147,7 +150,8 @@ class CandleSeries(Sequence[Candle]):
         A filler repeats the close before it, with volume 0. Slots before the first candle stay out.
 
         Args:
-            partial: leave unknown slots out instead of refusing.
+            partial: leave unknown slots out instead of refusing, and with them the quiet slots up to
+                the next candle: nobody knows the close before those.
 
         Raises:
             IntegrityError: something inside the series is not known (and ``partial`` is False).
@@ -163,8 +167,16 @@ class CandleSeries(Sequence[Candle]):
             raise IntegrityError(msg)
         fillable = {Reason.NO_TRADE, Reason.OUTAGE}
         empty = [part.span for part in self.quiet() if part.reason in fillable and part.start >= first]
+        empty = list(self._with_known_close(empty, unknown))
         candles = CandleColumns.of(self.venue, self.symbol, self.timeframe, self._filled(empty))
         return evolve(self, columns=candles)
+
+    def _with_known_close(self, empty: Iterable[TimeRange], unknown: list[ExplainedRange]) -> Iterator[TimeRange]:
+        for span in empty:
+            before = bisect_left(self.columns.opened, to_micros(span.start)) - 1
+            last = from_micros(self.columns.opened[before])
+            if not any(last < gap.start < span.start for gap in unknown):
+                yield span
 
     def _filled(self, empty: list[TimeRange]) -> Iterator[Candle]:
         spans = iter(empty)
@@ -180,22 +192,22 @@ class CandleSeries(Sequence[Candle]):
             yield from _flat(last, span)
             span = next(spans, None)
 
-    def to_pandas(self, *, exact: bool = False) -> "pandas.DataFrame":
+    def to_pandas(self, *, exact: bool = False) -> "pd.DataFrame":
         """Return a DataFrame indexed by ``opened_at`` (UTC): open, high, low, close, volume, quote_volume.
 
         Numbers are float64, or ``Decimal`` objects with ``exact=True``. Needs the extra ``pandas``.
         """
         return to_pandas(self.columns, exact=exact)
 
-    def to_polars(self, *, exact: bool = False) -> "polars.DataFrame":
+    def to_polars(self, *, exact: bool = False) -> "pl.DataFrame":
         """Return a DataFrame with the column ``opened_at`` (UTC) first. Needs the extra ``polars``."""
         return to_polars(self.columns, exact=exact)
 
-    def to_arrow(self, *, exact: bool = False) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def to_arrow(self, *, exact: bool = False) -> "pa.Table":
         """Return a Table with the column ``opened_at`` (UTC) first. Needs the extra ``arrow``."""
         return to_arrow(self.columns, exact=exact)
 
-    def to_numpy(self, *, exact: bool = False) -> "numpy.ndarray[Any, Any]":
+    def to_numpy(self, *, exact: bool = False) -> "np.ndarray[Any, Any]":
         """Return a structured array with the field ``opened_at`` (datetime64[us], UTC) first. Needs ``numpy``."""
         return to_numpy(self.columns, exact=exact)
 

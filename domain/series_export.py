@@ -11,9 +11,10 @@ from .columns import CandleColumns, DecimalColumn
 from .errors import UnsupportedRequestError
 
 if TYPE_CHECKING:
-    import numpy
-    import pandas
-    import polars
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
 
@@ -31,7 +32,7 @@ def _numbers(columns: CandleColumns, *, exact: bool) -> dict[str, list[Any]]:
     return {name: column.to_decimals() if exact else column.to_floats() for name, column in chosen.items()}
 
 
-def to_numpy(columns: CandleColumns, *, exact: bool) -> "numpy.ndarray[Any, Any]":
+def to_numpy(columns: CandleColumns, *, exact: bool) -> "np.ndarray[Any, Any]":
     """Return a structured array: ``opened_at`` as datetime64[us] in UTC, then the numbers."""
     numpy = _library("numpy", "numpy")
     kind = "O" if exact else "f8"
@@ -42,7 +43,7 @@ def to_numpy(columns: CandleColumns, *, exact: bool) -> "numpy.ndarray[Any, Any]
     return rows
 
 
-def to_pandas(columns: CandleColumns, *, exact: bool) -> "pandas.DataFrame":
+def to_pandas(columns: CandleColumns, *, exact: bool) -> "pd.DataFrame":
     """Return a DataFrame indexed by ``opened_at``."""
     pandas = _library("pandas", "pandas")
     index = pandas.to_datetime(list(columns.opened), unit="us", utc=True).as_unit("us")
@@ -50,7 +51,7 @@ def to_pandas(columns: CandleColumns, *, exact: bool) -> "pandas.DataFrame":
     return pandas.DataFrame(_numbers(columns, exact=exact), index=index.rename("opened_at"), dtype=dtype)
 
 
-def to_arrow(columns: CandleColumns, *, exact: bool) -> Any:  # noqa: ANN401 - pyarrow has no types
+def to_arrow(columns: CandleColumns, *, exact: bool) -> "pa.Table":
     """Return a Table; exact numbers are decimal128(38, 8), or text where one does not fit."""
     arrow = _library("pyarrow", "arrow")
     fields = [arrow.array(list(columns.opened), type=arrow.timestamp("us", tz="UTC"))]
@@ -65,7 +66,7 @@ def to_arrow(columns: CandleColumns, *, exact: bool) -> Any:  # noqa: ANN401 - p
     return arrow.table(fields, names=["opened_at", *NUMBERS])
 
 
-def to_polars(columns: CandleColumns, *, exact: bool) -> "polars.DataFrame":
+def to_polars(columns: CandleColumns, *, exact: bool) -> "pl.DataFrame":
     """Return a DataFrame; exact numbers are Decimal(38, 8), or text where one does not fit."""
     polars = _library("polars", "polars")
     opened = polars.Series("opened_at", list(columns.opened), dtype=polars.Datetime("us", "UTC"))

@@ -32,15 +32,17 @@ class ServerClock:
 
     def observe(self, date_s: float, *, sent: float, received: float) -> Self:
         """Return the clock after a reply dated ``date_s`` (epoch seconds)."""
-        low, high = date_s - received, date_s + DATE_RESOLUTION_S - sent
+        drift = (received - sent) * DRIFT  # the upper bound was proved at ``sent`` and is told as of ``received``
+        low, high = date_s - received, date_s + DATE_RESOLUTION_S - sent + drift
+        fresh = evolve(self, low=low, high=high, as_of=received, is_known=True)
         if not self.is_known:
-            return evolve(self, low=low, high=high, as_of=received, is_known=True)
-        widened = self._widened(received)
-        low, high = max(low, widened.low), min(high, widened.high)
+            return fresh
+        at = max(self.as_of, received)  # replies may come back in another order than they were sent
+        held, seen = self.widened_to(at), fresh.widened_to(at)
+        low, high = max(held.low, seen.low), min(held.high, seen.high)
         if low >= high:
-            restarted = type(self)(restarts=self.restarts + 1)
-            return restarted.observe(date_s, sent=sent, received=received)
-        return evolve(widened, low=low, high=high)
+            return evolve(fresh, restarts=self.restarts + 1)
+        return evolve(held, low=low, high=high)
 
     def witness(self, stamp_s: float, *, received: float) -> Self:
         """Return the clock after a frame stamped ``stamp_s``.
@@ -50,18 +52,20 @@ class ServerClock:
         """
         if not self.is_known:
             return self
-        widened = self._widened(received)
-        offset = stamp_s - received
+        at = max(self.as_of, received)
+        widened = self.widened_to(at)
+        offset = stamp_s - received - (at - received) * DRIFT
         return evolve(widened, low=offset) if widened.low < offset < widened.high else self
 
     def earliest(self, at: float) -> float | None:
         """Return the earliest server time (epoch seconds) at monotonic ``at``; None when unknown."""
-        return at + self._widened(at).low if self.is_known else None
+        return at + self.widened_to(at).low if self.is_known else None
 
     def latest(self, at: float) -> float | None:
         """Return the latest server time (epoch seconds) at monotonic ``at``; None when unknown."""
-        return at + self._widened(at).high if self.is_known else None
+        return at + self.widened_to(at).high if self.is_known else None
 
-    def _widened(self, at: float) -> Self:
+    def widened_to(self, at: float) -> Self:
+        """Return the interval as it must be taken at another instant: both clocks may have drifted since."""
         drift = abs(at - self.as_of) * DRIFT
         return evolve(self, low=self.low - drift, high=self.high + drift, as_of=max(at, self.as_of))

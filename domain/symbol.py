@@ -28,7 +28,8 @@ class Symbol(str):
         """Check the spelling; an existing symbol passes through unchanged."""
         if isinstance(text, cls):
             return text
-        if not isinstance(text, str) or len(text) > _LONGEST or not (_UPBIT.fullmatch(text) or _FOREIGN.fullmatch(text)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        is_text = isinstance(text, str)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        if not is_text or len(text) > _LONGEST or not (_UPBIT.fullmatch(text) or _FOREIGN.fullmatch(text)):
             raise UnknownSymbolError(_spelling_help(text))
         return super().__new__(cls, text)
 

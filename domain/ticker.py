@@ -4,8 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
+from .errors import IntegrityError
 from .instants import to_utc
 from .symbol import Symbol
 
@@ -33,6 +34,9 @@ class Ticker:
         traded_at: instant of the last trade.
         updated_at: when this ticker last changed; old on a quiet market, so never a clock.
 
+    Raises:
+        IntegrityError: a figure is not a finite number, or the price is not positive.
+
     """
 
     venue: str
@@ -55,3 +59,13 @@ class Ticker:
     traded_at: datetime = field(converter=to_utc)
     updated_at: datetime = field(converter=to_utc)
     source: str
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse figures that are no numbers."""
+        figures = (getattr(self, name) for name in _FIGURES)
+        if not all(figure.is_finite() for figure in figures) or self.price <= 0:
+            msg = f"impossible ticker of {self.symbol}: every figure must be finite and the price positive"
+            raise IntegrityError(msg)
+
+
+_FIGURES = tuple(one.name for one in fields(Ticker) if one.type is Decimal)

@@ -9,6 +9,7 @@ first day. There is no Korean-midnight day: Upbit's day candle opens at 00:00 UT
 (https://docs.upbit.com/kr/reference/list-candles-days.md, confirmed on the wire 2026-09-13).
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -50,11 +51,10 @@ class Timeframe(StrEnum):
         """
         try:
             return cls(ALIASES.get(text, text))
-        except ValueError as error:
-            known = [str(member) for member in cls]
-            near = get_close_matches(str(text), known, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            msg = f"unknown timeframe {text!r}; expected one of {' '.join(known)}{hint}"
+        except (ValueError, TypeError) as error:
+            near = _nearest(str(text))
+            hint = f"; did you mean {near!r}?" if near else ""
+            msg = f"unknown timeframe {text!r}; expected one of {' '.join(cls)}{hint}"
             raise UnsupportedRequestError(msg) from error
 
     @property
@@ -110,6 +110,18 @@ class Timeframe(StrEnum):
             first, beyond = self.ceil(span.start), self.ceil(span.end)
             return max(0, (beyond - first) // _WIDTHS[self])
         return sum(1 for _ in self.slots(span))
+
+
+_SPELLING = re.compile(r"(\d+)\s*(mo|[smhdwy])")
+
+
+def _nearest(text: str) -> str | None:
+    """Return the timeframe that ``1H``, ``1min`` or ``1month`` most likely means."""
+    found = _SPELLING.match(text.lower())
+    meant = f"{found[1]}{'M' if found[2] == 'mo' else found[2]}" if found else text
+    known = [*Timeframe, *ALIASES]
+    near = get_close_matches(meant, known, n=1, cutoff=0.6)
+    return str(meant if meant in known else near[0]) if near else None
 
 
 _WIDTHS = {

@@ -47,7 +47,7 @@ class Trade:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no market can produce."""
-        if not (self.price > 0 and self.volume > 0 and self.price.is_finite() and self.volume.is_finite()):
+        if not all(number.is_finite() and number > 0 for number in (self.price, self.volume)):
             msg = f"impossible trade of {self.symbol}: price {self.price:f} and volume {self.volume:f} must be positive"
             raise IntegrityError(msg)
         if not 0 <= self.sequential_id <= LARGEST_ID:

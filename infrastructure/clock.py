@@ -1,6 +1,7 @@
 """The only place that reads the time; market time may run faster than real time in a sandbox."""
 
 import asyncio
+import math
 import time
 from datetime import datetime
 
@@ -39,8 +40,8 @@ class MarketClock:
         return max(0.0, seconds) / self._speed
 
     def follow_speed(self, speed: float) -> None:
-        """Run at the speed that a sandbox announced; ignored unless the settings allow it."""
-        if not self._follows_speed or speed == self._speed:
+        """Run at the speed that a sandbox announced; ignored unless the settings allow it, and if it is no speed."""
+        if not self._follows_speed or speed == self._speed or not 0 < speed < math.inf:
             return
         self._market_anchor, self._real_anchor = self.monotonic(), time.monotonic()
         self._speed = speed

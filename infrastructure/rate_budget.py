@@ -6,8 +6,11 @@ of its windows.
 """
 
 import asyncio
+import math
+from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from attrs import define, field, frozen
 
@@ -16,7 +19,8 @@ from ..domain.ports import Clock
 WINDOW_S = 1.0
 MEMORY_S = 600.0
 SAMPLES_BEFORE_TRUST = 20
-SAMPLES_KEPT = 2_000
+SPAN_S = 5.0
+ASK_AGAIN_S = 0.02
 
 
 @frozen(kw_only=True)
@@ -30,23 +34,42 @@ class BudgetLimits:
 
 @define
 class Jitter:
-    """J: the largest less the least round trip of the last ten minutes."""
+    """J: how uncertain the delay from send to arrival is, judged by round trips.
+
+    J is the largest excess over the least round trip of the last ten minutes; an excess loses its
+    weight evenly over these ten minutes, so that one slow answer does not throttle for long.
+    """
 
     limits: BudgetLimits
-    _samples: deque[tuple[float, float]] = field(factory=lambda: deque[tuple[float, float]](maxlen=SAMPLES_KEPT))
+    _spans: deque["_Span"] = field(factory=deque["_Span"])
 
     def add(self, round_trip_s: float, now: float) -> None:
         """Take one round trip into account."""
-        self._samples.append((now, round_trip_s))
+        if not self._spans or now - self._spans[-1].began_at >= SPAN_S:
+            self._spans.append(_Span(now, round_trip_s, round_trip_s))
+        span = self._spans[-1]
+        span.least, span.largest = min(span.least, round_trip_s), max(span.largest, round_trip_s)
+        span.count += 1
 
     def seconds(self, now: float) -> float:
         """Return J at ``now``."""
-        while self._samples and self._samples[0][0] < now - MEMORY_S:
-            self._samples.popleft()
-        if len(self._samples) < SAMPLES_BEFORE_TRUST:
+        while self._spans and self._spans[0].began_at < now - MEMORY_S:
+            self._spans.popleft()
+        if sum(span.count for span in self._spans) < SAMPLES_BEFORE_TRUST:
             return self.limits.first_jitter_s
-        trips = [trip for _, trip in self._samples]
-        return max(self.limits.least_jitter_s, max(trips) - min(trips))
+        least = min(span.least for span in self._spans)
+        excesses = ((span.largest - least) * (1 - (now - span.began_at) / MEMORY_S) for span in self._spans)
+        return max(self.limits.least_jitter_s, *excesses)
+
+
+@define
+class _Span:
+    """The extremes of the round trips of a few seconds."""
+
+    began_at: float
+    least: float
+    largest: float
+    count: int = 0
 
 
 @define
@@ -54,33 +77,56 @@ class GroupBudget:
     """The sends of one group; pure: every method takes the present instant."""
 
     limit: int
-    _sends: deque[float] = field(factory=deque[float])
-    _blocked_until: float = 0.0
+    sends: list[float] = field(factory=list[float])
+    blocked_until: float = 0.0
 
     def next_send_at(self, now: float, window: float) -> float:
-        """Return the earliest instant at which one more send keeps the invariant."""
-        while self._sends and self._sends[0] < now - 2 * window:
-            self._sends.popleft()
-        if len(self._sends) < self.limit:
-            return max(now, self._blocked_until)
-        return max(now, self._blocked_until, self._sends[-self.limit] + window + 1e-6)
+        """Return the earliest instant at which one more send keeps the invariant.
+
+        While a place is taken by a request whose bytes are not written yet, nobody can know: the answer
+        is then a little later than now, when to ask again.
+        """
+        if len(self.sends) < self.limit:
+            return max(now, self.blocked_until)
+        decisive = self.sends[-self.limit]
+        free_at = now + ASK_AGAIN_S if math.isinf(decisive) else decisive + window + 1e-6
+        return max(now, self.blocked_until, free_at)
 
     def record(self, now: float) -> None:
         """Count one send."""
-        self._sends.append(now)
+        insort(self.sends, now)
+        del self.sends[: -2 * self.limit]
+
+    def reserve(self) -> None:
+        """Count a send whose instant is not known yet: it may happen at any time from now on."""
+        self.record(math.inf)
+
+    def settle(self, sent_at: float) -> None:
+        """Say when a reserved send happened."""
+        self.sends.pop()
+        self.record(sent_at)
 
     def block(self, until: float) -> None:
         """Send nothing before ``until``."""
-        self._blocked_until = max(self._blocked_until, until)
+        self.blocked_until = max(self.blocked_until, until)
 
-    def correct(self, left: int, now: float, window: float) -> None:
-        """Believe the server when it says that less is left: others share our address.
+    def blocked_for(self, now: float) -> float:
+        """Return how many seconds nothing may be sent at all."""
+        return max(0.0, self.blocked_until - now)
 
-        What others took is counted as sends of our own, so that it ages out by itself.
+    def correct(self, left: int, sent_at: float, window: float) -> None:
+        """Believe the server when it says that less was left when our request arrived: others share our address.
+
+        What others took is counted as sends of our own at ``sent_at``, so that it ages out by itself.
         """
-        ours = sum(1 for sent in self._sends if sent > now - window)
+        ours = sum(1 for sent in self.sends if sent_at - window < sent <= sent_at + window - WINDOW_S)
         for _ in range(self.limit - left - ours):
-            self._sends.append(now)
+            self.record(sent_at)
+
+    def absorb(self, other: "GroupBudget") -> None:
+        """Count what another name of the same group has sent."""
+        self.sends = sorted([*self.sends, *other.sends])[-2 * self.limit :]
+        self.blocked_until = max(self.blocked_until, other.blocked_until)
 
 
 class RateBudget:
@@ -102,32 +148,80 @@ class RateBudget:
         return WINDOW_S + self._jitter.seconds(now)
 
     async def wait_for_turn(self, group: str) -> float:
-        """Return when a request of ``group`` may be sent, in the order of asking; answers seconds waited."""
+        """Return when a request of ``group`` may be sent, in the order of asking; answers seconds waited.
+
+        The send is taken to happen at once; see ``turn`` for one that needs a connection first.
+        """
+        waited = await self._reserved(group)
+        self._group(group).settle(self._clock.monotonic())
+        return waited
+
+    @asynccontextmanager
+    async def turn(self, group: str) -> AsyncGenerator[Callable[[], None]]:
+        """Wait for a turn; inside, call what is given whenever a request's bytes have been written.
+
+        Until then the place counts as a send that may still happen: a handshake takes its time, and
+        the server counts arrivals. A request that was abandoned unwritten counts as sent.
+        """
+        await self._reserved(group)
+        is_settled = False
+
+        def written() -> None:
+            nonlocal is_settled
+            now = self._clock.monotonic()
+            (self._group(group).record if is_settled else self._group(group).settle)(now)
+            is_settled = True
+
+        try:
+            yield written
+        finally:
+            if not is_settled:
+                written()
+
+    async def _reserved(self, group: str) -> float:
         started = self._clock.monotonic()
         async with self._turns.setdefault(group, asyncio.Lock()):
             while (delay := self.delay(group)) > 0:
                 await self._clock.sleep(delay)
-            now = self._clock.monotonic()
-            self._group(group).record(now)
+            self._group(group).reserve()
+        waited = self._clock.monotonic() - started
         if self._on_wait is not None:
-            self._on_wait(group, now - started)
-        return now - started
+            self._on_wait(group, waited)
+        return waited
 
     def delay(self, group: str) -> float:
         """Return how many seconds a request of ``group`` would have to wait now."""
         now = self._clock.monotonic()
         return self._group(group).next_send_at(now, self._window(now)) - now
 
-    def learn(self, expected: str, group: str, left: int, round_trip_s: float) -> None:
-        """Take a ``Remaining-Req`` into account.
+    def blocked_for(self, group: str) -> float:
+        """Return how many seconds a refusal stops ``group`` altogether."""
+        return self._group(group).blocked_for(self._clock.monotonic())
 
-        A group that the server names otherwise than we expected is the same group from then on.
+    def learn(
+        self, expected: str, group: str, left: int, round_trip_s: float, *, per_second: int | None = None
+    ) -> None:
+        """Take a ``Remaining-Req`` of a reply that has just arrived into account.
+
+        A group that the server names otherwise than we expected is that group from then on, with the
+        server's limit if that is tighter than ours.
         """
         now = self._clock.monotonic()
         self._jitter.add(round_trip_s, now)
-        if group != expected and group not in self._groups:
-            self._groups[group] = self._group(expected)
-        self._group(group).correct(left, now, self._window(now))
+        if group != expected:
+            self._rename(expected, group)
+        budget = self._group(group)
+        if per_second is not None:
+            budget.limit = max(1, min(self._limits.per_second, per_second))
+        budget.correct(left, now - round_trip_s, self._window(now))
+
+    def _rename(self, expected: str, group: str) -> None:
+        ours, theirs = self._group(expected), self._groups.get(group)
+        if theirs is None:
+            self._groups[group] = ours
+        elif theirs is not ours:
+            theirs.absorb(ours)
+            self._groups[expected] = theirs
 
     def pause(self, group: str) -> None:
         """Stop a group after a 429, for 1 s + J."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 
 import aiohttp
-from attrs import frozen
+from attrs import define, frozen
 from multidict import CIMultiDict
 
 from ..domain.errors import ChannelTimeoutError, ChannelUnavailableError, ClosedError, MalformedReplyError
@@ -29,7 +31,7 @@ class HttpLimits:
 class Reply:
     """An answer of any status.
 
-    ``sent`` and ``received`` are monotonic instants of market time; the request was not sent before ``sent``.
+    ``sent`` and ``received`` are monotonic instants of market time; the request was not written before ``sent``.
     """
 
     status: int
@@ -46,9 +48,31 @@ class Reply:
     def date_s(self) -> float | None:
         """Return the server's ``Date`` in epoch seconds (resolution 1 s); None where missing or odd."""
         try:
-            return parsedate_to_datetime(self.headers["Date"]).timestamp()
+            date = parsedate_to_datetime(self.headers["Date"])
         except (KeyError, ValueError):
             return None
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+@define
+class _Sending:
+    """When the bytes of a request were written: the last time, should the connection have been a dead one."""
+
+    clock: Clock
+    on_sent: Callable[[], None] | None
+    at: float
+
+    def written(self) -> None:
+        """Note the present instant."""
+        self.at = self.clock.monotonic()
+        if self.on_sent is not None:
+            self.on_sent()
+
+
+async def _note_written(
+    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    context.trace_request_ctx.written()
 
 
 class HttpTransport:
@@ -64,8 +88,8 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Reply:
-        """Return the answer to one GET.
+    async def get(self, path: str, query: Mapping[str, str], on_sent: Callable[[], None] | None = None) -> Reply:
+        """Return the answer to one GET; ``on_sent`` is called whenever its bytes have been written.
 
         Raises:
             ChannelTimeoutError: no whole answer in time.
@@ -74,18 +98,23 @@ class HttpTransport:
             ClosedError: after ``close``.
 
         """
-        sent = self._clock.monotonic()
+        sending = _Sending(self._clock, on_sent, self._clock.monotonic())
         try:
-            async with self._open().get(self._base_url + path, params=query, allow_redirects=False) as response:
+            async with self._open().get(
+                self._base_url + path, params=query, allow_redirects=False, trace_request_ctx=sending
+            ) as response:
                 body = await self._read(response)
-                headers = CIMultiDict(response.headers)
                 return Reply(
-                    status=response.status, headers=headers, body=body, sent=sent, received=self._clock.monotonic()
+                    status=response.status,
+                    headers=CIMultiDict(response.headers),
+                    body=body,
+                    sent=sending.at,
+                    received=self._clock.monotonic(),
                 )
         except TimeoutError as error:
             msg = f"no answer from {self._base_url} within {self._limits.reply_timeout_s:g} s; check the network"
             raise ChannelTimeoutError(msg, channel=self._name) from error
-        except (aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError, ValueError) as error:
+        except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, ValueError) as error:
             msg = f"the answer of {self._base_url} is broken: {error}"
             raise MalformedReplyError(msg, channel=self._name, retryable=True) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -110,9 +139,12 @@ class HttpTransport:
             timeout = aiohttp.ClientTimeout(
                 total=self._limits.reply_timeout_s, sock_connect=self._limits.connect_timeout_s
             )
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_headers_sent.append(_note_written)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=self._tls or True, limit=32, keepalive_timeout=50),
                 timeout=timeout,
+                trace_configs=[tracing],
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"},
             )

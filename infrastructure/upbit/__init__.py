@@ -14,11 +14,16 @@ from .websocket import UpbitWebSocket
 __all__ = ["UpbitOptions", "UpbitRest", "UpbitWebSocket", "rest_channel", "websocket_channel"]
 
 
+def _options(context: AdapterContext) -> UpbitOptions:
+    """Read the sections ``upbit`` and ``budget``."""
+    return UpbitOptions.read({**context.section("upbit"), **context.section("budget")})
+
+
 def rest_channel(context: AdapterContext) -> UpbitRest:
     """Build the channel ``rest``."""
-    return UpbitRest(UpbitOptions.read(context.options), context)
+    return UpbitRest(_options(context), context)
 
 
 def websocket_channel(context: AdapterContext) -> UpbitWebSocket:
     """Build the channel ``websocket``."""
-    return UpbitWebSocket(UpbitOptions.read(context.options), context)
+    return UpbitWebSocket(_options(context), context)

@@ -105,7 +105,10 @@ class UpbitExchange:
         self._blocks += 1
         self.budget.stop_all(wait, GROUPS)
         return RateLimitedError(
-            f"blocked ({BLOCKED}): nothing is sent for {wait:g} s", channel=self._name, retryable=False, retry_after=wait
+            f"blocked ({BLOCKED}): nothing is sent for {wait:g} s",
+            channel=self._name,
+            retryable=False,
+            retry_after=wait,
         )
 
     async def _explain_missing(self, symbols: Sequence[Symbol]) -> Exception:

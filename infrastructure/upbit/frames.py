@@ -20,7 +20,6 @@ from ...domain.request import Topic
 from ...domain.streaming import LiveValue, Rejected
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
-from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
 from .failures import ErrorDetail
 from .protocol import STREAM_CODES
@@ -178,9 +177,7 @@ def _trade(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Trade]:  # 
 def _book(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, LiveValue]:  # noqa: ANN401 - built structs
     symbol = Symbol(fields.code)
     units = [(unit.ask_price, unit.ask_size, unit.bid_price, unit.bid_size) for unit in fields.orderbook_units]
-    value = to_book(
-        origin.venue, symbol, units, stamp=fields.timestamp, level=fields.level, source=origin.source
-    )
+    value = to_book(origin.venue, symbol, units, stamp=fields.timestamp, level=fields.level, source=origin.source)
     return Topic(DataKind.ORDERBOOK, symbol), value
 
 

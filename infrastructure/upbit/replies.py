@@ -159,7 +159,9 @@ class CandlePage:
     rejected_slots: tuple[datetime, ...] = ()
 
 
-def to_candle_page(rows: list[CandleRow], symbol: Symbol, timeframe: Timeframe, origin: Origin, grace: Grace) -> CandlePage:
+def to_candle_page(
+    rows: list[CandleRow], symbol: Symbol, timeframe: Timeframe, origin: Origin, grace: Grace
+) -> CandlePage:
     """Return candles, each as final as the read instant allows; impossible rows are rejected, never mended."""
     candles: dict[datetime, Candle] = {}
     rejections: list[str] = []

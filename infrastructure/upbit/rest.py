@@ -147,7 +147,11 @@ class UpbitRest:
         call = protocol.orderbooks_call(wanted, count=depth, level=None if level is None else f"{level:f}")
         answer = await self.exchange.call(call, wanted)
         origin = self._origin(answer)
-        books = {book.symbol: book for row in replies.decode_books(answer.body) for book in [replies.to_orderbook(row, origin)]}
+        books = {
+            book.symbol: book
+            for row in replies.decode_books(answer.body)
+            for book in [replies.to_orderbook(row, origin)]
+        }
         if not books and level is not None:
             msg = f"no grouping of {level:f} for {' '.join(wanted)}; get_instruments tells which exist"
             raise UnsupportedRequestError(msg)
@@ -207,9 +211,7 @@ class UpbitRest:
         await self.exchange.close()
 
 
-def _narrowed(
-    coverage: Coverage, page: replies.CandlePage, frame: Timeframe, start: datetime | None
-) -> Coverage:
+def _narrowed(coverage: Coverage, page: replies.CandlePage, frame: Timeframe, start: datetime | None) -> Coverage:
     """Leave out what the caller did not ask for, and what a rejected row leaves unknown."""
     unknown = [TimeRange(opened_at, frame.next(opened_at)) for opened_at in page.rejected_slots]
     proven = tuple(part for span in coverage.proven for part in subtract(span, unknown))

@@ -101,7 +101,9 @@ class UpbitSocket:
 
     def _lost(self, error: websockets.ConnectionClosed) -> ChannelUnavailableError:
         closed = error.rcvd or error.sent
-        how = f"closed with {closed.code} {closed.reason}".strip() if closed else "connection lost without a close frame"
+        how = (
+            f"closed with {closed.code} {closed.reason}".strip() if closed else "connection lost without a close frame"
+        )
         return ChannelUnavailableError(self._cause or how, channel=self._context.name)
 
     async def keep_alive(self) -> None:

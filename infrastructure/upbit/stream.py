@@ -73,7 +73,7 @@ class UpbitStream:
 
     async def _begin_life(self) -> None:
         if self._life or self._reconnect.failures:
-            await self._context.clock.sleep(self._reconnect.delay_s(self._cause, random.random()))  # noqa: S311 - spreads load, hides nothing
+            await self._context.clock.sleep(self._reconnect.delay_s(self._cause, random.random()))
         resources = AsyncExitStack()
         try:
             opened = open_socket(self._options, self._context, self._identity, self._connects)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from attrs import evolve
 
 from ...domain.adapter import AdapterContext
-from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.candle import Candle
+from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.coverage import Coverage
 from ...domain.errors import ChannelTimeoutError, ClosedError, UnsupportedRequestError
 from ...domain.finality import Finality
@@ -76,7 +76,7 @@ class UpbitWebSocket:
     @property
     def capabilities(self) -> Capabilities:
         """Live everything, and the newest value of everything."""
-        return CAPABILITIES
+        return evolve(CAPABILITIES, canary=self._options.site.canary)
 
     @asynccontextmanager
     async def open_stream(self, topics: Collection[Topic]) -> AsyncIterator[LiveStream]:

@@ -1,0 +1,355 @@
+"""UnifiedMarketDataAPI: the one object that a user holds."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any, Self, TypeVar, overload
+
+from attrs import frozen
+
+from ..domain.capabilities import DataKind
+from ..domain.errors import ClosedError, UnsupportedRequestError
+from ..domain.events import RequestFailed
+from ..domain.finality import Grace
+from ..domain.market import Market
+from ..domain.orderbook import OrderBook
+from ..domain.ports import Channel, Clock, Diary, MarketDirectory, RoutingPolicy, ServerTime
+from ..domain.request import (
+    AnyRequest,
+    CandleRequest,
+    OrderBookRequest,
+    RealtimeRequest,
+    TickerRequest,
+    Topic,
+    TradesRequest,
+    create_candle_request,
+)
+from ..domain.routing import ChannelHealth, RoutePlan
+from ..domain.series import CandleSeries
+from ..domain.ticker import Ticker
+from ..domain.trade import Trade
+from .callbacks import call_back
+from .feed import FeedRules
+from .fetching import CandleFetch, fetch_candles, fetch_trades
+from .follower import FollowedEvents, Follower, closed_stream_error
+from .following import Following
+from .hub import LiveHub
+from .request_queue import DataRequestQueue
+from .router import Fetched, SmartChannelRouter
+from .tasks import TaskOwner, end_task
+
+Answer = TypeVar("Answer")
+
+
+@frozen(kw_only=True)
+class ApiRules:
+    """Everything about the API that settings decide; seconds are market seconds."""
+
+    cool_down_s: float
+    queue_capacity: int
+    queue_concurrency: int
+    event_capacity: int
+    polling_interval_s: float
+    snapshot_timeout_s: float
+    repair_bound_s: float
+    stall_after_s: float
+    grace: Grace
+
+
+class UnifiedMarketDataAPI:
+    """Market data through one object: it chooses the channel, keeps the limits, and explains itself.
+
+    Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        policy: RoutingPolicy,
+        rules: ApiRules,
+        clock: Clock,
+        server_time: ServerTime,
+        diary: Diary,
+    ) -> None:
+        """Take over the channels; they are closed with the API."""
+        self._clock = clock
+        self._server_time = server_time
+        self._diary = diary
+        self._tasks = TaskOwner(self._report)
+        self._channel_router = SmartChannelRouter(channels, policy, clock, cool_down_s=rules.cool_down_s)
+        self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
+        feed_rules = FeedRules(
+            polling_interval_s=rules.polling_interval_s,
+            stall_after_s=rules.stall_after_s,
+            snapshot_timeout_s=rules.snapshot_timeout_s,
+        )
+        self._hub = LiveHub(
+            router=self._channel_router,
+            clock=clock,
+            server_time=server_time,
+            grace=rules.grace,
+            repair_bound=timedelta(seconds=rules.repair_bound_s),
+            rules=feed_rules,
+            tasks=self._tasks,
+        )
+        self._channel_router.watch_followed(self._hub.followed)
+        self._following = Following(
+            hub=self._hub,
+            router=self._channel_router,
+            repository=self,
+            clock=clock,
+            server_time=server_time,
+            capacity=rules.event_capacity,
+            snapshot_timeout_s=rules.snapshot_timeout_s,
+        )
+        self._running: dict[str, Any] = {}
+        self._resources = AsyncExitStack()
+        self._is_closed = False
+
+    def closes_with(self, resources: AsyncExitStack) -> None:
+        """Close these too when the API is closed."""
+        self._resources = resources
+
+    def _report(self, task: str, error: Exception) -> None:
+        self._diary.warn("task_failed", task=task, error=f"{type(error).__name__}: {error}")
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            msg = "the API is closed; create a new one with create_unified_api()"
+            raise ClosedError(msg)
+
+    # --- one answer ---------------------------------------------------------------------------
+
+    @overload
+    async def request_data_sync(self, request: CandleRequest) -> CandleSeries: ...
+    @overload
+    async def request_data_sync(self, request: TickerRequest) -> list[Ticker]: ...
+    @overload
+    async def request_data_sync(self, request: OrderBookRequest) -> OrderBook: ...
+    @overload
+    async def request_data_sync(self, request: TradesRequest) -> list[Trade]: ...
+    async def request_data_sync(
+        self, request: CandleRequest | TickerRequest | OrderBookRequest | TradesRequest
+    ) -> CandleSeries | list[Ticker] | OrderBook | list[Trade]:
+        """Wait for the whole answer: a series, a list of tickers or trades, or a book.
+
+        Raises:
+            RequestError: the request is wrong.
+            AllChannelsFailedError: no channel could serve it; one cause per channel.
+            DeadlineExceededError: the request's deadline passed.
+            QueueFullError: too many requests wait already.
+
+        """
+        self._check_open()
+        match request:
+            case CandleRequest():
+                fetch = CandleFetch(request, self._clock, self._server_time)
+                series = await self._submit(request, lambda: fetch_candles(fetch, self._channel_router))
+                self._note_served(series.trace)
+                return series
+            case TickerRequest():
+                return await self._routed(request, lambda channel: self._tickers(request, channel))
+            case OrderBookRequest():
+                return await self._routed(request, lambda channel: self._orderbook(request, channel))
+            case TradesRequest():
+                return await self._routed(request, lambda channel: fetch_trades(request, channel))
+            case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
+                kind = type(request).__name__
+                msg = f"expected a request made by create_…_request, got {kind}; follow() takes live ones"
+                raise UnsupportedRequestError(msg)
+
+    async def _submit(self, request: Any, work: Callable[[], Awaitable[Answer]]) -> Answer:  # noqa: ANN401 - any request
+        key: Hashable = request
+        return await self._queue.submit(key, work, priority=request.priority, deadline_s=request.deadline)
+
+    async def _routed(
+        self, request: AnyRequest, fetch: Callable[[Channel], Awaitable[tuple[Answer, Fetched]]]
+    ) -> Answer:
+        async def work() -> tuple[Answer, RoutePlan]:
+            return await self._channel_router.run(request, fetch)
+
+        answer, trace = await self._submit(request, work)
+        self._note_served(trace)
+        return answer
+
+    def _note_served(self, trace: RoutePlan | None) -> None:
+        if trace is not None:
+            self._diary.note(
+                "request_served",
+                request=trace.request,
+                rule=trace.rule,
+                served_by=list(trace.served_by),
+                calls=trace.calls,
+                rows=sum(step.rows for step in trace.steps),
+                latency_ms=round(sum(step.latency_ms for step in trace.steps), 1),
+            )
+
+    async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], Fetched]:
+        topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]
+        held = [self._hub.newest(channel.name, topic) for topic in topics]
+        known = [value for value in held if isinstance(value, Ticker)]
+        if len(known) == len(topics):
+            return known, Fetched(len(known), calls=0)
+        tickers = list(await channel.get_tickers(request.symbols))
+        return tickers, Fetched(len(tickers), calls=0 if channel.capabilities.calls_are_free else 1)
+
+    async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, Fetched]:
+        held = self._hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
+        if isinstance(held, OrderBook):
+            return held.to_depth(request.depth), Fetched(1, calls=0)
+        book = await channel.get_orderbook(request.symbol, request.depth)
+        return book, Fetched(1, calls=0 if channel.capabilities.calls_are_free else 1)
+
+    # --- the repository's methods --------------------------------------------------------------
+
+    async def get_candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        count: int | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> CandleSeries:
+        """Return candles; see :func:`create_candle_request` for the meanings of count, start and end."""
+        return await self.request_data_sync(create_candle_request(symbol, timeframe, count, start=start, end=end))
+
+    async def get_ticker(self, symbol: str) -> Ticker:
+        """Return the newest ticker of a symbol."""
+        return (await self.get_tickers([symbol]))[0]
+
+    async def get_tickers(self, symbols: Sequence[str]) -> list[Ticker]:
+        """Return the newest tickers in the order of ``symbols``."""
+        return await self.request_data_sync(TickerRequest(symbols=symbols))
+
+    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
+        """Return the newest book, at most ``depth`` levels a side."""
+        return await self.request_data_sync(OrderBookRequest(symbol=symbol, depth=depth))
+
+    async def get_trades(self, symbol: str, count: int = 100) -> list[Trade]:
+        """Return the newest trades, oldest first."""
+        return await self.request_data_sync(TradesRequest(symbol=symbol, count=count))
+
+    async def get_markets(self) -> list[Market]:
+        """Return every listed market.
+
+        Raises:
+            UnsupportedRequestError: no channel knows what is listed.
+
+        """
+        self._check_open()
+        for channel in self._channel_router.channels.values():
+            if isinstance(channel, MarketDirectory):
+                return list(await channel.get_markets())
+        msg = "no installed channel knows the market list"
+        raise UnsupportedRequestError(msg)
+
+    # --- live --------------------------------------------------------------------------------
+
+    def follow(self, request: RealtimeRequest) -> AbstractAsyncContextManager[FollowedEvents]:
+        """Follow a request live: ``async with api.follow(request) as events: async for event in events``.
+
+        Candle streams begin with ``HistoryLoaded``; after it every slot that traded is FINAL exactly once,
+        in order, and every trade arrives exactly once, whatever happens to the channels.
+        """
+        self._check_open()
+        return self._following.follow(request)
+
+    # --- answers by callback -------------------------------------------------------------------
+
+    async def request_data(self, request: AnyRequest) -> str:
+        """Return a request id at once; the answer, or each live event, goes to ``request.data_callback``.
+
+        A request that ends with an error gives ``RequestFailed`` to the callback. What the callback
+        itself raises is reported in the log, and the stream goes on.
+
+        Raises:
+            UnsupportedRequestError: the request has no callback.
+
+        """
+        self._check_open()
+        if request.data_callback is None:
+            msg = f"{str(request)!r} has no data_callback to receive the answer; give one, or use request_data_sync"
+            raise UnsupportedRequestError(msg)
+        if isinstance(request, RealtimeRequest):
+            self._channel_router.explain(request)
+        request_id = uuid.uuid4().hex
+        self._running[request_id] = self._tasks.start(self._answer(request_id, request), f"request {request_id}")
+        return request_id
+
+    async def _answer(self, request_id: str, request: AnyRequest) -> None:
+        callback = request.data_callback
+        if callback is None:
+            return
+        try:
+            if isinstance(request, RealtimeRequest):
+                async with self.follow(request) as events:
+                    async for event in events:
+                        await call_back(callback, event, request_id, self._diary)
+            else:
+                await call_back(callback, await self.request_data_sync(request), request_id, self._diary)
+        except Exception as error:  # noqa: BLE001 - every end of a request reaches its callback
+            await call_back(callback, RequestFailed(request_id, error), request_id, self._diary)
+        finally:
+            self._running.pop(request_id, None)
+
+    async def cancel_request(self, request_id: str) -> bool:
+        """End a request; answers whether it was still running."""
+        self._check_open()
+        task = self._running.pop(request_id, None)
+        await end_task(task)
+        return task is not None
+
+    # --- explanations --------------------------------------------------------------------------
+
+    def explain(self, request: AnyRequest) -> RoutePlan:
+        """Return the plan that the request would get now; asks nobody and changes nothing."""
+        self._check_open()
+        return self._channel_router.explain(request)
+
+    def channel_health(self) -> dict[str, ChannelHealth]:
+        """Return latency percentiles, success rate and circuit state of each channel."""
+        self._check_open()
+        return self._channel_router.channel_health()
+
+    def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
+        """Report an outcome from outside; a failure keeps the channel out of plans for one cool-down."""
+        self._check_open()
+        self._channel_router.update_channel_performance(channel, latency_ms, success)
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The installed channels by name."""
+        return self._channel_router.channels
+
+    @property
+    def venue(self) -> str:
+        """Whose data this is, as far as the channels know now."""
+        return next((channel.venue for channel in self.channels.values()), "none")
+
+    # --- the end -----------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End every stream and request, and release the channels; idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._hub.each_follower(_tell_closed)
+        await self._tasks.close()
+        for channel in self._channel_router.channels.values():
+            await channel.close()
+        await self._resources.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Use the API for the length of a block."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.close()
+
+
+def _tell_closed(follower: Follower) -> None:
+    follower.buffer.fail(closed_stream_error())
+

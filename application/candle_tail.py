@@ -1,0 +1,202 @@
+"""The live end of one candle series: which slot is how final, and what is still owed. Pure.
+
+Invariants:
+    Every slot before ``frontier`` has been delivered FINAL exactly once, or is known to be empty, or is
+    owed (told as a ``Gap`` and delivered later as ``Backfilled``). FINAL candles leave in slot order.
+    A slot of which the present life saw no SNAPSHOT or frame can be sealed by REST only.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from attrs import define, evolve, field, frozen
+
+from ..domain.candle import Candle
+from ..domain.coverage import Reason
+from ..domain.events import Backfilled, CandleRevised, CandleUpdated, Gap, MarketEvent
+from ..domain.finality import Finality, SealedBy
+from ..domain.series import CandleSeries
+from ..domain.time_range import TimeRange, subtract
+from ..domain.timeframe import Timeframe
+from .unifier import CandleView, DataUnifier
+
+TICK = timedelta(seconds=1)
+"""Upbit emits candle frames on a tick of one second; a slot's last frame may come one tick late."""
+SEALED_KEPT = 120
+
+
+@frozen(kw_only=True)
+class TailRules:
+    """What a tail needs to know of its series."""
+
+    timeframe: Timeframe
+    grace: timedelta
+    repair_bound: timedelta
+
+
+@define
+class CandleTail:
+    """State of one followed series; instants are the server's, at their lower bound."""
+
+    rules: TailRules
+    frontier: datetime | None = None
+    owed: tuple[TimeRange, ...] = ()
+    _views: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
+    _sealed: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
+    _witnessed_from: datetime | None = None
+    _witnessed_until: datetime | None = None
+    _newest_frame: datetime | None = None
+    _waiting_since: datetime | None = None
+    _recheck: set[datetime] = field(factory=set[datetime])
+
+    def start_at(self, frontier: datetime) -> None:
+        """Promise every slot from here on."""
+        if self.frontier is None:
+            self.frontier = self.rules.timeframe.floor(frontier)
+
+    def begin_life(self) -> None:
+        """Forget what the last socket witnessed: a new life proves nothing about it."""
+        self._witnessed_from = self._witnessed_until = self._newest_frame = None
+
+    def witness(self, server_now: datetime) -> None:
+        """Note that a data frame of the present socket has arrived."""
+        if self._witnessed_from is not None:
+            self._witnessed_until = server_now
+
+    def take_frame(self, candle: Candle) -> Iterator[MarketEvent]:
+        """Take a candle of the stream; yields what followers learn from it at once."""
+        if self._witnessed_from is None:
+            self._witnessed_from = candle.opened_at
+        self._newest_frame = max(candle.opened_at, self._newest_frame or candle.opened_at)
+        if self.frontier is None:
+            self.start_at(candle.opened_at)
+        yield from self._take(CandleView(candle))
+
+    def take_series(self, series: CandleSeries) -> Iterator[MarketEvent]:
+        """Take a REST answer: candles, and what it proves about slots without one."""
+        for candle in series:
+            yield from self._take(CandleView(candle, read_at=None))
+        yield from self._pay_debts(series)
+        if self.frontier is None:
+            return
+        for span in series.coverage.proven:
+            if span.start <= self.frontier < span.end:
+                yield from self._settle_until(span.end, None)
+
+    def _take(self, view: CandleView) -> Iterator[MarketEvent]:
+        slot = view.candle.opened_at
+        if self.frontier is not None and slot < self.frontier:
+            yield from self._take_late(view)
+            return
+        held = self._views.get(slot)
+        best = view if held is None else DataUnifier().winner(held, view)
+        if held is not None and best.candle == held.candle:
+            return
+        self._views[slot] = best
+        if not best.candle.is_final:
+            yield CandleUpdated(best.candle)
+
+    def _take_late(self, view: CandleView) -> Iterator[MarketEvent]:
+        """A frame never changes a FINAL candle, but more volume in it is worth one more read."""
+        sealed = self._sealed.get(view.candle.opened_at)
+        if sealed is None:
+            return
+        if not view.candle.is_final:
+            if view.candle.volume > sealed.candle.volume:
+                self._recheck.add(view.candle.opened_at)
+            return
+        self._recheck.discard(view.candle.opened_at)
+        if not view.candle.is_same_market_data(sealed.candle):
+            revised = evolve(view.candle, revision=sealed.candle.revision + 1)
+            self._sealed[revised.opened_at] = CandleView(revised)
+            yield CandleRevised(sealed.candle, revised)
+
+    def settle(self, server_now: datetime) -> Iterator[MarketEvent]:
+        """Close and seal whatever time has decided."""
+        yield from self._close_until(server_now)
+        if self.frontier is None or self._witnessed_from is None or self.frontier < self._witnessed_from:
+            return
+        until = self.frontier
+        while self._seal_of(until, server_now) is not None:
+            until = self.rules.timeframe.next(until)
+        if until > self.frontier:
+            yield from self._settle_until(until, server_now)
+
+    def _seal_of(self, slot: datetime, server_now: datetime) -> SealedBy | None:
+        sealable_at = self.rules.timeframe.next(slot) + self.rules.grace
+        if self._newest_frame is not None and self._newest_frame > slot and server_now >= sealable_at:
+            return SealedBy.SUCCESSOR
+        witnessed = self._witnessed_until
+        return SealedBy.STREAM_QUIET if witnessed is not None and witnessed >= sealable_at + TICK else None
+
+    def _close_until(self, server_now: datetime) -> Iterator[MarketEvent]:
+        for slot in sorted(self._views):
+            candle = self._views[slot].candle
+            if candle.finality is Finality.FORMING and server_now >= candle.closed_at:
+                closed = evolve(candle, finality=Finality.CLOSED)
+                self._views[slot] = CandleView(closed)
+                yield CandleUpdated(closed)
+
+    def _settle_until(self, end: datetime, server_now: datetime | None) -> Iterator[MarketEvent]:
+        for slot in sorted(slot for slot in self._views if slot < end):
+            view = self._views.pop(slot)
+            sealed_by = SealedBy.REST if server_now is None else self._seal_of(slot, server_now)
+            candle = view.candle
+            if not candle.is_final:
+                candle = evolve(candle, finality=Finality.FINAL, sealed_by=sealed_by or SealedBy.SUCCESSOR)
+            self._keep_sealed(candle)
+            yield CandleUpdated(candle)
+        self.frontier = end
+        self._waiting_since = None
+
+    def _keep_sealed(self, candle: Candle) -> None:
+        self._sealed[candle.opened_at] = CandleView(candle)
+        while len(self._sealed) > SEALED_KEPT:
+            self._sealed.pop(next(iter(self._sealed)))
+
+    def unsettled(self, server_now: datetime) -> TimeRange | None:
+        """Return the slots that only a REST read can settle now: over by the grace, not witnessed whole."""
+        if self.frontier is None:
+            return None
+        end = self.rules.timeframe.floor(server_now - self.rules.grace)
+        if self._witnessed_from is not None:
+            end = min(end, self._witnessed_from)
+        spans = [TimeRange(self.frontier, end)] if end > self.frontier else []
+        spans += [TimeRange(slot, self.rules.timeframe.next(slot)) for slot in self._recheck]
+        spans += self.owed
+        if not spans:
+            return None
+        return TimeRange(min(span.start for span in spans), max(span.end for span in spans))
+
+    def give_up(self, server_now: datetime) -> Iterator[MarketEvent]:
+        """Stop holding newer candles back once a missing slot could not be had for ``repair_bound``."""
+        missing = self.unsettled(server_now)
+        if missing is None or self.frontier is None or missing.end <= self.frontier:
+            self._waiting_since = None
+            return
+        self._waiting_since = self._waiting_since or server_now
+        if server_now - self._waiting_since < self.rules.repair_bound:
+            return
+        given_up = TimeRange(self.frontier, missing.end)
+        for slot in [slot for slot in self._views if slot < given_up.end]:
+            self._views.pop(slot)
+        self.owed = (*self.owed, given_up)
+        self.frontier, self._waiting_since = given_up.end, None
+        yield Gap(given_up, Reason.UNKNOWN)
+
+    def _pay_debts(self, series: CandleSeries) -> Iterator[MarketEvent]:
+        if not self.owed:
+            return
+        for candle in series:
+            if candle.is_final and any(candle.opened_at in span for span in self.owed):
+                self._keep_sealed(candle)
+                yield Backfilled(candle)
+        self.owed = tuple(part for span in self.owed for part in subtract(span, series.coverage.proven))
+
+    def current(self) -> list[Candle]:
+        """Return the views of slots that are not settled yet, oldest first."""
+        return [self._views[slot].candle for slot in sorted(self._views)]
+
+    def sealed_between(self, start: datetime, end: datetime) -> list[Candle]:
+        """Return the FINAL candles of these slots that are still remembered, oldest first."""
+        return [self._sealed[slot].candle for slot in sorted(self._sealed) if start <= slot < end]

@@ -1,0 +1,238 @@
+"""One feed: a fixed set of topics, carried by a stream while it lives and by REST while it does not."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+
+from attrs import define, field, frozen
+
+from ..domain.capabilities import DataKind
+from ..domain.errors import ChannelError, MarketDataError, RequestError
+from ..domain.events import ChannelSwitched, Degraded, ItemRejected, MarketEvent, Recovered
+from ..domain.orderbook import OrderBook
+from ..domain.ports import Channel, Clock, LiveChannel, LiveStream, ServerTime
+from ..domain.request import Topic
+from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem
+from ..domain.symbol import Symbol
+from .router import SmartChannelRouter
+from .stall import Silence, StallWatch
+from .topics import CandleTopic, TopicState, TradeTopic
+
+TICK_S = 0.2
+STILL_WITNESSED_S = 2.0
+LEAST_REPAIR_S = 1.0
+
+
+@frozen(kw_only=True)
+class FeedRules:
+    """Timing of a feed, in market seconds."""
+
+    polling_interval_s: float
+    stall_after_s: float
+    snapshot_timeout_s: float
+
+
+@define(eq=False, kw_only=True)
+class Feed:
+    """Carries ``states`` from ``live`` (or nobody) and ``rest`` (or nobody) to their followers.
+
+    Invariant: at any moment exactly one channel is said to deliver; a change of it is an event.
+    """
+
+    states: dict[Topic, TopicState]
+    live: LiveChannel | None
+    rest: Channel | None
+    router: SmartChannelRouter
+    clock: Clock
+    server_time: ServerTime
+    rules: FeedRules
+    watch: StallWatch = field(init=False)
+    _stream: LiveStream | None = None
+    _delivering: str = ""
+    _life_began_at: float = 0.0
+    _is_proven: bool = False
+    _polled_at: float = 0.0
+    _repaired_at: float = 0.0
+    _fresh_at: float = 0.0
+    _is_degraded: bool = False
+    _canary: Topic | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        """Choose the canary: the venue's busiest book."""
+        self.watch = StallWatch(self.rules.stall_after_s)
+        self._fresh_at = self.clock.monotonic()
+        if self.live is not None and self.live.capabilities.canary:
+            self._canary = Topic(DataKind.ORDERBOOK, Symbol(self.live.capabilities.canary))
+
+    @property
+    def is_delivering_live(self) -> bool:
+        """Whether the stream delivers now, and a frame of the last two seconds witnesses it."""
+        return self._is_proven and self.watch.silence_s(self.clock.monotonic()) <= STILL_WITNESSED_S
+
+    def _everyone(self, event: MarketEvent) -> None:
+        for state in self.states.values():
+            state.audience.publish((event,))
+
+    async def run(self) -> None:
+        """Carry the topics until cancelled, or until the exchange refuses the subscription itself."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._upkeep())
+                if self.live is not None:
+                    tasks.create_task(self._follow(self.live))
+        except* MarketDataError as group:
+            for state in self.states.values():
+                state.audience.fail(group.exceptions[0])
+
+    async def _follow(self, live: LiveChannel) -> None:
+        topics = [*self.states, *([self._canary] if self._canary else [])]
+        async with live.open_stream(topics) as stream:
+            self._stream = stream
+            async for item in stream:
+                self._take(live.name, item)
+
+    def _take(self, name: str, item: StreamItem) -> None:
+        match item:
+            case Received():
+                self._receive(name, item)
+            case LifeBegan():
+                self._life_began_at = self.clock.monotonic()
+                self.watch.begin_life(self._life_began_at)
+                for state in self.states.values():
+                    state.begin_life()
+            case LifeEnded():
+                self._lose(name, item.cause)
+            case Rejected():
+                self.router.count_rejected(name)
+                self._everyone(ItemRejected(name, item.reason, item.excerpt))
+
+    def _receive(self, name: str, item: Received) -> None:
+        if not self._is_proven:
+            self._is_proven = True
+            self.router.record(name, self._life_began_at, success=True)
+            self._deliver_from(name, "the stream is up")
+        is_canary = item.topic == self._canary
+        stamp = item.value.updated_at if is_canary and isinstance(item.value, OrderBook) else None
+        self.watch.heard(item.received_at, stamp)
+        self._fresh_at = item.received_at
+        state = self.states.get(item.topic)
+        if state is not None:
+            state.audience.publish(state.take(item.value))
+            state.audience.is_live.set()
+
+    def _lose(self, name: str, cause: str) -> None:
+        self.router.record(name, self._life_began_at, success=False, error=cause)
+        self._is_proven = False
+        self._polled_at = 0.0
+        for state in self.states.values():
+            if isinstance(state, CandleTopic):
+                state.begin_life()
+        if self.rest is not None:
+            self._deliver_from(self.rest.name, cause)
+
+    def _deliver_from(self, name: str, reason: str) -> None:
+        old, self._delivering = self._delivering, name
+        if old and old != name:
+            self._everyone(ChannelSwitched(old, name, reason))
+
+    async def _upkeep(self) -> None:
+        """Whatever time decides: sealing, polling, repairs, and the question behind a silence."""
+        while True:
+            await self.clock.sleep(TICK_S)
+            now = self.clock.monotonic()
+            self._settle()
+            if self.rest is None:
+                continue
+            if self._is_proven:
+                await self._catch_up_behind(self.rest)
+                await self._question_silence(self.rest, now)
+            elif now - self._polled_at >= self.rules.polling_interval_s and self._may_poll(now):
+                self._polled_at = now
+                await self._poll(self.rest)
+
+    def _may_poll(self, now: float) -> bool:
+        """A socket that is opening gets a moment before REST stands in for it."""
+        opening = self.live is not None and not self._delivering
+        return not opening or now - self._fresh_at >= self.rules.polling_interval_s
+
+    def _settle(self) -> None:
+        server_now = self.server_time.earliest()
+        if server_now is None:
+            return
+        for state in self.states.values():
+            if isinstance(state, CandleTopic):
+                if self.is_delivering_live:
+                    state.tail.witness(server_now)
+                state.audience.publish(state.settle(server_now))
+
+    async def _poll(self, rest: Channel) -> None:
+        self._deliver_from(rest.name, "no stream delivers")
+        for state in list(self.states.values()):
+            if self._is_proven:
+                return
+            await self._ask(rest, state)
+
+    async def _catch_up_behind(self, rest: Channel) -> None:
+        server_now = self.server_time.earliest()
+        for state in list(self.states.values()):
+            if isinstance(state, TradeTopic) and state.is_behind and self._may_join(state):
+                await self._ask(rest, state)
+            elif isinstance(state, CandleTopic) and server_now is not None and state.tail.unsettled(server_now):
+                await self._repair(rest, state)
+
+    def _may_join(self, state: TradeTopic) -> bool:
+        """REST is asked after the SNAPSHOT only, so that its answer cannot end before the stream begins."""
+        waited = self.clock.monotonic() - self._life_began_at
+        return state.is_witnessed or waited >= self.rules.snapshot_timeout_s
+
+    async def _repair(self, rest: Channel, state: CandleTopic) -> None:
+        server_now, now = self.server_time.earliest(), self.clock.monotonic()
+        span = state.tail.unsettled(server_now) if server_now is not None else None
+        if span is not None and now - self._repaired_at >= LEAST_REPAIR_S:
+            self._repaired_at = now
+            await self._attempt(rest, state, state.catch_up(rest, span))
+
+    async def _ask(self, rest: Channel, state: TopicState) -> None:
+        await self._attempt(rest, state, state.catch_up(rest))
+
+    async def _attempt(self, rest: Channel, state: TopicState, asking: Awaitable[Iterable[MarketEvent]]) -> None:
+        started = self.clock.monotonic()
+        try:
+            events = await asking
+        except RequestError as error:
+            state.audience.fail(error)
+            return
+        except MarketDataError as error:
+            self.router.record(rest.name, started, success=False, error=str(error))
+            self._degrade(rest.name, str(error))
+            return
+        self.router.record(rest.name, started, success=True)
+        self._fresh_at = self.clock.monotonic()
+        self._recover(rest.name)
+        state.audience.publish(events)
+        state.audience.is_live.set()
+
+    def _degrade(self, name: str, reason: str) -> None:
+        if self._is_proven:
+            return
+        self._is_degraded = True
+        self._everyone(Degraded(name, self.clock.monotonic() - self._fresh_at, reason))
+
+    def _recover(self, name: str) -> None:
+        if self._is_degraded:
+            self._is_degraded = False
+            self._everyone(Recovered(name))
+
+    async def _question_silence(self, rest: Channel, now: float) -> None:
+        if self._canary is None or self._stream is None or not self.watch.is_worth_asking(now):
+            return
+        try:
+            book = await rest.get_orderbook(self._canary.symbol, 1)
+        except RequestError:
+            self._canary = None
+            return
+        except ChannelError:
+            self.watch.judge(None, self.clock.monotonic())
+            return
+        if self.watch.judge(book.updated_at, self.clock.monotonic()) is Silence.STALLED:
+            silence = self.watch.silence_s(self.clock.monotonic())
+            self._stream.abandon(f"silent for {silence:.1f} s while REST has newer data")

@@ -1,0 +1,143 @@
+"""How each kind of request is fetched from one channel; the router decides from which."""
+
+from datetime import datetime
+
+from attrs import define, evolve, field
+
+from ..domain.coverage import Coverage
+from ..domain.errors import AllChannelsFailedError, UnsupportedRequestError
+from ..domain.instants import EPOCH, to_text
+from ..domain.ports import Channel, Clock, ServerTime, TradeHistory
+from ..domain.request import CandleRequest, TradesRequest
+from ..domain.routing import RoutePlan
+from ..domain.series import CandleSeries
+from ..domain.time_range import TimeRange
+from ..domain.trade import Trade
+from .paging import CandlePaging, ForwardWindows
+from .router import Fetched, SmartChannelRouter
+from .trades import TradePaging
+
+
+@define(eq=False)
+class CandleFetch:
+    """Fetches one request; pages that arrived are kept when a later one fails.
+
+    A retry on the same channel continues where the last attempt stopped.
+    """
+
+    request: CandleRequest
+    clock: Clock
+    server_time: ServerTime
+    _walks: dict[str, CandlePaging] = field(factory=dict[str, CandlePaging])
+
+    async def from_channel(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
+        """Return the whole answer of one channel."""
+        if self.request.start is not None and self.request.end is None and self.request.count is not None:
+            return await self._forward(channel, self.request.start, self.request.count)
+        request = self.request
+        if request.start is not None and request.end is None:
+            request = evolve(request, end=await self._server_now(channel))
+        walk = self._walks.setdefault(channel.name, CandlePaging.of(request, self._page_size(channel)))
+        await self._walk(channel, walk)
+        series = walk.result()
+        return series, Fetched(len(series), walk.calls)
+
+    def _page_size(self, channel: Channel) -> int:
+        size = channel.capabilities.candles_per_call
+        if size < 1:
+            msg = f"channel {channel.name!r} declares no candles per call"
+            raise UnsupportedRequestError(msg)
+        return size
+
+    async def _walk(self, channel: Channel, walk: CandlePaging) -> None:
+        while (page := walk.next_page()) is not None:
+            await self.clock.sleep(page.delay_s)
+            symbol, frame = self.request.symbol, self.request.timeframe
+            count = None if channel.capabilities.candles_per_call == 1 else page.count
+            walk.take(await channel.get_candles(symbol, frame, count, end=page.end))
+
+    async def _forward(self, channel: Channel, start: datetime, count: int) -> tuple[CandleSeries, Fetched]:
+        windows = ForwardWindows(self.request.timeframe, count, self.request.timeframe.ceil(start))
+        parts: list[CandleSeries] = []
+        calls = found = 0
+        now = await self._server_now(channel)
+        while found < count and (not parts or windows.cursor <= now):
+            window = windows.next_window(found)
+            asked = evolve(self.request, count=None, start=window.start, end=window.end)
+            walk = CandlePaging.of(asked, self._page_size(channel))
+            await self._walk(channel, walk)
+            parts.append(walk.result())
+            calls, found = calls + walk.calls, found + len(parts[-1])
+        series = _first_rows(parts, start, count)
+        return series, Fetched(len(series), calls)
+
+    async def _server_now(self, channel: Channel) -> datetime:
+        if (now := self.server_time.latest()) is None:
+            await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
+            now = self.server_time.latest()
+        return now if now is not None else self.request.timeframe.next(self.request.start or EPOCH)
+
+    def partial(self) -> CandleSeries | None:
+        """Return the longest part that any channel delivered before it failed; what lacks is a gap."""
+        walks = [walk for walk in self._walks.values() if walk.calls and walk.rows]
+        if not walks:
+            return None
+        best = max(walks, key=lambda walk: walk.rows)
+        series = best.result()
+        if self.request.start is not None or self.request.count is None:
+            return series
+        missing = self.request.timeframe.nominal_width * (self.request.count - best.rows)
+        asked = series.coverage.asked
+        return evolve(series, coverage=series.coverage.within(TimeRange(asked.start - missing, asked.end)))
+
+
+def _first_rows(parts: list[CandleSeries], start: datetime, count: int) -> CandleSeries:
+    coverage: Coverage = parts[0].coverage
+    for part in parts[1:]:
+        coverage = coverage.join(part.coverage)
+    candles = [candle for part in parts for candle in part][:count]
+    end = candles[-1].closed_at if len(candles) == count else coverage.asked.end
+    first = parts[0]
+    asked = TimeRange(min(start, end), end)
+    return CandleSeries.of(first.venue, first.symbol, first.timeframe, candles, coverage.within(asked))
+
+
+async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> CandleSeries:
+    """Return the answer with its trace; a partial one rather than none, with what lacks as a gap.
+
+    Raises:
+        RequestError: the request is wrong.
+        AllChannelsFailedError: no channel delivered a single row.
+
+    """
+    try:
+        series, trace = await router.run(fetch.request, fetch.from_channel)
+    except AllChannelsFailedError as error:
+        partial = fetch.partial()
+        if partial is None:
+            raise
+        trace = router.explain(fetch.request).with_note(f"incomplete, the rest failed: {error}")
+        return evolve(partial, trace=trace)
+    return evolve(series, trace=_with_remarks(trace, fetch.request, series))
+
+
+def _with_remarks(trace: RoutePlan, request: CandleRequest, series: CandleSeries) -> RoutePlan:
+    asked_until = series.coverage.asked.end
+    if request.end is not None and request.timeframe.ceil(request.end) > asked_until:
+        return trace.with_note(f"the end {to_text(request.end)} lies in the future; cut to {to_text(asked_until)}")
+    return trace
+
+
+async def fetch_trades(request: TradesRequest, channel: Channel) -> tuple[list[Trade], Fetched]:
+    """Return the newest trades of one channel, across UTC days where the channel keeps them."""
+    if not isinstance(channel, TradeHistory):
+        trades = list(await channel.get_trades(request.symbol, request.count))
+        return trades, Fetched(len(trades))
+    paging = TradePaging(channel.capabilities.trades_per_call, request.count)
+    while (page := paging.next_page()) is not None:
+        rows = await channel.get_trade_page(
+            request.symbol, page.count, before_id=page.before_id, days_ago=page.days_ago
+        )
+        paging.take(page, rows)
+    return paging.trades, Fetched(len(paging.trades), paging.calls)
+

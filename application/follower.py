@@ -1,0 +1,170 @@
+"""One follower's side of a stream: what waits for it, and what it has had."""
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from datetime import datetime
+from typing import Self
+
+from attrs import define, field
+
+from ..domain.events import (
+    Backfilled,
+    CandleRevised,
+    CandleUpdated,
+    Degraded,
+    HistoryLoaded,
+    MarketEvent,
+    OrderBookUpdated,
+    TickerUpdated,
+)
+from ..domain.errors import ClosedError, SlowConsumerError
+
+
+def conflation_key(event: MarketEvent) -> Hashable | None:
+    """Return the key under which only the newest event matters; None for what may never be dropped."""
+    match event:
+        case TickerUpdated():
+            return ("ticker", event.ticker.symbol)
+        case OrderBookUpdated():
+            return ("orderbook", event.orderbook.symbol)
+        case CandleUpdated() if not event.candle.is_final:
+            return ("candle", event.candle.opened_at)
+        case Degraded():
+            return ("degraded",)
+        case _:
+            return None
+
+
+@define(eq=False)
+class EventBuffer:
+    """Events between the stream and one reader.
+
+    Invariant: events that may be conflated occupy one place per key; the rest keep their order and are
+    never dropped: beyond ``capacity`` the reader gets ``SlowConsumerError`` instead.
+    """
+
+    capacity: int
+    _queue: deque[tuple[Hashable | None, MarketEvent | None]] = field(
+        factory=deque[tuple[Hashable | None, MarketEvent | None]]
+    )
+    _newest: dict[Hashable, MarketEvent] = field(factory=dict[Hashable, MarketEvent])
+    _wake: asyncio.Event = field(factory=asyncio.Event)
+    _error: Exception | None = None
+    _is_ended: bool = False
+
+    def put(self, event: MarketEvent) -> None:
+        """Add an event; after an error or the end it is ignored."""
+        if self._error is not None or self._is_ended:
+            return
+        key = conflation_key(event)
+        if key is not None and key in self._newest:
+            self._newest[key] = event
+            return
+        if len(self._queue) >= self.capacity:
+            msg = f"{self.capacity} events are waiting and none may be dropped; read faster, or follow less at once"
+            self.fail(SlowConsumerError(msg))
+            return
+        if key is not None:
+            self._newest[key] = event
+        self._queue.append((key, None if key is not None else event))
+        self._wake.set()
+
+    def fail(self, error: Exception) -> None:
+        """Let the reader have what waits, then raise ``error``."""
+        self._error = self._error or error
+        self._wake.set()
+
+    def end(self) -> None:
+        """Let the reader have what waits, then stop."""
+        self._is_ended = True
+        self._wake.set()
+
+    async def get(self) -> MarketEvent:
+        """Return the next event.
+
+        Raises:
+            StopAsyncIteration: the stream has ended.
+            MarketDataError: why it ended.
+
+        """
+        while not self._queue:
+            if self._error is not None:
+                raise self._error
+            if self._is_ended:
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        key, event = self._queue.popleft()
+        return self._newest.pop(key) if event is None else event
+
+    def __len__(self) -> int:
+        """Return how many events wait."""
+        return len(self._queue)
+
+
+@define(eq=False)
+class Follower:
+    """One reader of one topic.
+
+    Until its history has been read, events wait; then those about slots that the history already holds
+    FINAL are left out, so that every slot is FINAL once.
+    """
+
+    buffer: EventBuffer
+    _pending: list[MarketEvent] | None = None
+    _promised_from: datetime | None = None
+    _given_final: set[datetime] = field(factory=set[datetime])
+
+    @classmethod
+    def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
+        """Return a follower that holds events back until ``open`` if it waits for history."""
+        return cls(EventBuffer(capacity), [] if waits_for_history else None)
+
+    def give(self, event: MarketEvent) -> None:
+        """Hand an event to the reader, unless it has had it as history."""
+        if self._pending is not None:
+            self._pending.append(event)
+        elif self._is_news(event):
+            if isinstance(event, CandleUpdated) and event.candle.is_final:
+                self._given_final.add(event.candle.opened_at)
+            self.buffer.put(event)
+
+    def open(self, history: HistoryLoaded, promised_from: datetime | None) -> None:
+        """Deliver the history first, then what happened since it was asked for."""
+        pending, self._pending = self._pending or [], None
+        self._promised_from = promised_from
+        self.buffer.put(history)
+        for event in pending:
+            self.give(event)
+
+    def give_once(self, event: CandleUpdated) -> None:
+        """Hand over a candle that the feed has held since before this follower came, unless it was given."""
+        if event.candle.opened_at not in self._given_final:
+            self.give(event)
+
+    def _is_news(self, event: MarketEvent) -> bool:
+        if self._promised_from is None or not isinstance(event, CandleUpdated | Backfilled | CandleRevised):
+            return True
+        return isinstance(event, CandleRevised) or event.candle.opened_at >= self._promised_from
+
+
+class FollowedEvents:
+    """The iterator that ``follow`` yields."""
+
+    def __init__(self, buffer: EventBuffer) -> None:
+        """Read from one buffer."""
+        self._buffer = buffer
+
+    def __aiter__(self) -> Self:
+        """Iterate over the events."""
+        return self
+
+    async def __anext__(self) -> MarketEvent:
+        """Return the next event as soon as there is one."""
+        return await self._buffer.get()
+
+
+def closed_stream_error() -> ClosedError:
+    """Return the error of a stream whose API was closed."""
+    return ClosedError("the API was closed while this stream was followed")

@@ -1,0 +1,60 @@
+"""Silence is a question; REST answers it. Pure."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+
+from attrs import define
+
+FIRST_REPEAT_S = 2.0
+LONGEST_REPEAT_S = 30.0
+NEWER_BY = timedelta(seconds=1)
+
+
+class Silence(Enum):
+    """What the silence of a socket turned out to be."""
+
+    QUIET = "quiet"
+    STALLED = "stalled"
+
+
+@define
+class StallWatch:
+    """Decides when a silent socket is worth a question, and what the answer means.
+
+    The canary is the book of the venue's busiest market. A socket that has been silent for
+    ``silent_after_s`` is compared with REST: a book there that is newer by more than 1 s means that the
+    socket is stalled, whether it answers pings or not; the same book means that nothing happened.
+    """
+
+    silent_after_s: float
+    _heard_at: float = 0.0
+    _ask_after: float = 0.0
+    _repeat_s: float = FIRST_REPEAT_S
+    _newest: datetime | None = None
+
+    def begin_life(self, now: float) -> None:
+        """Start listening to a new socket."""
+        self._newest = None
+        self.heard(now)
+
+    def heard(self, now: float, canary_updated_at: datetime | None = None) -> None:
+        """Note a frame, with the stamp of the book if it was the canary's."""
+        self._heard_at, self._repeat_s = now, FIRST_REPEAT_S
+        self._ask_after = now + self.silent_after_s
+        self._newest = canary_updated_at or self._newest
+
+    def silence_s(self, now: float) -> float:
+        """Return for how long nothing has come."""
+        return now - self._heard_at
+
+    def is_worth_asking(self, now: float) -> bool:
+        """Return whether REST should be asked now."""
+        return now >= self._ask_after
+
+    def judge(self, rest_updated_at: datetime | None, now: float) -> Silence:
+        """Return what the silence means; ``rest_updated_at`` is None when REST failed too."""
+        self._ask_after = now + self._repeat_s
+        self._repeat_s = min(LONGEST_REPEAT_S, self._repeat_s * 2)
+        if rest_updated_at is None or self._newest is None:
+            return Silence.QUIET
+        return Silence.STALLED if rest_updated_at > self._newest + NEWER_BY else Silence.QUIET

@@ -1,0 +1,229 @@
+"""What a feed keeps of each topic, and how REST stands in for the stream.
+
+Each topic turns values into events (pure) and knows what to ask REST for while the stream is gone.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from ..domain.capabilities import DataKind
+from ..domain.candle import Candle
+from ..domain.coverage import Reason
+from ..domain.events import Gap, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
+from ..domain.orderbook import OrderBook
+from ..domain.ports import Channel, TradeHistory
+from ..domain.request import Topic
+from ..domain.streaming import LiveValue
+from ..domain.ticker import Ticker
+from ..domain.time_range import TimeRange
+from ..domain.timeframe import Timeframe
+from ..domain.trade import Trade
+from .candle_tail import CandleTail
+from .follower import Follower
+from .trades import TradePaging, TradeTail
+
+PAGES_PER_CATCH_UP = 40
+OVERLAP = timedelta(seconds=2)
+BOOK_DEPTH = 30
+
+
+class TopicState(Protocol):
+    """The state of one topic of a feed."""
+
+    @property
+    def topic(self) -> Topic:
+        """What is followed."""
+        ...
+
+    @property
+    def audience(self) -> "Audience":
+        """Who follows it."""
+        ...
+
+    @property
+    def newest(self) -> LiveValue | None:
+        """The newest value, from whatever channel."""
+        ...
+
+    def begin_life(self) -> None:
+        """Note that a new socket carries the topic from now on."""
+        ...
+
+    def take(self, value: LiveValue) -> Iterable[MarketEvent]:
+        """Return the events that a value of the stream causes."""
+        ...
+
+    async def catch_up(self, rest: Channel) -> Iterable[MarketEvent]:
+        """Ask REST for what the stream cannot tell, and return the events that follow."""
+        ...
+
+
+@define(eq=False)
+class Audience:
+    """The followers of one topic; a thousand of them are one subscription."""
+
+    followers: set[Follower] = field(factory=set[Follower])
+    is_live: asyncio.Event = field(factory=asyncio.Event)
+
+    def publish(self, events: Iterable[MarketEvent]) -> None:
+        """Hand events to every follower."""
+        for event in events:
+            for follower in tuple(self.followers):
+                follower.give(event)
+
+    def fail(self, error: Exception) -> None:
+        """End every follower with an error."""
+        for follower in tuple(self.followers):
+            follower.buffer.fail(error)
+        self.is_live.set()
+
+
+@define(eq=False)
+class QuoteTopic:
+    """Tickers and books: only ever the newest."""
+
+    topic: Topic
+    audience: Audience = field(factory=Audience)
+    newest: Ticker | OrderBook | None = None
+
+    def begin_life(self) -> None:
+        """Nothing to forget: a value is no older for having come by another socket."""
+
+    def take(self, value: LiveValue) -> Iterator[MarketEvent]:
+        """Pass on a value that is not older than the one before."""
+        if not isinstance(value, Ticker | OrderBook) or (self.newest and value.updated_at < self.newest.updated_at):
+            return
+        if self.newest is not None and value.updated_at == self.newest.updated_at and value.source != self.newest.source:
+            return
+        self.newest = value
+        yield TickerUpdated(value) if isinstance(value, Ticker) else OrderBookUpdated(value)
+
+    async def catch_up(self, rest: Channel) -> list[MarketEvent]:
+        """Ask REST for the newest value."""
+        symbol = self.topic.symbol
+        is_ticker = self.topic.kind is DataKind.TICKER
+        return list(self.take(await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH)))
+
+
+@define(eq=False)
+class TradeTopic:
+    """Trades: each once, whatever the channels do."""
+
+    topic: Topic
+    audience: Audience = field(factory=Audience)
+    tail: TradeTail = field(factory=TradeTail)
+    is_behind: bool = False
+    is_witnessed: bool = False
+    tries: int = 0
+
+    @property
+    def newest(self) -> Trade | None:
+        """The newest trade."""
+        return self.tail.newest
+
+    def begin_life(self) -> None:
+        """Hold live trades back until REST has filled the break before them."""
+        self.is_witnessed = False
+        if self.tail.newest is not None:
+            self.tail.hold()
+            self.is_behind, self.tries = True, 0
+
+    def take(self, value: LiveValue) -> list[MarketEvent]:
+        """Pass on a trade that was not delivered before."""
+        self.is_witnessed = True
+        return [TradeReceived(trade) for trade in self.tail.take(value)] if isinstance(value, Trade) else []
+
+    async def catch_up(self, rest: Channel) -> list[MarketEvent]:
+        """Read back to the last trade delivered, and join."""
+        last = self.tail.newest
+        if not isinstance(rest, TradeHistory):
+            return []
+        found = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
+        if self.is_behind and last is not None and not self.tail.joins(found, last):
+            self.tries += 1
+            if self.tries < MOST_TRIES:
+                return []
+        missing = self._gap(found, last)
+        self.is_behind = False
+        return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
+
+    def _gap(self, found: Sequence[Trade], last: Trade | None) -> list[MarketEvent]:
+        if last is None or any(trade.sequential_id == last.sequential_id for trade in found):
+            return []
+        end = min((trade.traded_at for trade in found), default=last.traded_at)
+        return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), Reason.UNKNOWN)]
+
+
+MOST_TRIES = 5
+
+
+async def _trades_since(rest: TradeHistory, topic: Topic, last: Trade | None, page_size: int) -> list[Trade]:
+    """Return what REST knows since ``last``, with an overlap; the newest page alone when there is no ``last``."""
+    if last is None:
+        paging = TradePaging(page_size, count=1)
+    else:
+        paging = TradePaging(page_size, not_before=last.traded_at - OVERLAP)
+    for _ in range(PAGES_PER_CATCH_UP):
+        page = paging.next_page()
+        if page is None:
+            break
+        rows = await rest.get_trade_page(topic.symbol, page.count, before_id=page.before_id, days_ago=page.days_ago)
+        paging.take(page, rows)
+    return paging.trades
+
+
+@define(eq=False)
+class CandleTopic:
+    """Candles: FORMING and CLOSED at once, FINAL once and in order."""
+
+    topic: Topic
+    tail: CandleTail
+    audience: Audience = field(factory=Audience)
+    newest: Candle | None = None
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """The width of the slots."""
+        return self.tail.rules.timeframe
+
+    def begin_life(self) -> None:
+        """A new socket proves nothing about what the last one carried."""
+        self.tail.begin_life()
+
+    def take(self, value: LiveValue) -> Iterator[MarketEvent]:
+        """Take a frame."""
+        if isinstance(value, Candle):
+            self.newest = value
+            yield from self.tail.take_frame(value)
+
+    async def catch_up(self, rest: Channel, span: TimeRange | None = None) -> list[MarketEvent]:
+        """Read the newest page, or the slots of ``span``."""
+        page = rest.capabilities.candles_per_call
+        if span is None:
+            series = await rest.get_candles(self.topic.symbol, self.timeframe, min(page, RECENT_ROWS))
+        else:
+            series = await rest.get_candles(self.topic.symbol, self.timeframe, page, end=span.end)
+        if self.tail.frontier is None and len(series):
+            self.tail.start_at(next((c.opened_at for c in series if not c.is_final), series[-1].closed_at))
+        if len(series):
+            self.newest = series[-1]
+        return list(self.tail.take_series(series))
+
+    def settle(self, server_now: datetime) -> list[MarketEvent]:
+        """Return what time alone has decided."""
+        return [*self.tail.settle(server_now), *self.tail.give_up(server_now)]
+
+
+RECENT_ROWS = 10
+
+
+@frozen
+class TopicRules:
+    """What topics need to know of the settings."""
+
+    grace: timedelta
+    repair_bound: timedelta

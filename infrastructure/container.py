@@ -1,0 +1,29 @@
+"""Wiring, and nothing else: which part receives which. No condition, no calculation."""
+
+from dependency_injector import containers, providers
+
+from ..application.api import UnifiedMarketDataAPI
+from ..application.repository import UnifiedMarketDataRepository
+from ..config import Settings
+from . import assembly
+from .clock import MarketClock, MeasuredServerTime
+from .observability import StructuredDiary
+from .registry import Registry
+
+
+class Container(containers.DeclarativeContainer):
+    """One API and all its parts; ``settings`` and ``policy`` are given from outside."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    policy = providers.Dependency()
+
+    clock = providers.Singleton(MarketClock, follows_speed=settings.provided.sandbox.follow_speed)
+    server_time = providers.Singleton(MeasuredServerTime, clock)
+    diary = providers.Singleton(StructuredDiary, settings.provided.log.level, settings.provided.log.format)
+    grace = providers.Singleton(assembly.grace, settings.provided.finality)
+    registry = providers.Singleton(Registry, settings.provided.plugins.adapters, settings.provided.plugins.policies)
+    channels = providers.Singleton(assembly.channels, registry, settings, clock, server_time, grace, diary)
+    routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
+    rules = providers.Singleton(assembly.rules, settings, grace)
+    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_time, diary)
+    repository = providers.Singleton(UnifiedMarketDataRepository, api)

@@ -1,0 +1,57 @@
+"""Values as plain data for JSON: numbers as text without exponents, instants as ISO 8601 with ``Z``."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum, IntEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cattrs import Converter
+
+from ..domain.candle import plain
+from ..domain.instants import to_text
+from ..domain.series import CandleSeries
+
+
+def _enum(member: Enum) -> Any:  # noqa: ANN401 - whatever the member's value is
+    return member.name if isinstance(member, IntEnum) else member.value
+
+
+def make_converter() -> Converter:
+    """Return the converter for JSON out."""
+    converter = Converter(unstruct_collection_overrides={frozenset: sorted, tuple: list})
+    converter.register_unstructure_hook(Decimal, plain)
+    converter.register_unstructure_hook(datetime, to_text)
+    converter.register_unstructure_hook(Path, str)
+    converter.register_unstructure_hook(Mapping, lambda table: {str(key): to_plain(table[key]) for key in table})
+    converter.register_unstructure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
+    return converter
+
+
+_CONVERTER = make_converter()
+
+
+def to_plain(value: object) -> Any:  # noqa: ANN401 - plain data of any shape
+    """Return a value of the domain as lists, dicts, text and numbers."""
+    return _CONVERTER.unstructure(value)
+
+
+def series_summary(series: CandleSeries) -> dict[str, Any]:
+    """Return everything about a series but its candles."""
+    return {
+        "venue": series.venue,
+        "symbol": str(series.symbol),
+        "timeframe": str(series.timeframe),
+        "candles": len(series),
+        "quiet": to_plain(series.quiet()),
+        "gaps": to_plain(series.gaps()),
+        "seams": to_plain(series.seams),
+        "trace": to_plain(series.trace),
+    }
+
+
+def to_json(value: object) -> str:
+    """Return one line of JSON."""
+    return msgspec.json.encode(to_plain(value)).decode()

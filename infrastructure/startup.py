@@ -1,0 +1,102 @@
+"""From nothing to a ready API: ``create_unified_api``."""
+
+from collections.abc import Generator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from ..application.api import UnifiedMarketDataAPI
+from ..config import LoadedSettings, load_settings
+from ..domain.ports import RoutingPolicy
+from .container import Container
+from .sandbox import Sandbox, SandboxConfig
+
+
+class OpeningApi:
+    """An API that is about to be opened: ``await`` it, or use it with ``async with``.
+
+    Awaited, the caller closes the API; the embedded sandbox of ``development`` ends with it.
+    """
+
+    def __init__(
+        self,
+        environment: str | None,
+        settings: Mapping[str, object] | None,
+        policy: RoutingPolicy | str | None,
+    ) -> None:
+        """Remember what was asked for."""
+        self._environment = environment
+        self._overrides = settings
+        self._policy = policy
+        self._api: UnifiedMarketDataAPI | None = None
+
+    def __await__(self) -> Generator[Any, None, UnifiedMarketDataAPI]:
+        """Open the API."""
+        return self._open().__await__()
+
+    async def __aenter__(self) -> UnifiedMarketDataAPI:
+        """Open the API for the length of a block."""
+        self._api = await self._open()
+        return self._api
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        if self._api is not None:
+            await self._api.close()
+
+    async def _open(self) -> UnifiedMarketDataAPI:
+        loaded = load_settings(self._environment, self._overrides)
+        async with AsyncExitStack() as resources:
+            overrides = await start_sandbox(loaded, resources)
+            if overrides:
+                loaded = load_settings(self._environment, {**flat(self._overrides), **overrides})
+            container = Container(settings=loaded.settings, policy=self._policy)
+            api: UnifiedMarketDataAPI = container.api()
+            api.closes_with(resources.pop_all())
+        return api
+
+
+def flat(overrides: Mapping[str, object] | None) -> dict[str, object]:
+    """Return nested overrides with dotted keys."""
+    found: dict[str, object] = {}
+    for key, value in (overrides or {}).items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{inner}": leaf for inner, leaf in flat(value).items()}
+        else:
+            found[key] = value
+    return found
+
+
+async def start_sandbox(loaded: LoadedSettings, resources: AsyncExitStack) -> dict[str, object]:
+    """Start the embedded sandbox if the settings want one and name no address; answers where it is."""
+    settings = loaded.settings
+    if not settings.sandbox.embedded or settings.upbit.rest_url or settings.upbit.websocket_url:
+        return {}
+    config = SandboxConfig(
+        seed=settings.sandbox.seed,
+        speed=settings.sandbox.speed,
+        port=settings.sandbox.port,
+        region=settings.upbit.region,
+    )
+    sandbox = await resources.enter_async_context(Sandbox(config))
+    return {"upbit.rest_url": sandbox.rest_url, "upbit.websocket_url": sandbox.websocket_url}
+
+
+def create_unified_api(
+    environment: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    policy: RoutingPolicy | str | None = None,
+) -> OpeningApi:
+    """Return a ready API: ``await create_unified_api()`` or ``async with create_unified_api() as api``.
+
+    Args:
+        environment: ``production`` (the exchange itself), ``development`` or ``test`` (an embedded sandbox);
+            ``MARKET_BACKBONE_ENV`` when left out, and ``production`` without it.
+        settings: values that go before every file and variable, nested or dotted.
+        policy: a routing policy or the name of an installed one; ``routing.policy`` when left out.
+
+    Raises:
+        ConfigurationError: settings are wrong; every mistake is named.
+        PluginError: no channel or no such policy is installed.
+
+    """
+    return OpeningApi(environment, settings, policy)
