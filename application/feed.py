@@ -20,6 +20,7 @@ from .topics import CandleTopic, TopicState, TradeTopic
 TICK_S = 0.2
 STILL_WITNESSED_S = 2.0
 LEAST_REPAIR_S = 1.0
+OPENING_S = 3.0
 
 
 @frozen(kw_only=True)
@@ -152,7 +153,7 @@ class Feed:
     def _may_poll(self, now: float) -> bool:
         """A socket that is opening gets a moment before REST stands in for it."""
         opening = self.live is not None and not self._delivering
-        return not opening or now - self._fresh_at >= self.rules.polling_interval_s
+        return not opening or now - self._fresh_at >= OPENING_S
 
     def _settle(self) -> None:
         server_now = self.server_time.earliest()

@@ -81,6 +81,7 @@ class TradeTail:
     trades wait so that back-filled ones come before them.
     """
 
+    oldest: Trade | None = None
     newest: Trade | None = None
     is_held: bool = False
     _held: list[Trade] = field(factory=list[Trade])
@@ -112,16 +113,23 @@ class TradeTail:
         return last.sequential_id in ids and all(trade.sequential_id in ids for trade in self._held[:1])
 
     def join(self, backfilled: Iterable[Trade]) -> list[Trade]:
-        """Return back-filled trades in their order, then the live ones that waited."""
-        missed = [trade for trade in backfilled if trade.sequential_id not in self._known]
+        """Return back-filled trades in their order, then the live ones that waited.
+
+        Trades from before the first that was delivered are history, and nobody asked for it.
+        """
+        missed = [trade for trade in backfilled if trade.sequential_id not in self._known and self._is_promised(trade)]
         for trade in missed:
             self._remember(trade)
         held, self._held, self.is_held = self._held, [], False
         return [self._deliver(trade) for trade in (*sorted(missed, key=order_of_trade), *held)]
 
+    def _is_promised(self, trade: Trade) -> bool:
+        return self.oldest is None or order_of_trade(trade) > order_of_trade(self.oldest)
+
     def _deliver(self, trade: Trade) -> Trade:
         if self.newest is not None and order_of_trade(trade) < order_of_trade(self.newest):
             return evolve(trade, is_late=True)
+        self.oldest = self.oldest or trade
         self.newest = trade
         return trade
 

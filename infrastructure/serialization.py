@@ -11,8 +11,10 @@ import msgspec
 from cattrs import Converter
 
 from ..domain.candle import plain
+from ..domain.events import HistoryLoaded, MarketEvent
 from ..domain.instants import to_text
 from ..domain.series import CandleSeries
+from ..domain.symbol import Symbol
 
 
 def _enum(member: Enum) -> Any:  # noqa: ANN401 - whatever the member's value is
@@ -25,6 +27,7 @@ def make_converter() -> Converter:
     converter.register_unstructure_hook(Decimal, plain)
     converter.register_unstructure_hook(datetime, to_text)
     converter.register_unstructure_hook(Path, str)
+    converter.register_unstructure_hook(Symbol, str)
     converter.register_unstructure_hook(Mapping, lambda table: {str(key): to_plain(table[key]) for key in table})
     converter.register_unstructure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
     return converter
@@ -50,6 +53,13 @@ def series_summary(series: CandleSeries) -> dict[str, Any]:
         "seams": to_plain(series.seams),
         "trace": to_plain(series.trace),
     }
+
+
+def event_fields(event: MarketEvent) -> dict[str, Any]:
+    """Return an event's values by name; the series of a history as its summary and candles."""
+    if isinstance(event, HistoryLoaded):
+        return {"series": {**series_summary(event.series), "rows": [to_plain(candle) for candle in event.series]}}
+    return to_plain(event)
 
 
 def to_json(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 from ..application.api import UnifiedMarketDataAPI
 from ..config import LoadedSettings, load_settings
@@ -44,15 +44,25 @@ class OpeningApi:
             await self._api.close()
 
     async def _open(self) -> UnifiedMarketDataAPI:
-        loaded = load_settings(self._environment, self._overrides)
         async with AsyncExitStack() as resources:
-            overrides = await start_sandbox(loaded, resources)
-            if overrides:
-                loaded = load_settings(self._environment, {**flat(self._overrides), **overrides})
-            container = Container(settings=loaded.settings, policy=self._policy)
+            container = await open_container(resources, self._environment, self._overrides, self._policy)
             api: UnifiedMarketDataAPI = container.api()
             api.closes_with(resources.pop_all())
         return api
+
+
+async def open_container(
+    resources: AsyncExitStack,
+    environment: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+    policy: RoutingPolicy | str | None = None,
+) -> Container:
+    """Return the wiring of an environment; its embedded sandbox, if any, ends with ``resources``."""
+    loaded = load_settings(environment, overrides)
+    addresses = await start_sandbox(loaded, resources)
+    if addresses:
+        loaded = load_settings(environment, {**flat(overrides), **addresses})
+    return Container(settings=loaded.settings, policy=policy)
 
 
 def flat(overrides: Mapping[str, object] | None) -> dict[str, object]:
@@ -60,7 +70,8 @@ def flat(overrides: Mapping[str, object] | None) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in (overrides or {}).items():
         if isinstance(value, Mapping):
-            found |= {f"{key}.{inner}": leaf for inner, leaf in flat(value).items()}
+            nested = cast("Mapping[str, object]", value)
+            found |= {f"{key}.{inner}": leaf for inner, leaf in flat(nested).items()}
         else:
             found[key] = value
     return found

@@ -1,0 +1,32 @@
+"""All commands in one place."""
+
+import typer
+
+from . import data, demo, emulator, insight
+
+app = typer.Typer(
+    name="market-backbone",
+    help="One channel for Upbit market data: complete series that say what is final and explain themselves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    demo.demo,
+    data.candles,
+    data.follow,
+    data.download,
+    data.markets,
+    insight.explain,
+    insight.adapters,
+    insight.doctor,
+    emulator.sandbox,
+    insight.config,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

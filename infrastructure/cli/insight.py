@@ -1,0 +1,137 @@
+"""Commands that explain: explain, adapters, config, doctor."""
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ...config import load_settings
+from ...domain.capabilities import Capabilities
+from ...domain.request import create_candle_request, create_realtime_request
+from ...domain.timeframe import Timeframe
+from ..doctor import Finding, examine
+from ..serialization import to_plain
+from ..startup import open_container
+from .data import Json
+from .shell import FAILURE, banner, open_api, parse_instant, put, put_json, run, screen
+
+
+def explain(
+    symbol: Annotated[str, typer.Argument(help="Such as KRW-BTC.")],
+    timeframe: Annotated[str, typer.Argument(help="Such as 1m.")] = "1m",
+    *,
+    count: Annotated[int | None, typer.Option(help="How many candles.")] = None,
+    start: Annotated[str | None, typer.Option(help="First opening.")] = None,
+    end: Annotated[str | None, typer.Option(help="Bound that is not included.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Explain following instead of asking.")] = False,
+    policy: Annotated[str | None, typer.Option(help="An installed routing policy.")] = None,
+    json: Json = False,
+) -> None:
+    """Show which channels would be asked, in which order, at what cost, and why; asks nobody."""
+
+    async def work() -> None:
+        bounds = (parse_instant(start, "--start"), parse_instant(end, "--end"))
+        request = (
+            create_realtime_request(symbol, timeframe)
+            if live
+            else create_candle_request(symbol, timeframe, count, start=bounds[0], end=bounds[1])
+        )
+        async with open_api(policy) as api:
+            plan = api.explain(request)
+        put_json(plan) if json else put(str(plan))
+
+    run(work)
+
+
+def _able(capabilities: Capabilities) -> tuple[str, ...]:
+    return (
+        " ".join(sorted(capabilities.answers)),
+        " ".join(sorted(capabilities.follows)) or "-",
+        " ".join(sorted(capabilities.timeframes, key=_width)),
+        str(capabilities.history),
+        "free" if capabilities.calls_are_free else "counted",
+    )
+
+
+def _width(frame: Timeframe) -> timedelta:
+    return frame.nominal_width
+
+
+def adapters(*, json: Json = False) -> None:
+    """List the installed channels, what each can do, and what is wrong with those that cannot be used."""
+
+    async def work() -> bool:
+        async with AsyncExitStack() as resources:
+            container = await open_container(resources)
+            channels, problems = container.channels(), container.registry().problems
+        if json:
+            for name, channel in channels.items():
+                put_json({"name": name, "venue": channel.venue, "capabilities": to_plain(channel.capabilities)})
+            for problem in problems:
+                put_json({"problem": to_plain(problem)})
+            return bool(problems)
+        table = Table(title=f"{len(channels)} channels", title_justify="left")
+        for heading in ("name", "venue", "answers", "follows", "timeframes", "history", "calls"):
+            table.add_column(heading)
+        for name, channel in channels.items():
+            table.add_row(name, channel.venue, *_able(channel.capabilities))
+        screen().print(table)
+        for problem in problems:
+            put(f"problem: {problem.name} ({problem.origin}): {problem.error}")
+        return bool(problems)
+
+    if run(work):
+        raise typer.Exit(FAILURE)
+
+
+def config(*, json: Json = False) -> None:
+    """Show the settings in force and where each value comes from."""
+
+    async def work() -> None:
+        loaded = load_settings()
+        values = _leaves("", to_plain(loaded.settings))
+        rows = [(path, value, loaded.origins.get(path, "default.toml")) for path, value in values]
+        if json:
+            for path, value, origin in rows:
+                put_json({"setting": path, "value": value, "origin": origin})
+            return
+        table = Table(title=f"environment {loaded.environment}", title_justify="left")
+        for heading in ("setting", "value", "from"):
+            table.add_column(heading)
+        for path, value, origin in rows:
+            table.add_row(path, str(value), origin)
+        screen().print(table)
+
+    run(work)
+
+
+def _leaves(path: str, value: object) -> list[tuple[str, object]]:
+    if isinstance(value, dict) and value:
+        found: dict[str, object] = value  # pyright: ignore[reportUnknownVariableType] - plain data
+        return [leaf for key, inner in found.items() for leaf in _leaves(f"{path}.{key}" if path else str(key), inner)]
+    return [(path, value)]
+
+
+def doctor(*, json: Json = False) -> None:
+    """Check clock, REST, WebSocket, budget headers and cache folder; says what to do about each failure.
+
+    Exit code 1 if anything is wrong.
+    """
+
+    async def work() -> list[Finding]:
+        async with open_api() as api:
+            findings = await examine(api, load_settings().settings)
+            banner(api.venue)
+        return findings
+
+    findings: list[Finding] = run(work)
+    for finding in findings:
+        if json:
+            put_json(finding)
+        else:
+            put(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.found}")
+            put(f"      do: {finding.advice}") if not finding.is_ok else None
+    if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(FAILURE)

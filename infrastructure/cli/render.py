@@ -1,0 +1,134 @@
+"""How things look on a screen; pure."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from ...domain.candle import Candle, plain
+from ...domain.events import (
+    Backfilled,
+    CandleRevised,
+    CandleUpdated,
+    ChannelSwitched,
+    Degraded,
+    Gap,
+    HistoryLoaded,
+    ItemRejected,
+    MarketEvent,
+    OrderBookUpdated,
+    Recovered,
+    SeamSettled,
+    TickerUpdated,
+    TradeReceived,
+)
+from ...domain.instants import to_text
+from ...domain.market import Market
+from ...domain.series import CandleSeries
+
+SHOWN = 12
+
+
+def short(number: str) -> str:
+    """Return a plain number without the zeros that say nothing."""
+    return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def candle_cells(candle: Candle) -> tuple[str, ...]:
+    """Return a candle as cells of a table."""
+    numbers = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+    seal = f"{candle.finality}" + (f" ({candle.sealed_by})" if candle.sealed_by else "")
+    return (to_text(candle.opened_at), *(short(plain(number)) for number in numbers), seal, candle.source)
+
+
+def candles_table(series: CandleSeries) -> Table:
+    """Return the newest candles of a series as a table."""
+    title = f"{series.symbol} {series.timeframe} at {series.venue}: {len(series)} candles"
+    table = Table(title=f"{title}, the last {SHOWN}" if len(series) > SHOWN else title, title_justify="left")
+    for name in ("opened at", "open", "high", "low", "close", "volume"):
+        table.add_column(name, justify="left" if name == "opened at" else "right")
+    table.add_column("finality")
+    table.add_column("source")
+    for candle in series[-SHOWN:] if len(series) > SHOWN else series:
+        table.add_row(*candle_cells(candle))
+    return table
+
+
+def markets_table(markets: Sequence[Market]) -> Table:
+    """Return listed markets as a table."""
+    table = Table(title=f"{len(markets)} markets", title_justify="left")
+    for name in ("symbol", "name", "이름", "warning", "cautions"):
+        table.add_column(name)
+    for market in markets:
+        warning = "warned" if market.is_warned else ""
+        table.add_row(
+            str(market.symbol), market.english_name, market.korean_name or "", warning, ", ".join(sorted(market.cautions))
+        )
+    return table
+
+
+def coverage_text(series: CandleSeries) -> str:
+    """Say in a few lines what is known about the slots without candles."""
+    quiet, gaps = series.quiet(), series.gaps()
+    lines = [
+        f"{series.symbol} {series.timeframe}: {len(series)} candles in {series.coverage.asked}, "
+        f"{len(quiet)} quiet ranges, {len(gaps)} gaps"
+    ]
+    lines += [f"  {part.reason}: {part.span}" for part in (*quiet, *gaps)[:SHOWN]]
+    if len(quiet) + len(gaps) > SHOWN:
+        lines.append(f"  ... and {len(quiet) + len(gaps) - SHOWN} more")
+    return "\n".join(lines)
+
+
+def _candle_line(word: str, candle: Candle) -> str:
+    opened, *numbers, seal, source = candle_cells(candle)
+    return f"{word:<9} {candle.symbol} {candle.timeframe} {opened} O {numbers[0]} H {numbers[1]} L {numbers[2]} C {numbers[3]} V {numbers[4]} {seal} {source}"
+
+
+def _quote_line(event: TickerUpdated | OrderBookUpdated | TradeReceived) -> str:
+    match event:
+        case TickerUpdated(ticker=ticker):
+            change = short(plain(ticker.signed_change))
+            return f"ticker    {ticker.symbol} {short(plain(ticker.price))} ({change}) {ticker.source}"
+        case OrderBookUpdated(orderbook=book):
+            bid = f"{short(plain(book.best_bid.price))} x {plain(book.best_bid.size)}" if book.best_bid else "none"
+            ask = f"{short(plain(book.best_ask.price))} x {plain(book.best_ask.size)}" if book.best_ask else "none"
+            return f"book      {book.symbol} bid {bid} ask {ask} {book.source}"
+        case TradeReceived(trade=trade):
+            late = " late" if trade.is_late else ""
+            price, volume = short(plain(trade.price)), plain(trade.volume)
+            return f"trade     {trade.symbol} {trade.taker_side} {volume} at {price} {to_text(trade.traded_at)}{late} {trade.source}"
+
+
+def _state_line(event: MarketEvent) -> str:
+    match event:
+        case ChannelSwitched():
+            return f"switched  {event.old} -> {event.new}: {event.reason}"
+        case Degraded():
+            return f"degraded  {event.channel}: {event.staleness_s:.1f} s old: {event.reason}"
+        case Recovered():
+            return f"recovered {event.channel}"
+        case Gap():
+            return f"gap       {event.range} {event.reason}"
+        case SeamSettled():
+            return f"seam      {event.seam.older} | {event.seam.newer} {event.seam.verdict}"
+        case ItemRejected():
+            return f"rejected  {event.channel}: {event.reason}: {event.excerpt}"
+        case _:
+            return repr(event)
+
+
+def event_line(event: MarketEvent) -> str:
+    """Return an event as one line."""
+    match event:
+        case HistoryLoaded():
+            return f"history   {event.series!r}"
+        case CandleUpdated():
+            return _candle_line(str(event.candle.finality).lower(), event.candle)
+        case Backfilled():
+            return _candle_line("backfill", event.candle)
+        case CandleRevised():
+            return _candle_line("revised", event.candle)
+        case TickerUpdated() | OrderBookUpdated() | TradeReceived():
+            return _quote_line(event)
+        case _:
+            return _state_line(event)

@@ -1,0 +1,101 @@
+"""What every command shares: output, banners, errors in one sentence, and the API of the environment."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from ...application.api import UnifiedMarketDataAPI
+from ...domain.errors import ConfigurationError, DeadlineExceededError, MarketDataError, PluginError, RequestError
+from ..serialization import to_json
+from ..startup import create_unified_api
+
+MISTAKE, FAILURE = 2, 1
+PLAIN_WIDTH = 160
+MISTAKES = (RequestError, ConfigurationError, PluginError, DeadlineExceededError)
+
+
+def screen() -> Console:
+    """Return the console for stdout; wide and plain where nobody looks at a terminal."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+
+def say(text: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def put(text: str) -> None:
+    """Write one line to stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def put_json(value: object) -> None:
+    """Write one line of JSON to stdout."""
+    put(to_json(value))
+
+
+def banner(venue: str) -> None:
+    """Say whose data this is, unless it is the exchange's own."""
+    if not venue.startswith("upbit-"):
+        what = "synthetic or recorded data" if venue.startswith("sandbox:") else "not an official address"
+        say(f"*** {venue}: {what}, not Upbit ***")
+
+
+def run(work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - whatever the command answers
+    """Run a command to its end; errors of ours become one sentence and an exit code.
+
+    2: the user's mistake. 1: something failed. 130: interrupted.
+    """
+
+    async def whole() -> Any:  # noqa: ANN401 - whatever the command answers
+        return await work()
+
+    try:
+        return asyncio.run(whole())
+    except MarketDataError as error:
+        fail(error)
+    except KeyboardInterrupt as error:
+        raise typer.Exit(130) from error
+
+
+def fail(error: Exception) -> NoReturn:
+    """Say what went wrong in one sentence, and end with the code that tells whose mistake it was.
+
+    Raises:
+        typer.Exit: always.
+
+    """
+    say(f"error: {' '.join(str(error).split())}")
+    raise typer.Exit(MISTAKE if isinstance(error, MISTAKES) else FAILURE) from error
+
+
+@asynccontextmanager
+async def open_api(policy: str | None = None) -> AsyncGenerator[UnifiedMarketDataAPI]:
+    """Open the API of the environment, quietly: a command reports by its own output."""
+    async with create_unified_api(settings={"log.level": "ERROR"}, policy=policy) as api:
+        yield api
+
+
+def parse_instant(text: str | None, name: str) -> datetime | None:
+    """Read ``2026-11-01`` or ``2026-11-01T09:00:00+09:00``; without a zone it is UTC.
+
+    Raises:
+        typer.BadParameter: the text is no instant.
+
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        msg = f"{name} must look like 2026-11-01 or 2026-11-01T09:00:00+09:00, got {text!r}"
+        raise typer.BadParameter(msg) from error
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at

@@ -1,0 +1,143 @@
+"""The rule table: same request, same views, same plan; every row with a name and a reason."""
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from market_backbone import (
+    Capabilities,
+    ChannelHealth,
+    ChannelView,
+    CircuitState,
+    DataKind,
+    HistoryDepth,
+    RestOnly,
+    SmartRoutingPolicy,
+    Timeframe,
+    UnsupportedRequestError,
+    WebSocketFirst,
+    create_candle_request,
+    create_orderbook_request,
+    create_realtime_request,
+    create_ticker_request,
+    create_trades_request,
+)
+from market_backbone.domain.routing import StepStatus
+from market_backbone.infrastructure.upbit.rest import CAPABILITIES as REST
+from market_backbone.infrastructure.upbit.websocket import CAPABILITIES as WEBSOCKET
+
+SMART = SmartRoutingPolicy()
+
+
+def views(*, rest=True, websocket=True, followed=(), extra=()):
+    """The two channels of Upbit, each with its circuit closed or open."""
+    states = {True: CircuitState.CLOSED, False: CircuitState.OPEN}
+    return [
+        ChannelView(name="rest", capabilities=REST, health=ChannelHealth(circuit=states[rest])),
+        ChannelView(
+            name="websocket",
+            capabilities=WEBSOCKET,
+            health=ChannelHealth(circuit=states[websocket], last_error="cut"),
+            followed=frozenset(followed),
+        ),
+        *extra,
+    ]
+
+
+FILES = ChannelView(
+    name="files",
+    capabilities=Capabilities(
+        answers=frozenset({DataKind.CANDLE}),
+        timeframes=frozenset({Timeframe.M1}),
+        history=HistoryDepth.FULL,
+        candles_per_call=1000,
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "rule", "channels"),
+    [
+        (create_realtime_request("KRW-BTC"), "live-stream", ("websocket", "rest")),
+        (create_realtime_request("KRW-BTC", kind="trade"), "live-stream", ("websocket", "rest")),
+        (create_realtime_request("KRW-BTC", "1d"), "live-polling", ("rest",)),
+        (create_ticker_request("KRW-BTC"), "quote-snapshot", ("websocket", "rest")),
+        (create_orderbook_request("KRW-BTC"), "quote-snapshot", ("websocket", "rest")),
+        (create_trades_request("KRW-BTC", 100), "trades", ("rest",)),
+        (create_candle_request("KRW-BTC", "1m", 500), "candles-bulk", ("rest",)),
+        (create_candle_request("KRW-BTC", "1y", 3), "candles-bulk", ("rest",)),
+    ],
+)
+def test_each_kind_of_request_takes_its_row(request_, rule, channels):
+    plan = SMART.plan(request_, views())
+    assert (plan.rule, plan.channels) == (rule, channels)
+    assert plan.reason
+    assert all(step.reason for step in plan.steps)
+    assert plan == SMART.plan(request_, views())
+
+
+def test_a_quote_that_is_followed_already_comes_from_memory():
+    plan = SMART.plan(create_ticker_request("KRW-BTC"), views(followed=["ticker:KRW-BTC"]))
+    assert plan.rule == "quote-followed"
+    book = SMART.plan(create_orderbook_request("KRW-BTC"), views(followed=["orderbook:KRW-BTC"]))
+    assert book.rule == "quote-followed"
+    both = SMART.plan(create_ticker_request(["KRW-BTC", "KRW-ETH"]), views(followed=["ticker:KRW-BTC"]))
+    assert both.rule == "quote-snapshot"
+
+
+def test_a_channel_whose_circuit_is_open_is_skipped_and_the_plan_says_why():
+    plan = SMART.plan(create_realtime_request("KRW-BTC"), views(websocket=False))
+    assert plan.channels == ("rest", "websocket")
+    assert plan.steps[1].status is StepStatus.SKIPPED
+    assert "cut" in plan.steps[1].reason
+
+
+def test_when_every_circuit_is_open_all_are_tried_all_the_same():
+    plan = SMART.plan(create_ticker_request("KRW-BTC"), views(rest=False, websocket=False))
+    assert [step.status for step in plan.steps] == [StepStatus.PLANNED, StepStatus.PLANNED]
+
+
+def test_a_strangers_source_takes_over_after_ours():
+    plan = SMART.plan(create_candle_request("KRW-BTC", "1m", 10), views(extra=[FILES]))
+    assert plan.channels == ("rest", "files")
+
+
+def test_a_symbol_of_another_venue_goes_to_the_channel_of_that_name():
+    plan = SMART.plan(create_candle_request("files:BTC/USDT", "1m", 10), views(extra=[FILES]))
+    assert plan.channels == ("files",)
+
+
+def test_a_timeframe_that_nobody_has_is_refused_with_those_that_exist():
+    with pytest.raises(UnsupportedRequestError, match="they offer the timeframes 1m"):
+        SMART.plan(create_candle_request("KRW-BTC", "1h", 10), [FILES])
+
+
+def test_a_request_that_no_channel_serves_names_the_installed_ones():
+    with pytest.raises(UnsupportedRequestError, match=r"installed: files.*adapters"):
+        SMART.plan(create_ticker_request("KRW-BTC"), [FILES])
+
+
+def test_costs_are_calls_of_the_exchange():
+    assert SMART.plan(create_candle_request("KRW-BTC", "1m", 5000), views()).calls == 25
+    assert SMART.plan(create_trades_request("KRW-BTC", 1001), views()).calls == 3
+    assert SMART.plan(create_ticker_request("KRW-BTC"), views()).calls == 0
+    start = create_candle_request("KRW-BTC", "1m", 1).end
+    assert start is None
+
+
+def test_the_cost_of_a_range_is_its_slots_in_pages(kit):
+    request = create_candle_request("KRW-BTC", "1m", start=kit.START, end=kit.START + timedelta(minutes=401))
+    assert SMART.plan(request, views()).calls == 3
+
+
+def test_the_socket_serves_the_newest_candle_only_under_its_own_policy():
+    tip = create_candle_request("KRW-BTC", "1m", 1)
+    assert WebSocketFirst().plan(tip, views()).channels == ("websocket", "rest")
+    assert WebSocketFirst().plan(create_candle_request("KRW-BTC", "1m", 2), views()).channels == ("rest",)
+    assert WebSocketFirst().plan(evolve(tip, closed_only=True), views()).channels == ("rest",)
+
+
+def test_rest_only_never_names_another_channel():
+    for request in (create_realtime_request("KRW-BTC"), create_ticker_request("KRW-BTC")):
+        assert RestOnly().plan(request, views(extra=[FILES])).channels == ("rest",)
