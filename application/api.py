@@ -31,7 +31,7 @@ from ..domain.ticker import Ticker
 from ..domain.trade import Trade
 from .callbacks import call_back
 from .feed import FeedRules
-from .fetching import CandleFetch, fetch_candles, fetch_trades
+from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
 from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
 from .hub import LiveHub
@@ -191,6 +191,7 @@ class UnifiedMarketDataAPI:
         known = [value for value in held if isinstance(value, Ticker)]
         if len(known) == len(topics):
             return known, Fetched(len(known), calls=0)
+        await self._check_listed(channel, request.symbols)
         tickers = list(await channel.get_tickers(request.symbols))
         return tickers, Fetched(len(tickers), calls=0 if channel.capabilities.calls_are_free else 1)
 
@@ -198,8 +199,14 @@ class UnifiedMarketDataAPI:
         held = self._hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
         if isinstance(held, OrderBook):
             return held.to_depth(request.depth), Fetched(1, calls=0)
+        await self._check_listed(channel, [request.symbol])
         book = await channel.get_orderbook(request.symbol, request.depth)
         return book, Fetched(1, calls=0 if channel.capabilities.calls_are_free else 1)
+
+    async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
+        """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
+        if not isinstance(channel, MarketDirectory):
+            await check_listed(self._channel_router.channels.values(), symbols)
 
     # --- the repository's methods --------------------------------------------------------------
 

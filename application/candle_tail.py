@@ -4,6 +4,7 @@ Invariants:
     Every slot before ``frontier`` has been delivered FINAL exactly once, or is known to be empty, or is
     owed (told as a ``Gap`` and delivered later as ``Backfilled``). FINAL candles leave in slot order.
     A slot of which the present life saw no SNAPSHOT or frame can be sealed by REST only.
+    A frame that arrives after its slot was closed is as closed as what it is compared with.
 """
 
 from collections.abc import Iterator
@@ -89,6 +90,8 @@ class CandleTail:
             yield from self._take_late(view)
             return
         held = self._views.get(slot)
+        if held is not None and held.candle.finality is Finality.CLOSED and view.candle.finality is Finality.FORMING:
+            view = evolve(view, candle=evolve(view.candle, finality=Finality.CLOSED))
         best = view if held is None else DataUnifier().winner(held, view)
         if held is not None and best.candle == held.candle:
             return

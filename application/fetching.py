@@ -1,13 +1,14 @@
 """How each kind of request is fetched from one channel; the router decides from which."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from attrs import define, evolve, field
 
 from ..domain.coverage import Coverage
-from ..domain.errors import AllChannelsFailedError, UnsupportedRequestError
+from ..domain.errors import AllChannelsFailedError, ChannelError, UnsupportedRequestError
 from ..domain.instants import EPOCH, to_text
-from ..domain.ports import Channel, Clock, ServerTime, TradeHistory
+from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime, TradeHistory
 from ..domain.request import CandleRequest, TradesRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
@@ -141,3 +142,22 @@ async def fetch_trades(request: TradesRequest, channel: Channel) -> tuple[list[T
         paging.take(page, rows)
     return paging.trades, Fetched(len(paging.trades), paging.calls)
 
+
+async def check_listed(channels: Iterable[Channel], symbols: Iterable[str]) -> None:
+    """Refuse symbols that are not listed, before a channel is asked that would answer with silence.
+
+    A market list that cannot be read refuses nothing: the channel itself will have to say.
+
+    Raises:
+        UnknownSymbolError: never listed.
+        SymbolDelistedError: no longer listed.
+
+    """
+    directory = next((channel for channel in channels if isinstance(channel, MarketDirectory)), None)
+    if directory is None:
+        return
+    for symbol in symbols:
+        try:
+            await directory.check_symbol(symbol)
+        except ChannelError:
+            return

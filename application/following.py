@@ -9,13 +9,13 @@ from attrs import define
 
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Coverage
-from ..domain.errors import ChannelError
 from ..domain.events import CandleUpdated, HistoryLoaded
 from ..domain.instants import EPOCH
-from ..domain.ports import Clock, MarketDataRepository, MarketDirectory, ServerTime
+from ..domain.ports import Clock, MarketDataRepository, ServerTime
 from ..domain.request import RealtimeRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
+from .fetching import check_listed
 from .follower import FollowedEvents, Follower
 from .hub import FeedRoute, LiveHub
 from .router import SmartChannelRouter
@@ -43,7 +43,7 @@ class Following:
 
         """
         plan = self.router.explain(request)
-        await self._check_symbol(plan, request)
+        await check_listed((self.router.channels[name] for name in plan.channels), [request.symbol])
         route = FeedRoute.of(plan)
         is_candle = request.kind is DataKind.CANDLE
         follower = Follower.of(self.capacity, waits_for_history=is_candle)
@@ -54,17 +54,6 @@ class Following:
             yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)
-
-    async def _check_symbol(self, plan: RoutePlan, request: RealtimeRequest) -> None:
-        """A stream says nothing about codes that it does not know, so the market list is asked first."""
-        for name in plan.channels:
-            channel = self.router.channels[name]
-            if isinstance(channel, MarketDirectory):
-                try:
-                    await channel.check_symbol(request.symbol)
-                except ChannelError:
-                    continue
-                return
 
     async def _open(
         self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan

@@ -67,6 +67,9 @@ class SmartChannelRouter:
 
         """
         plan = self._ask_policy(request)
+        if not isinstance(plan, RoutePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - a stranger's policy
+            msg = f"policy {self.policy.name!r} returned {type(plan).__name__}, expected a RoutePlan"
+            raise PluginError(msg)
         unknown = [name for name in plan.channels if name not in self.channels]
         if unknown or not plan.steps:
             what = f"names the unknown channel {unknown[0]!r}" if unknown else "has no steps"

@@ -120,6 +120,7 @@ class TradeTopic:
     is_behind: bool = False
     is_witnessed: bool = False
     tries: int = 0
+    lives: int = 0
 
     @property
     def newest(self) -> Trade | None:
@@ -129,6 +130,7 @@ class TradeTopic:
     def begin_life(self) -> None:
         """Hold live trades back until REST has filled the break before them."""
         self.is_witnessed = False
+        self.lives += 1
         if self.tail.newest is not None:
             self.tail.hold()
             self.is_behind, self.tries = True, 0
@@ -139,11 +141,17 @@ class TradeTopic:
         return [TradeReceived(trade) for trade in self.tail.take(value)] if isinstance(value, Trade) else []
 
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
-        """Read back to the last trade delivered, and join."""
-        last = self.tail.newest
+        """Read back to the last trade delivered, and join.
+
+        An answer that was asked for before the present life began may end before the stream begins: it
+        is thrown away and asked for again.
+        """
+        last, life = self.tail.newest, self.lives
         if not isinstance(rest, TradeHistory):
             return []
         found = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
+        if life != self.lives:
+            return []
         if self.is_behind and last is not None and not self.tail.joins(found, last):
             self.tries += 1
             if self.tries < MOST_TRIES:

@@ -114,7 +114,7 @@ class HttpTransport:
         except TimeoutError as error:
             msg = f"no answer from {self._base_url} within {self._limits.reply_timeout_s:g} s; check the network"
             raise ChannelTimeoutError(msg, channel=self._name) from error
-        except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, ValueError) as error:
+        except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
             msg = f"the answer of {self._base_url} is broken: {error}"
             raise MalformedReplyError(msg, channel=self._name, retryable=True) from error
         except (aiohttp.ClientError, OSError) as error:

@@ -113,9 +113,7 @@ def test_what_two_coverages_know_is_known_together(one, other):
     for part in (*one.proven, *other.proven):
         assert any(span.intersect(part) == part for span in joined.proven) or not part
     if one.asked and other.asked:
-        assert joined.asked == TimeRange(
-            min(one.asked.start, other.asked.start), max(one.asked.end, other.asked.end)
-        )
+        assert joined.asked == TimeRange(min(one.asked.start, other.asked.start), max(one.asked.end, other.asked.end))
     assert joined.within(one.asked).asked == one.asked
 
 

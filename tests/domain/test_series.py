@@ -64,7 +64,9 @@ def test_a_series_is_a_sequence_of_candles_oldest_first_in_whatever_order_they_c
     assert list(reversed(made)) == candles[::-1]
 
 
-@given(st.sets(st.integers(0, 19)), st.one_of(st.none(), st.integers(-25, 25)), st.one_of(st.none(), st.integers(-25, 25)))
+@given(
+    st.sets(st.integers(0, 19)), st.one_of(st.none(), st.integers(-25, 25)), st.one_of(st.none(), st.integers(-25, 25))
+)
 def test_a_slice_is_a_series_that_asks_for_no_more_than_it_holds(slots, start, stop):
     whole = series(slots)
 
@@ -96,7 +98,9 @@ def test_series_differ_by_any_candle_and_by_whose_they_are():
         hash(series([1]))
 
 
-@pytest.mark.parametrize("stranger", [{"venue": "sandbox:x"}, {"symbol": Symbol("KRW-ETH")}, {"timeframe": Timeframe.S1}])
+@pytest.mark.parametrize(
+    "stranger", [{"venue": "sandbox:x"}, {"symbol": Symbol("KRW-ETH")}, {"timeframe": Timeframe.S1}]
+)
 def test_one_series_never_mixes_venues_symbols_or_timeframes(stranger):
     with pytest.raises(IntegrityError, match="does not belong"):
         CandleSeries.of("upbit-kr", BTC, Timeframe.M1, [candle(1, **stranger)], Coverage.nothing(START))
@@ -109,8 +113,7 @@ def test_one_slot_has_one_candle():
 
 def test_a_series_says_what_it_is_and_what_it_lacks():
     assert repr(series([3, 5], asked=(3, 9), proven=((3, 7),))) == (
-        "<CandleSeries KRW-BTC 1m at upbit-kr: 2 candles [2026-01-01T00:03:00Z, 2026-01-01T00:09:00Z), "
-        "2 quiet, 1 gaps>"
+        "<CandleSeries KRW-BTC 1m at upbit-kr: 2 candles [2026-01-01T00:03:00Z, 2026-01-01T00:09:00Z), 2 quiet, 1 gaps>"
     )
     assert "0 candles empty" in repr(series([], proven=()))
 

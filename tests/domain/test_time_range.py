@@ -1,3 +1,4 @@
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_union_holds_the_same_instants_in_sorted_pieces_that_do_not_touch(rang
     united = unite(ranges)
 
     assert hours(united) == hours(ranges)
-    assert all(older.end < newer.start for older, newer in zip(united, united[1:], strict=False))
+    assert all(older.end < newer.start for older, newer in itertools.pairwise(united))
     assert all(united)
 
 

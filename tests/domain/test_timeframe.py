@@ -45,7 +45,9 @@ def test_slots_are_every_opening_inside_and_their_count_needs_no_walk(timeframe,
     end = start
     for _ in range(slots):
         end = timeframe.next(end)
-    end = data.draw(st.sampled_from([end, max(start, end - timedelta(microseconds=1)), end + timedelta(microseconds=1)]))
+    end = data.draw(
+        st.sampled_from([end, max(start, end - timedelta(microseconds=1)), end + timedelta(microseconds=1)])
+    )
     span = TimeRange(start, end)
 
     walked = list(timeframe.slots(span))

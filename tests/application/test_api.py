@@ -1,0 +1,348 @@
+"""The public surface against the real sandbox, over real sockets."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from market_backbone import (
+    AllChannelsFailedError,
+    CandleSeries,
+    CandleUpdated,
+    ChannelSwitched,
+    CircuitState,
+    ClosedError,
+    DeadlineExceededError,
+    HistoryLoaded,
+    InvalidRangeError,
+    MarketDataRepository,
+    OrderBookUpdated,
+    PluginError,
+    RequestFailed,
+    TickerUpdated,
+    TradeReceived,
+    UnifiedMarketDataRepository,
+    UnknownSymbolError,
+    UnsupportedRequestError,
+    create_candle_request,
+    create_orderbook_request,
+    create_realtime_request,
+    create_ticker_request,
+    create_trades_request,
+    create_unified_api,
+)
+from market_backbone.infrastructure.sandbox import Fault
+
+
+@pytest.fixture
+async def market(open_market):
+    async with open_market() as opened:
+        yield opened
+
+
+@pytest.fixture
+def sandbox(market):
+    return market[0]
+
+
+@pytest.fixture
+def api(market):
+    return market[1]
+
+
+async def take(events, enough, *, seconds=15):
+    """Read events until ``enough(them)`` is true."""
+    taken = []
+    async with asyncio.timeout(seconds):
+        async for event in events:
+            taken.append(event)
+            if enough(taken):
+                return taken
+    return taken
+
+
+async def test_five_hundred_candles_come_in_one_format_with_a_trace(sandbox, api):
+    series = await api.request_data_sync(create_candle_request("KRW-BTC", "1m", 500))
+    assert isinstance(series, CandleSeries)
+    assert len(series) == 500
+    assert series.venue == f"sandbox:{sandbox.dataset}"
+    assert {candle.source for candle in series} == {"rest"}
+    assert series.trace.served_by == ("rest",)
+    assert series.trace.calls == 3
+    assert str(series.trace).startswith("candles KRW-BTC 1m count=500")
+
+
+@pytest.mark.parametrize("timeframe", ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "1h", "4h", "1d", "1w", "1M", "1y"])
+async def test_candles_of_every_timeframe_are_what_the_exchange_has(sandbox, api, timeframe):
+    series = await api.get_candles("KRW-BTC", timeframe, 3, end=datetime(2026, 6, 1, tzinfo=UTC) if timeframe != "1s" else None)
+    unit = {"1h": "60m", "4h": "240m"}.get(timeframe, timeframe)
+    first, beyond = (round(at.timestamp() * 1000) for at in (series[0].opened_at, series[-1].closed_at))
+    truth = {candle.opened_ms: candle for candle in sandbox.market.candles("KRW-BTC", unit, first, beyond)}
+    for candle in series:
+        if candle.is_final:
+            known = truth[round(candle.opened_at.timestamp() * 1000)]
+            assert (candle.open, candle.high, candle.low, candle.close) == (known.open, known.high, known.low, known.close)
+            assert candle.volume == known.volume
+    assert len(series) == 3
+
+
+async def test_quotes_come_from_the_socket_and_trades_from_rest(api):
+    tickers = await api.request_data_sync(create_ticker_request(["KRW-BTC", "KRW-ETH"]))
+    assert [ticker.symbol for ticker in tickers] == ["KRW-BTC", "KRW-ETH"]
+    book = await api.request_data_sync(create_orderbook_request("KRW-BTC", depth=7))
+    assert (len(book.bids), book.source) == (7, "websocket")
+    assert book.best_bid.price < book.best_ask.price
+    trades = await api.request_data_sync(create_trades_request("KRW-BTC", 700))
+    assert len({trade.sequential_id for trade in trades}) == 700
+    assert [trade.traded_at for trade in trades] == sorted(trade.traded_at for trade in trades)
+    assert (await api.get_ticker("KRW-ETH")).price > 0
+    assert (await api.get_orderbook("KRW-ETH")).asks
+    assert len(await api.get_trades("KRW-ETH", 5)) == 5
+
+
+async def test_the_repository_is_the_port_and_nothing_more(api):
+    repository = UnifiedMarketDataRepository(api)
+    assert isinstance(repository, MarketDataRepository)
+    series = await repository.get_candles(symbol="KRW-BTC", count=200)
+    assert (len(series), series.timeframe) == (200, "1m")
+    assert (await repository.get_ticker("KRW-BTC")).symbol == "KRW-BTC"
+    assert len(await repository.get_tickers(["KRW-BTC", "KRW-ETH"])) == 2
+    assert (await repository.get_orderbook("KRW-BTC", depth=1)).bids
+    assert len(await repository.get_trades("KRW-BTC", count=3)) == 3
+
+
+async def test_following_begins_with_history_and_seals_every_minute_once(sandbox, api):
+    request = create_realtime_request("KRW-BTC", "1m", history=20)
+
+    def three_sealed(taken):
+        return sum(isinstance(event, CandleUpdated) and event.candle.is_final for event in taken) >= 3
+
+    async with api.follow(request) as events:
+        taken = await take(events, three_sealed)
+    assert isinstance(taken[0], HistoryLoaded)
+    history = taken[0].series
+    assert len(history) == 20
+    finals = [event.candle for event in taken if isinstance(event, CandleUpdated) and event.candle.is_final]
+    first_open = next(candle.opened_at for candle in history if not candle.is_final)
+    assert [candle.opened_at for candle in finals] == [first_open + timedelta(minutes=n) for n in range(3)]
+    for candle in finals:
+        start = round(candle.opened_at.timestamp() * 1000)
+        truth = sandbox.market.candles("KRW-BTC", "1m", start, start + 60_000)[0]
+        assert (candle.close, candle.volume) == (truth.close, truth.volume)
+
+
+@pytest.mark.parametrize(("kind", "event"), [("ticker", TickerUpdated), ("orderbook", OrderBookUpdated), ("trade", TradeReceived)])
+async def test_every_kind_can_be_followed(api, kind, event):
+    async with api.follow(create_realtime_request("KRW-BTC", kind=kind)) as events:
+        taken = await take(events, lambda taken: sum(isinstance(one, event) for one in taken) >= 3)
+    assert {type(one) for one in taken} <= {event, ChannelSwitched}
+
+
+async def test_a_timeframe_without_a_stream_is_followed_by_polling(api):
+    assert api.explain(create_realtime_request("KRW-BTC", "1d")).rule == "live-polling"
+    async with api.follow(create_realtime_request("KRW-BTC", "1d", history=3)) as events:
+        taken = await take(events, lambda taken: len(taken) >= 3)
+    assert len(taken[0].series) == 3
+    assert taken[1].candle.timeframe == "1d"
+
+
+async def test_a_cut_socket_loses_and_doubles_no_trade(sandbox, api):
+    async with api.follow(create_realtime_request("KRW-BTC", kind="trade")) as events:
+        taken = await take(events, lambda taken: len(taken) >= 20)
+        sandbox.inject(Fault("drop-sockets"))
+        taken += await take(events, lambda more: sum(isinstance(e, ChannelSwitched) for e in more) >= 2)
+        taken += await take(events, lambda more: len(more) >= 40)
+    trades = [event.trade for event in taken if isinstance(event, TradeReceived)]
+    ids = [trade.sequential_id for trade in trades]
+    assert len(ids) == len(set(ids))
+    first, last = (round(trade.traded_at.timestamp() * 1000) for trade in (trades[0], trades[-1]))
+    truth = sandbox.market.trades("KRW-BTC", first, last - 2000)
+    assert {trade.sequential_id for trade in truth} <= set(ids)
+    assert [(e.old, e.new) for e in taken if isinstance(e, ChannelSwitched)][-2:] == [("websocket", "rest"), ("rest", "websocket")]
+
+
+async def test_three_symbols_at_once_with_plain_and_async_callbacks(api):
+    seen = {"KRW-BTC": 0, "KRW-ETH": 0, "KRW-XRP": 0}
+
+    def plain(event):
+        if isinstance(event, CandleUpdated):
+            seen[event.candle.symbol] += 1
+
+    async def asynchronous(event):
+        plain(event)
+
+    callbacks = [plain, asynchronous, plain]
+    requests = [create_realtime_request(symbol, "1m", callback) for symbol, callback in zip(seen, callbacks, strict=True)]
+    ids = await asyncio.gather(*(api.request_data(request) for request in requests))
+    async with asyncio.timeout(15):
+        while min(seen.values()) < 2:
+            await asyncio.sleep(0.02)
+    assert [await api.cancel_request(request_id) for request_id in ids] == [True, True, True]
+    assert await api.cancel_request(ids[0]) is False
+
+
+async def test_a_callback_that_raises_is_reported_and_the_stream_goes_on(api, capsys):
+    calls = []
+
+    def broken(event):
+        calls.append(event)
+        raise ValueError("my own mistake")
+
+    api._diary._log = api._diary._log.bind()
+    request_id = await api.request_data(create_realtime_request("KRW-BTC", data_callback=broken, kind="trade"))
+    async with asyncio.timeout(15):
+        while len(calls) < 3:
+            await asyncio.sleep(0.02)
+    await api.cancel_request(request_id)
+
+
+async def test_an_answer_by_callback_and_a_failure_by_callback(api):
+    answers = asyncio.Queue()
+    await api.request_data(create_candle_request("KRW-BTC", "1m", 3, data_callback=answers.put_nowait))
+    assert len(await asyncio.wait_for(answers.get(), 10)) == 3
+    request_id = await api.request_data(create_realtime_request("KRW-NOPE", data_callback=answers.put_nowait))
+    failed = await asyncio.wait_for(answers.get(), 10)
+    assert isinstance(failed, RequestFailed)
+    assert (failed.request_id, type(failed.error)) == (request_id, UnknownSymbolError)
+    with pytest.raises(UnsupportedRequestError, match="data_callback"):
+        await api.request_data(create_ticker_request("KRW-BTC"))
+
+
+async def test_a_report_from_outside_makes_the_next_plans_avoid_the_channel(api):
+    api._channel_router.update_channel_performance("websocket", 5000.0, False)
+    assert api.channel_health()["websocket"].circuit is CircuitState.OPEN
+    assert (await api.get_ticker("KRW-BTC")).source == "rest"
+    assert api.explain(create_realtime_request("KRW-BTC")).channels[0] == "rest"
+    async with api.follow(create_realtime_request("KRW-BTC", kind="ticker")) as events:
+        taken = await take(events, lambda taken: len(taken) >= 2)
+    assert {event.ticker.source for event in taken} == {"rest"}
+
+
+async def test_a_followed_quote_is_answered_from_memory(api):
+    async with api.follow(create_realtime_request("KRW-BTC", kind="ticker")) as events:
+        await take(events, lambda taken: isinstance(taken[-1], TickerUpdated) and taken[-1].ticker.source == "websocket")
+        plan = api.explain(create_ticker_request("KRW-BTC"))
+        assert plan.rule == "quote-followed"
+        began = time.perf_counter()
+        assert (await api.get_ticker("KRW-BTC")).source == "websocket"
+        assert time.perf_counter() - began < 5
+
+
+async def test_rest_dead_means_an_error_with_each_cause_and_recovery_by_itself(sandbox, api):
+    sandbox.inject(Fault("rest-status", status=500))
+    with pytest.raises(AllChannelsFailedError) as caught:
+        await api.get_candles("KRW-BTC", "1m", 10)
+    assert "500" in str(caught.value)
+    sandbox.clear_faults()
+    assert len(await api.get_candles("KRW-BTC", "1m", 10)) == 10
+
+
+async def test_pages_that_arrived_are_kept_when_a_later_one_fails(open_market):
+    async with open_market(speed=1.0, limits=False) as (sandbox, api):
+        request = create_candle_request("KRW-BTC", "1m", 1000)
+        channel = api.channels["rest"]
+        asked = channel.get_candles
+
+        async def fails_on_the_fourth(*arguments, **named):
+            if len(pages) == 3:
+                sandbox.inject(Fault("rest-status", status=500))
+            pages.append(1)
+            return await asked(*arguments, **named)
+
+        pages = []
+        channel.get_candles = fails_on_the_fourth
+        series = await api.request_data_sync(request)
+    assert len(series) == 600
+    assert any(gap.end == series[0].opened_at for gap in series.gaps())
+    assert "incomplete" in series.trace.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "said"),
+    [
+        (lambda api: api.get_candles("KRW-NOPE"), UnknownSymbolError, "unknown symbol 'KRW-NOPE'"),
+        (lambda api: api.get_candles("krw-btc"), UnknownSymbolError, "did you mean 'KRW-BTC'"),
+        (lambda api: api.get_candles("KRW-BTC", "2m"), UnsupportedRequestError, "unknown timeframe '2m'"),
+        (lambda api: api.get_candles("KRW-BTC", count=0), InvalidRangeError, "got 0"),
+        (lambda api: api.get_candles("KRW-BTC", count=-1), InvalidRangeError, "got -1"),
+        (lambda api: api.get_candles("KRW-BTC", count=10**12), InvalidRangeError, "from 1 to"),
+        (lambda api: api.get_candles("KRW-BTC", start=datetime(2026, 1, 1), end=datetime(2026, 1, 2)), ValueError, "time zone"),  # noqa: DTZ001
+        (lambda api: api.get_candles("KRW-BTC", start=datetime(2026, 1, 2, tzinfo=UTC), end=datetime(2026, 1, 1, tzinfo=UTC)), InvalidRangeError, "swap"),
+        (lambda api: api.get_ticker("KRW-NOPE"), UnknownSymbolError, "KRW-NOPE"),
+        (lambda api: api.request_data_sync("KRW-BTC"), UnsupportedRequestError, "got str"),
+    ],
+)
+async def test_bad_input_is_refused_with_what_was_expected_and_what_came(api, ask, error, said):
+    with pytest.raises(error) as caught:
+        await ask(api)
+    assert said in str(caught.value)
+
+
+async def test_a_future_end_is_cut_to_now_and_the_trace_says_so(api):
+    series = await api.get_candles("KRW-BTC", "1m", 5, end=datetime.now(UTC) + timedelta(days=30))
+    assert len(series) == 5
+    assert "future" in series.trace.notes[0]
+
+
+async def test_a_deadline_that_passes_is_an_error_of_its_own(sandbox, api):
+    await api.get_candles("KRW-BTC", count=1)
+    sandbox.inject(Fault("slow-rest", seconds=20))
+    with pytest.raises(DeadlineExceededError, match=r"within 2 s"):
+        await api.request_data_sync(create_candle_request("KRW-BTC", "1m", 5, deadline=2))
+
+
+async def test_markets_are_listed_with_their_warnings(api):
+    markets = await api.get_markets()
+    assert "KRW-BTC" in {market.symbol for market in markets}
+    assert any(market.is_warned for market in markets)
+    assert api.venue.startswith("sandbox:")
+
+
+async def test_after_close_every_call_says_so_and_followers_end(open_market):
+    async with open_market() as (_, api):
+        async with api.follow(create_realtime_request("KRW-BTC", kind="trade")) as events:
+            await take(events, lambda taken: bool(taken))
+            await api.close()
+            with pytest.raises(ClosedError):
+                await take(events, lambda _: False)
+        await api.close()
+        calls = [
+            lambda: api.get_candles("KRW-BTC"),
+            lambda: api.request_data(create_ticker_request("KRW-BTC")),
+            lambda: api.cancel_request("x"),
+            lambda: api.get_markets(),
+        ]
+        for call in calls:
+            with pytest.raises(ClosedError, match="closed"):
+                await call()
+        for call in (lambda: api.explain(create_ticker_request("KRW-BTC")), api.channel_health, lambda: api.follow(create_realtime_request("KRW-BTC"))):
+            with pytest.raises(ClosedError):
+                call()
+
+
+async def test_closing_leaves_no_task_and_no_socket(open_market):
+    before = len(asyncio.all_tasks())
+    async with open_market() as (sandbox, api):
+        async with api.follow(create_realtime_request("KRW-BTC", "1m")) as events:
+            await take(events, lambda taken: len(taken) >= 2)
+        await api.get_ticker("KRW-BTC")
+        await api.close()
+    assert len(asyncio.all_tasks()) == before
+
+
+async def test_awaiting_the_opening_works_as_well_and_close_ends_the_sandbox():
+    api = await create_unified_api("test", {"log.level": "ERROR"})
+    try:
+        assert len(await api.get_candles("KRW-BTC", count=3)) == 3
+    finally:
+        await api.close()
+    await api.close()
+
+
+async def test_a_policy_can_be_given_by_name_or_object_and_an_unknown_one_is_refused(open_market):
+    async with open_market(policy="rest-only") as (_, api):
+        assert (await api.get_ticker("KRW-BTC")).source == "rest"
+        assert api.explain(create_realtime_request("KRW-BTC")).channels == ("rest",)
+    with pytest.raises(PluginError, match="did you mean 'smart'"):
+        await create_unified_api("test", policy="smartt")

@@ -1,0 +1,302 @@
+"""A feed: one channel delivers at any moment, a change of it is an event, and nothing is lost between."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from market_backbone import (
+    CandleUpdated,
+    ChannelSwitched,
+    ClosedError,
+    DataKind,
+    Degraded,
+    ItemRejected,
+    OrderBookUpdated,
+    Recovered,
+    SmartRoutingPolicy,
+    SymbolDelistedError,
+    TickerUpdated,
+    Timeframe,
+    TradeReceived,
+)
+from market_backbone.application.feed import Feed, FeedRules
+from market_backbone.application.follower import Follower
+from market_backbone.application.hub import FeedRoute, LiveHub
+from market_backbone.application.router import SmartChannelRouter
+from market_backbone.application.tasks import TaskOwner
+from market_backbone.domain.finality import Grace
+from market_backbone.domain.request import Topic
+from market_backbone.domain.streaming import Rejected
+
+RULES = FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0)
+
+
+class Scene:
+    """A hub over a fake exchange, and one follower of one topic."""
+
+    def __init__(self, kit, kind, *, canary="", minutes=range(20)):
+        self.kit = kit
+        self.clock = kit.Clock()
+        self.rest = kit.Channel(clock=self.clock, minutes=minutes)
+        self.live = kit.LiveChannel(clock=self.clock, canary=canary)
+        self.server_time = kit.ServerTime(self.clock)
+        self.reports = []
+        self.router = SmartChannelRouter(
+            {"rest": self.rest, "websocket": self.live}, SmartRoutingPolicy(), self.clock, cool_down_s=30.0
+        )
+        self.tasks = TaskOwner(lambda name, error: self.reports.append((name, error)))
+        self.hub = LiveHub(
+            router=self.router, clock=self.clock, server_time=self.server_time, grace=Grace(),
+            repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
+        )  # fmt: skip
+        self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
+        self.route = FeedRoute("websocket", "rest")
+        self.follower = Follower.of(1000, waits_for_history=False)
+        self.state = self.hub.join(self.topic, self.route, self.follower)
+        self.events = []
+
+    async def until(self, condition, turns=4000):
+        """Let the feed work until the condition holds; collects events."""
+        for _ in range(turns):
+            while len(self.follower.buffer):
+                self.events.append(await self.follower.buffer.get())
+            if condition():
+                return
+            await asyncio.sleep(0)
+        pytest.fail(f"never came true; events: {self.events[-5:]}")
+
+    async def read_to_the_end(self):
+        """Read until the stream ends, with whatever error."""
+        async with asyncio.timeout(5):
+            while True:
+                self.events.append(await self.follower.buffer.get())
+
+    @property
+    def stream(self):
+        return self.live.streams[0]
+
+    async def open(self):
+        await self.until(lambda: self.live.streams)
+
+    def give(self, value, **rest):
+        self.stream.give(self.topic, value, self.clock, **rest)
+
+    def kinds(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+async def make_scene(kit):
+    scenes = []
+
+    def make(kind, **rest):
+        scenes.append(Scene(kit, kind, **rest))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        await scene.tasks.close()
+
+
+async def test_tickers_pass_and_older_ones_do_not(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.begin()
+    for price, second in (("1", 5), ("2", 4), ("3", 6)):
+        scene.give(kit.ticker(price=price, second=second, source="websocket"))
+    await scene.until(lambda: any(event.ticker.price == 3 for event in scene.kinds(TickerUpdated)))
+    assert 2 not in [event.ticker.price for event in scene.kinds(TickerUpdated)]
+    assert scene.hub.newest("websocket", scene.topic).price == 3
+    assert scene.hub.followed("websocket") == {"ticker:KRW-BTC"}
+    assert scene.hub.newest("rest", scene.topic) is None
+
+
+async def test_a_lost_socket_is_replaced_by_rest_at_once_and_taken_back_when_it_returns(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.ticker(second=1, source="websocket"))
+    await scene.until(lambda: scene.kinds(TickerUpdated))
+    lost_at = scene.clock.now
+    scene.rest.quotes["KRW-BTC"] = kit.ticker(price="7", second=9)
+    scene.stream.end("closed with 1000")
+    await scene.until(lambda: scene.kinds(TickerUpdated)[-1].ticker.source == "rest")
+    assert scene.clock.now - lost_at <= 1.0
+    scene.stream.begin()
+    scene.give(kit.ticker(price="8", second=10, source="websocket"))
+    await scene.until(lambda: scene.kinds(TickerUpdated)[-1].ticker.price == 8)
+    switches = [(event.old, event.new) for event in scene.kinds(ChannelSwitched)]
+    assert switches == [("websocket", "rest"), ("rest", "websocket")]
+    assert "closed with 1000" in scene.kinds(ChannelSwitched)[0].reason
+
+
+async def test_while_both_are_dead_the_follower_is_told_and_recovers_by_itself(kit, make_scene):
+    scene = make_scene(DataKind.ORDERBOOK)
+    await scene.open()
+    scene.rest.failures.extend([kit.broken(retryable=True)] * 3)
+    scene.stream.begin()
+    scene.stream.end()
+    await scene.until(lambda: scene.kinds(Recovered))
+    assert scene.kinds(Degraded)[0].staleness_s >= 0
+    await scene.until(lambda: scene.kinds(OrderBookUpdated))
+
+
+async def test_trades_of_a_break_come_from_rest_once_each_and_before_the_live_ones(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1))
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.stream.end()
+    scene.rest.trades = [kit.trade(number, source="rest") for number in range(6)]
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 5)
+    scene.stream.begin()
+    scene.rest.trades = [kit.trade(number, source="rest") for number in range(9)]
+    scene.give(kit.trade(8), is_snapshot=True)
+    scene.give(kit.trade(9))
+    scene.rest.trades.append(kit.trade(9, source="rest"))
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) >= 9)
+    assert [event.trade.sequential_id for event in scene.kinds(TradeReceived)] == list(range(1, 10))
+
+
+async def test_a_rest_that_lags_is_read_again(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1))
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.stream.end()
+    scene.stream.begin()
+    scene.rest.trades = [kit.trade(1), kit.trade(2)]
+    scene.give(kit.trade(3), is_snapshot=True)
+    await scene.until(lambda: len(scene.rest.calls) >= 2)
+    scene.rest.trades = [kit.trade(1), kit.trade(2), kit.trade(3)]
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 3)
+    assert [event.trade.sequential_id for event in scene.kinds(TradeReceived)] == [1, 2, 3]
+
+
+async def test_candles_are_final_once_and_in_order_across_a_cut(kit, make_scene):
+    scene = make_scene(DataKind.CANDLE, minutes=range(6))
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.candle(0), is_snapshot=True)
+    await scene.until(lambda: scene.kinds(CandleUpdated))
+    scene.stream.end()
+    await scene.until(lambda: scene.clock.now > 1000 + 150)
+    scene.stream.begin()
+    scene.give(kit.candle(3), is_snapshot=True)
+    await scene.until(lambda: len([e for e in scene.kinds(CandleUpdated) if e.candle.is_final]) >= 3)
+    finals = kit.minutes([event.candle for event in scene.kinds(CandleUpdated) if event.candle.is_final])
+    assert finals[:3] == [0, 1, 2]
+
+
+async def test_a_silent_socket_is_questioned_and_given_up_when_rest_is_newer(kit, make_scene):
+    scene = make_scene(DataKind.TICKER, canary="KRW-ETH")
+    await scene.open()
+    canary = Topic(DataKind.ORDERBOOK, "KRW-ETH")
+    assert canary in scene.live.topics[0]
+    scene.stream.begin()
+    scene.stream.give(canary, kit.book("KRW-ETH", second=1, source="websocket"), scene.clock)
+    scene.rest.quotes["KRW-ETH"] = kit.book("KRW-ETH", second=1)
+    await scene.until(lambda: len(scene.rest.calls) >= 2)
+    assert scene.stream.abandoned == []
+    scene.rest.quotes["KRW-ETH"] = kit.book("KRW-ETH", second=60)
+    await scene.until(lambda: scene.stream.abandoned)
+    assert "silent for" in scene.stream.abandoned[0]
+
+
+@pytest.mark.parametrize("failure", ["channel", "symbol"])
+async def test_a_question_that_rest_cannot_answer_costs_the_socket_nothing(kit, make_scene, failure):
+    scene = make_scene(DataKind.TICKER, canary="KRW-ETH")
+    await scene.open()
+    scene.stream.begin()
+    scene.stream.give(Topic(DataKind.ORDERBOOK, "KRW-ETH"), kit.book("KRW-ETH", second=1), scene.clock)
+    error = kit.broken() if failure == "channel" else SymbolDelistedError("gone")
+    scene.rest.failures.extend([error] * 2)
+    await scene.until(lambda: scene.clock.now > 1000 + 20)
+    assert scene.stream.abandoned == []
+
+
+async def test_a_malformed_frame_is_counted_and_told_and_the_stream_goes_on(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.begin()
+    scene.stream.items.put_nowait(Rejected("not a frame", "{garbage"))
+    scene.give(kit.ticker(second=1))
+    await scene.until(lambda: scene.kinds(TickerUpdated))
+    assert [(event.reason, event.excerpt) for event in scene.kinds(ItemRejected)] == [("not a frame", "{garbage")]
+    assert scene.router.channel_health()["websocket"].rejected == 1
+
+
+async def test_a_subscription_that_the_exchange_refuses_ends_its_followers_with_the_reason(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.items.put_nowait(kit.broken("websocket", retryable=False))
+    with pytest.raises(type(kit.broken())):
+        await scene.read_to_the_end()
+
+
+async def test_a_delisting_ends_the_followers_of_that_symbol(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.rest.failures.append(SymbolDelistedError("KRW-BTC is no longer listed"))
+    scene.stream.begin()
+    scene.stream.end()
+    with pytest.raises(SymbolDelistedError):
+        await scene.read_to_the_end()
+
+
+async def test_a_feed_ends_with_its_last_follower_and_a_thousand_followers_share_one(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    followers = [Follower.of(10, waits_for_history=False) for _ in range(999)]
+    for follower in followers:
+        scene.hub.join(scene.topic, scene.route, follower)
+    await scene.open()
+    assert len(scene.live.streams) == 1
+    for follower in followers:
+        await scene.hub.leave(scene.state, scene.route, follower)
+    assert scene.tasks.count == 1
+    await scene.hub.leave(scene.state, scene.route, scene.follower)
+    await kit.turns()
+    assert scene.tasks.count == 0
+
+
+async def test_a_follower_that_leaves_before_the_socket_opens_leaves_nothing(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.hub.leave(scene.state, scene.route, scene.follower)
+    await kit.turns(50)
+    assert scene.live.streams == []
+    assert scene.tasks.count == 0
+
+
+async def test_topics_asked_for_together_share_a_socket(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    other = Follower.of(10, waits_for_history=False)
+    scene.hub.join(Topic(DataKind.TRADE, "KRW-ETH"), scene.route, other)
+    await scene.open()
+    assert {str(topic) for topic in scene.live.topics[0]} == {"ticker:KRW-BTC", "trade:KRW-ETH"}
+    told = []
+    scene.hub.each_follower(lambda follower: told.append(follower.buffer.fail(ClosedError("closed"))))
+    assert len(told) == 2
+
+
+async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    polled = Follower.of(1000, waits_for_history=False)
+    scene.hub.join(Topic(DataKind.TICKER, "KRW-ETH"), FeedRoute(None, "rest"), polled)
+    scene.rest.quotes["KRW-ETH"] = kit.ticker("KRW-ETH", second=1)
+    await scene.until(lambda: len(polled.buffer) == 1)
+    scene.rest.quotes["KRW-ETH"] = kit.ticker("KRW-ETH", second=2)
+    first = await polled.buffer.get()
+    await scene.until(lambda: len(polled.buffer) == 1)
+    assert (await polled.buffer.get()).ticker.updated_at > first.ticker.updated_at
+
+
+def test_a_feed_without_a_live_channel_has_no_canary(kit):
+    clock = kit.Clock()
+    feed = Feed(
+        states={}, live=None, rest=None, router=SmartChannelRouter({}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
+        clock=clock, server_time=kit.ServerTime(clock), rules=RULES,
+    )  # fmt: skip
+    assert not feed.is_delivering_live

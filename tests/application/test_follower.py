@@ -1,0 +1,74 @@
+"""A follower's buffer: quotes are conflated, promises are not dropped."""
+
+import asyncio
+
+import pytest
+
+from market_backbone import CandleUpdated, Finality, Gap, HistoryLoaded, Reason, SlowConsumerError, TickerUpdated, TimeRange, TradeReceived
+from market_backbone.application.follower import EventBuffer, FollowedEvents, Follower
+
+
+async def drain(buffer):
+    buffer.end()
+    return [event async for event in FollowedEvents(buffer)]
+
+
+async def test_quotes_and_forming_candles_keep_only_their_newest_in_place(kit):
+    buffer = EventBuffer(10)
+    for price in ("1", "2"):
+        buffer.put(TickerUpdated(kit.ticker(price=price)))
+        buffer.put(CandleUpdated(kit.candle(0, close=price)))
+        buffer.put(TradeReceived(kit.trade(int(price))))
+    events = await drain(buffer)
+    assert [type(event).__name__ for event in events] == ["TickerUpdated", "CandleUpdated", "TradeReceived", "TradeReceived"]
+    assert events[0].ticker.price == 2
+    assert events[1].candle.close == 2
+
+
+async def test_final_candles_and_trades_keep_their_order(kit):
+    buffer = EventBuffer(10)
+    events = [CandleUpdated(kit.candle(0, finality=Finality.FINAL)), TradeReceived(kit.trade(1)), CandleUpdated(kit.candle(1, finality=Finality.FINAL))]
+    for event in events:
+        buffer.put(event)
+    assert await drain(buffer) == events
+
+
+async def test_a_reader_that_is_too_slow_has_what_waits_and_then_is_told(kit):
+    buffer = EventBuffer(2)
+    for number in range(3):
+        buffer.put(TradeReceived(kit.trade(number)))
+    assert len(buffer) == 2
+    assert [(await buffer.get()).trade.sequential_id for _ in range(2)] == [0, 1]
+    with pytest.raises(SlowConsumerError, match="read faster"):
+        await buffer.get()
+
+
+async def test_a_waiting_reader_wakes_up(kit):
+    buffer = EventBuffer(2)
+    async with asyncio.timeout(2), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(buffer.get())
+        await kit.turns()
+        buffer.put(TradeReceived(kit.trade(1)))
+    assert waiting.result().trade.sequential_id == 1
+
+
+async def test_history_comes_first_and_slots_that_it_holds_final_are_not_repeated(kit):
+    follower = Follower.of(10, waits_for_history=True)
+    for minute in (0, 1):
+        follower.give(CandleUpdated(kit.candle(minute, finality=Finality.FINAL)))
+    follower.give(Gap(TimeRange(kit.START, kit.START), Reason.UNKNOWN))
+    history = HistoryLoaded(object())
+    follower.open(history, kit.candle(1).opened_at)
+    follower.give_once(CandleUpdated(kit.candle(1, finality=Finality.FINAL)))
+    follower.give_once(CandleUpdated(kit.candle(2)))
+    events = await drain(follower.buffer)
+    assert events[0] is history
+    assert [kit.minutes([event.candle])[0] for event in events if isinstance(event, CandleUpdated)] == [1, 2]
+    assert isinstance(events[2], Gap)
+
+
+async def test_nothing_is_added_after_the_end(kit):
+    buffer = EventBuffer(2)
+    buffer.end()
+    buffer.put(TradeReceived(kit.trade(1)))
+    assert await drain(buffer) == []

@@ -1,0 +1,172 @@
+"""The queue: urgent first, bounded, equals share one fetch, and nothing is left behind."""
+
+import asyncio
+
+import pytest
+
+from market_backbone import ClosedError, DeadlineExceededError, Priority, QueueFullError
+from market_backbone.application.request_queue import DataRequestQueue
+from market_backbone.application.tasks import TaskOwner, end_task
+
+
+@pytest.fixture
+async def owner():
+    owner = TaskOwner(lambda *_: None)
+    yield owner
+    await owner.close()
+    assert owner.count == 0
+
+
+@pytest.fixture
+def queue(kit, owner):
+    return DataRequestQueue(capacity=3, concurrency=1, tasks=owner, clock=kit.Clock())
+
+
+class Work:
+    """A fetch that waits until it is released."""
+
+    def __init__(self, answer="answer"):
+        self.release = asyncio.Event()
+        self.runs = 0
+        self.cancelled = False
+        self.answer = answer
+
+    async def __call__(self):
+        self.runs += 1
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def submit(queue, key, work, priority=Priority.INTERACTIVE, deadline_s=None):
+    return asyncio.create_task(queue.submit(key, work, priority=priority, deadline_s=deadline_s))
+
+
+async def test_equal_requests_in_flight_share_one_fetch(kit, queue):
+    work = Work()
+    tasks = [submit(queue, "same", work) for _ in range(5)]
+    await kit.turns()
+    work.release.set()
+    assert await asyncio.gather(*tasks) == ["answer"] * 5
+    assert work.runs == 1
+    assert len(queue) == 0
+
+
+async def test_the_urgent_go_first_and_equals_in_order(kit, queue):
+    order = []
+
+    def named(name):
+        async def run():
+            order.append(name)
+
+        return run
+
+    blocker = Work()
+    tasks = [submit(queue, "blocker", blocker)]
+    await kit.turns()
+    tasks.append(submit(queue, "bulk", named("bulk"), Priority.BULK))
+    await kit.turns()
+    tasks.append(submit(queue, "repair", named("repair"), Priority.REPAIR))
+    await kit.turns()
+    blocker.release.set()
+    await asyncio.gather(*tasks)
+    assert order == ["repair", "bulk"]
+
+
+async def test_a_full_queue_refuses_at_once(kit, queue):
+    works = [Work() for _ in range(3)]
+    tasks = [submit(queue, number, work) for number, work in enumerate(works)]
+    await kit.turns()
+    with pytest.raises(QueueFullError, match="3 requests"):
+        await queue.submit("more", Work(), priority=Priority.REPAIR, deadline_s=None)
+    for work in works:
+        work.release.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_deadline_ends_the_wait_and_the_fetch(kit, queue):
+    work = Work()
+    with pytest.raises(DeadlineExceededError, match=r"0\.01 s"):
+        await queue.submit("slow", work, priority=Priority.INTERACTIVE, deadline_s=0.01)
+    await kit.turns()
+    assert work.cancelled
+    assert len(queue) == 0
+
+
+async def test_cancelling_one_of_two_waiters_leaves_the_fetch_alive_and_cancelling_both_ends_it(kit, queue):
+    work = Work()
+    one, two = submit(queue, "same", work), submit(queue, "same", work)
+    await kit.turns()
+    await end_task(one)
+    assert not work.cancelled
+    await end_task(two)
+    await kit.turns()
+    assert work.cancelled
+    assert len(queue) == 0
+
+
+async def test_a_request_that_is_abandoned_before_its_turn_never_runs(kit, queue):
+    blocker, work = Work(), Work()
+    first = submit(queue, "blocker", blocker)
+    await kit.turns()
+    second = submit(queue, "abandoned", work)
+    await kit.turns()
+    await end_task(second)
+    blocker.release.set()
+    await first
+    await kit.turns()
+    assert work.runs == 0
+
+
+@pytest.mark.parametrize("turn", range(8))
+async def test_cancellation_at_any_turn_leaves_nothing_behind(kit, queue, owner, turn):
+    work = Work()
+    task = submit(queue, "key", work)
+    await kit.turns(turn)
+    await end_task(task)
+    await kit.turns()
+    assert len(queue) == 0
+    assert owner.count == 0
+    done = Work()
+    done.release.set()
+    assert await queue.submit("next", done, priority=Priority.BULK, deadline_s=None) == "answer"
+
+
+async def test_an_error_reaches_every_waiter(kit, queue):
+    work = Work(ValueError("no"))
+    tasks = [submit(queue, "same", work) for _ in range(2)]
+    await kit.turns()
+    work.release.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [str(result) for result in results] == ["no", "no"]
+
+
+async def test_closing_tells_those_who_wait(kit, queue, owner):
+    task = submit(queue, "key", Work())
+    await kit.turns()
+    await owner.close()
+    with pytest.raises(ClosedError):
+        await task
+    with pytest.raises(ClosedError):
+        owner.start(asyncio.sleep(0), "late")
+
+
+async def test_a_background_task_that_fails_is_reported_and_alone(kit):
+    reports = []
+    owner = TaskOwner(lambda name, error: reports.append((name, str(error))))
+
+    async def fail():
+        raise ValueError("broken")
+
+    owner.start(fail(), "bad")
+    other = owner.start(asyncio.sleep(10), "good")
+    await kit.turns()
+    assert reports == [("bad", "broken")]
+    assert not other.done()
+    await owner.close()
+    await end_task(None)

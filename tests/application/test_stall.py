@@ -1,0 +1,49 @@
+"""Silence is a question; REST answers it."""
+
+from datetime import timedelta
+
+from market_backbone.application.stall import Silence, StallWatch
+
+
+def test_a_socket_that_talks_is_not_questioned():
+    watch = StallWatch(2.0)
+    watch.begin_life(0.0)
+    watch.heard(1.5)
+    assert not watch.is_worth_asking(3.4)
+    assert watch.is_worth_asking(3.5)
+
+
+def test_newer_data_on_rest_means_stalled_and_the_same_means_quiet(kit):
+    watch = StallWatch(2.0)
+    watch.begin_life(0.0)
+    watch.heard(0.0, kit.START)
+    assert watch.judge(kit.START + timedelta(seconds=1), 2.0) is Silence.QUIET
+    assert watch.judge(kit.START + timedelta(seconds=1.001), 4.0) is Silence.STALLED
+
+
+def test_a_quiet_socket_is_asked_about_ever_less_often(kit):
+    watch = StallWatch(2.0)
+    watch.begin_life(0.0)
+    watch.heard(0.0, kit.START)
+    asked, now = [], 0.0
+    while now < 200.0:
+        now += 1.0
+        if watch.is_worth_asking(now):
+            watch.judge(kit.START, now)
+            asked.append(now)
+    gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+    assert gaps[:4] == [2.0, 4.0, 8.0, 16.0]
+    assert max(gaps) == 30.0
+
+
+def test_when_rest_fails_too_nothing_is_concluded(kit):
+    watch = StallWatch(2.0)
+    watch.heard(0.0, kit.START)
+    assert watch.judge(None, 2.0) is Silence.QUIET
+    assert watch.silence_s(5.0) == 5.0
+
+
+def test_a_socket_that_never_brought_the_canary_cannot_be_compared(kit):
+    watch = StallWatch(2.0)
+    watch.begin_life(0.0)
+    assert watch.judge(kit.START, 2.0) is Silence.QUIET

@@ -1,0 +1,148 @@
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from market_backbone.domain.candle import Candle
+from market_backbone.domain.coverage import Coverage
+from market_backbone.domain.errors import UnsupportedRequestError
+from market_backbone.domain.finality import Finality
+from market_backbone.domain.series import CandleSeries
+from market_backbone.domain.symbol import Symbol
+from market_backbone.domain.timeframe import Timeframe
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NUMBERS = ["open", "high", "low", "close", "volume", "quote_volume"]
+OUTSIZED = Decimal("123456789012345678901234567890.123456789")
+
+
+def series(*volumes):
+    candles = [
+        Candle(
+            venue="upbit-kr",
+            symbol=Symbol("KRW-BTC"),
+            timeframe=Timeframe.M1,
+            opened_at=START + timedelta(minutes=row),
+            open=Decimal("1.1"),
+            high=Decimal("1.3"),
+            low=Decimal("1.0"),
+            close=Decimal("1.2"),
+            volume=Decimal(volume),
+            quote_volume=None if row else Decimal("17343033068679.96786000"),
+            source="rest",
+            finality=Finality.CLOSED,
+        )
+        for row, volume in enumerate(volumes)
+    ]
+    return CandleSeries.of("upbit-kr", Symbol("KRW-BTC"), Timeframe.M1, candles, Coverage.nothing(START))
+
+
+def test_pandas_gets_a_frame_indexed_by_opening_in_utc():
+    frame = series("0.5", "0.25").to_pandas()
+
+    assert list(frame.columns) == NUMBERS
+    assert frame.index.name == "opened_at"
+    assert isinstance(frame.index, pd.DatetimeIndex)
+    assert str(frame.index.dtype) == "datetime64[us, UTC]"
+    assert list(frame.index) == [START, START + timedelta(minutes=1)]
+    assert set(map(str, frame.dtypes)) == {"float64"}
+    assert list(frame["volume"]) == [0.5, 0.25]
+    assert frame["quote_volume"].isna().tolist() == [False, True]
+
+
+def test_pandas_gets_exact_decimals_on_request():
+    frame = series("0.1", OUTSIZED).to_pandas(exact=True)
+
+    assert list(frame["volume"]) == [Decimal("0.1"), OUTSIZED]
+    assert frame["quote_volume"].iloc[0] == Decimal("17343033068679.96786")
+    assert frame["quote_volume"].iloc[1] is None
+
+
+def test_polars_gets_a_column_of_openings_in_utc_first():
+    frame = series("0.5", "0.25").to_polars()
+
+    assert frame.columns == ["opened_at", *NUMBERS]
+    assert frame.schema["opened_at"] == pl.Datetime("us", "UTC")
+    assert {frame.schema[name] for name in NUMBERS} == {pl.Float64}
+    assert frame["opened_at"].to_list() == [START, START + timedelta(minutes=1)]
+
+
+def test_polars_gets_exact_decimals_and_text_where_one_does_not_fit():
+    exact = series("0.1", "0.2").to_polars(exact=True)
+    outsized = series("0.1", OUTSIZED).to_polars(exact=True)
+
+    assert exact.schema["volume"] == pl.Decimal(38, 8)
+    assert exact["volume"].to_list() == [Decimal("0.1"), Decimal("0.2")]
+    assert exact["quote_volume"].to_list() == [Decimal("17343033068679.96786"), None]
+    assert outsized.schema["volume"] == pl.String
+    assert [Decimal(text) for text in outsized["volume"]] == [Decimal("0.1"), OUTSIZED]
+
+
+def test_arrow_gets_a_table_with_openings_in_utc_first():
+    table = series("0.5", "0.25").to_arrow()
+
+    assert table.column_names == ["opened_at", *NUMBERS]
+    assert table.schema.field("opened_at").type == pa.timestamp("us", tz="UTC")
+    assert table.schema.field("close").type == pa.float64()
+    assert table["quote_volume"].null_count == 1
+    assert table["opened_at"].to_pylist() == [START, START + timedelta(minutes=1)]
+
+
+def test_arrow_gets_exact_decimals_and_text_where_one_does_not_fit():
+    exact = series("0.1", "0.2").to_arrow(exact=True)
+    outsized = series("0.1", OUTSIZED).to_arrow(exact=True)
+
+    assert exact.schema.field("volume").type == pa.decimal128(38, 8)
+    assert exact["quote_volume"].to_pylist() == [Decimal("17343033068679.96786"), None]
+    assert [Decimal(text) for text in outsized["volume"].to_pylist()] == [Decimal("0.1"), OUTSIZED]
+    assert outsized["quote_volume"].to_pylist()[1] is None
+
+
+def test_numpy_gets_a_structured_array_with_openings_first():
+    rows = series("0.5", "0.25").to_numpy()
+
+    assert rows.dtype.names == ("opened_at", *NUMBERS)
+    assert rows["opened_at"].tolist() == [datetime(2026, 1, 1), datetime(2026, 1, 1, 0, 1)]
+    assert rows["volume"].tolist() == [0.5, 0.25]
+    assert np.isnan(rows["quote_volume"][1])
+
+
+def test_numpy_gets_exact_decimals_on_request():
+    assert series("0.1", OUTSIZED).to_numpy(exact=True)["volume"].tolist() == [Decimal("0.1"), OUTSIZED]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("leave", ["to_pandas", "to_polars", "to_arrow", "to_numpy"])
+def test_a_series_without_candles_leaves_with_the_same_columns(leave, exact):
+    empty, full = (getattr(one, leave)(exact=exact) for one in (series(), series("1")))
+
+    assert len(empty) == 0
+    if leave == "to_pandas":
+        assert (list(empty.columns), empty.index.name) == (list(full.columns), full.index.name)
+        assert str(empty.index.dtype) == str(full.index.dtype)
+        assert list(empty.dtypes) == list(full.dtypes)
+    elif leave == "to_numpy":
+        assert empty.dtype == full.dtype
+    else:
+        assert empty.schema == full.schema
+
+
+@pytest.mark.parametrize(
+    ("leave", "library", "extra"),
+    [
+        ("to_pandas", "pandas", "pandas"),
+        ("to_polars", "polars", "polars"),
+        ("to_arrow", "pyarrow", "arrow"),
+        ("to_numpy", "numpy", "numpy"),
+    ],
+)
+def test_a_missing_library_says_what_to_install(monkeypatch, leave, library, extra):
+    monkeypatch.setitem(sys.modules, library, None)
+
+    with pytest.raises(UnsupportedRequestError, match=rf"pip install 'market-backbone\[{extra}\]'"):
+        getattr(series("1"), leave)()

@@ -1,0 +1,161 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from market_backbone.domain.capabilities import DataKind
+from market_backbone.domain.errors import (
+    DeadlineExceededError,
+    InvalidRangeError,
+    RequestError,
+    UnknownSymbolError,
+    UnsupportedRequestError,
+)
+from market_backbone.domain.request import (
+    CandleRequest,
+    Priority,
+    Topic,
+    create_candle_request,
+    create_orderbook_request,
+    create_realtime_request,
+    create_ticker_request,
+    create_trades_request,
+)
+from market_backbone.domain.timeframe import Timeframe
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+END = START + timedelta(hours=1)
+NO_COUNTS = [0, -1, True, False, 1.5, "200", 10**12]
+
+
+def test_candles_are_asked_for_by_symbol_and_two_hundred_of_a_minute_are_meant():
+    request = create_candle_request("KRW-BTC")
+
+    assert (request.symbol, request.timeframe, request.count) == ("KRW-BTC", Timeframe.M1, 200)
+    assert request == CandleRequest(symbol="KRW-BTC")
+
+
+def test_an_end_alone_means_the_last_two_hundred_and_a_start_alone_means_all_since():
+    assert create_candle_request("KRW-BTC", end=END).count == 200
+    assert create_candle_request("KRW-BTC", start=START).count is None
+    assert create_candle_request("KRW-BTC", start=START, end=END).count is None
+
+
+def test_to_is_another_name_of_end_and_both_at_once_are_refused():
+    assert create_candle_request("KRW-BTC", to=END) == create_candle_request("KRW-BTC", end=END)
+    with pytest.raises(InvalidRangeError, match="two names of one bound"):
+        create_candle_request("KRW-BTC", end=END, to=END)
+
+
+def test_instants_of_any_zone_are_taken_to_utc():
+    korean = timezone(timedelta(hours=9))
+
+    request = create_candle_request("KRW-BTC", start=datetime(2026, 1, 1, 9, tzinfo=korean), count=5)
+
+    assert request.start == START
+    assert request.start.tzinfo is UTC
+
+
+@pytest.mark.parametrize("count", NO_COUNTS)
+def test_a_count_that_is_no_number_of_rows_is_refused(count):
+    with pytest.raises(InvalidRangeError, match="count must be a whole number of candles from 1 to"):
+        create_candle_request("KRW-BTC", count=count)
+    with pytest.raises(InvalidRangeError, match="whole number of trades"):
+        create_trades_request("KRW-BTC", count)
+
+
+@pytest.mark.parametrize("bound", ["start", "end", "to"])
+@pytest.mark.parametrize("at", [datetime(2026, 1, 1), "2026-01-01T00:00:00Z", 1767225600])
+def test_a_bound_that_is_naive_or_no_datetime_is_refused(bound, at):
+    with pytest.raises(InvalidRangeError, match="start, end and to must"):
+        create_candle_request("KRW-BTC", **{bound: at})
+
+
+def test_a_start_after_its_end_is_refused_and_an_empty_range_is_not():
+    with pytest.raises(InvalidRangeError, match="swap them"):
+        create_candle_request("KRW-BTC", start=END, end=START)
+    assert create_candle_request("KRW-BTC", start=START, end=START).count is None
+
+
+def test_start_end_and_count_together_leave_no_question_open():
+    with pytest.raises(InvalidRangeError, match="give at most two"):
+        create_candle_request("KRW-BTC", start=START, end=END, count=5)
+
+
+def test_an_impossible_range_is_a_value_error_and_a_request_error():
+    assert issubclass(InvalidRangeError, ValueError)
+    assert issubclass(InvalidRangeError, RequestError)
+
+
+def test_a_symbol_in_lower_case_is_refused_with_the_right_spelling():
+    with pytest.raises(UnknownSymbolError, match="did you mean 'KRW-BTC'"):
+        create_candle_request("krw-btc")
+    with pytest.raises(UnknownSymbolError, match="did you mean 'KRW-BTC'"):
+        create_ticker_request(["KRW-ETH", "krw-btc"])
+
+
+def test_a_timeframe_that_nobody_has_is_refused_with_the_nearest():
+    with pytest.raises(UnsupportedRequestError, match="did you mean '1h'"):
+        create_candle_request("KRW-BTC", "1H")
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan")])
+def test_a_deadline_that_has_passed_is_refused_for_every_kind_of_request(deadline):
+    for ask in (
+        lambda: create_candle_request("KRW-BTC", deadline=deadline),
+        lambda: create_ticker_request("KRW-BTC", deadline=deadline),
+        lambda: create_orderbook_request("KRW-BTC", deadline=deadline),
+        lambda: create_trades_request("KRW-BTC", deadline=deadline),
+    ):
+        with pytest.raises(DeadlineExceededError, match="must be positive"):
+            ask()
+
+
+def test_tickers_are_asked_for_once_each_and_at_least_one():
+    assert create_ticker_request("KRW-BTC").symbols == ("KRW-BTC",)
+    assert create_ticker_request(["KRW-BTC", "KRW-ETH", "KRW-BTC"]).symbols == ("KRW-BTC", "KRW-ETH")
+    with pytest.raises(UnsupportedRequestError, match="at least one symbol"):
+        create_ticker_request([])
+
+
+@pytest.mark.parametrize("depth", [0, -1, 31, True, 1.5, "15"])
+def test_a_depth_that_no_book_has_is_refused(depth):
+    with pytest.raises(UnsupportedRequestError, match="from 1 to 30"):
+        create_orderbook_request("KRW-BTC", depth)
+
+
+def test_a_kind_of_data_that_does_not_exist_is_refused():
+    with pytest.raises(UnsupportedRequestError, match="expected one of candle, ticker, trade, orderbook"):
+        create_realtime_request("KRW-BTC", kind="book")
+
+
+@pytest.mark.parametrize("history", [-1, True, 1.5])
+def test_a_history_that_is_no_number_of_candles_is_refused(history):
+    with pytest.raises(InvalidRangeError, match="candles of history"):
+        create_realtime_request("KRW-BTC", history=history)
+
+
+def test_only_candles_have_a_history():
+    with pytest.raises(UnsupportedRequestError, match="history is for candles only"):
+        create_realtime_request("KRW-BTC", kind="trade", history=5)
+
+
+def test_a_followed_topic_carries_a_timeframe_for_candles_only():
+    candles = create_realtime_request("KRW-BTC", "1m", print, history=20)
+    trades = create_realtime_request("KRW-BTC", kind="trade")
+
+    assert candles.topic == Topic(DataKind.CANDLE, "KRW-BTC", Timeframe.M1)
+    assert (str(candles.topic), str(trades.topic)) == ("candle.1m:KRW-BTC", "trade:KRW-BTC")
+    assert (str(candles), str(trades)) == (
+        "follow candle 1m KRW-BTC history=20",
+        "follow trade KRW-BTC history=0",
+    )
+
+
+def test_every_request_says_its_question_in_one_line():
+    ranged = create_candle_request("KRW-BTC", "1h", start=START, end=END, closed_only=True, priority=Priority.BULK)
+
+    assert str(ranged) == "candles KRW-BTC 1h start=2026-01-01T00:00:00Z end=2026-01-01T01:00:00Z closed only"
+    assert str(create_candle_request("KRW-BTC", final_only=True)) == "candles KRW-BTC 1m count=200 final only"
+    assert str(create_ticker_request(["KRW-BTC", "KRW-ETH"])) == "ticker KRW-BTC KRW-ETH"
+    assert str(create_orderbook_request("KRW-BTC")) == "orderbook KRW-BTC depth=15"
+    assert str(create_trades_request("KRW-BTC")) == "trades KRW-BTC count=100"
