@@ -4,10 +4,11 @@ Columns everywhere: ``opened_at`` (UTC), ``open high low close volume quote_volu
 float64 by default and exact ``Decimal`` on request; ``quote_volume`` is null or NaN where unknown.
 """
 
+from decimal import Context, Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .columns import CandleColumns, DecimalColumn
+from .columns import SCALE, CandleColumns, DecimalColumn
 from .errors import UnsupportedRequestError
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+PRECISION = 38
+_STEP = Decimal(1).scaleb(-SCALE)
+EXACT_ROUNDING = Context(prec=2 * PRECISION)
 NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
 
 
@@ -30,6 +34,14 @@ def _library(name: str, extra: str) -> Any:  # noqa: ANN401 - four unrelated lib
 def _numbers(columns: CandleColumns, *, exact: bool) -> dict[str, list[Any]]:
     chosen: dict[str, DecimalColumn] = {name: getattr(columns, name) for name in NUMBERS}
     return {name: column.to_decimals() if exact else column.to_floats() for name, column in chosen.items()}
+
+
+def _all_fit(numbers: list[Decimal | None]) -> bool:
+    """Return whether Decimal(38, 8) holds every number exactly."""
+    return all(
+        n is None or (n.adjusted() < PRECISION - SCALE and n == n.quantize(_STEP, context=EXACT_ROUNDING))
+        for n in numbers
+    )
 
 
 def to_numpy(columns: CandleColumns, *, exact: bool) -> "np.ndarray[Any, Any]":
@@ -55,11 +67,10 @@ def to_arrow(columns: CandleColumns, *, exact: bool) -> "pa.Table":
     """Return a Table; exact numbers are decimal128(38, 8), or text where one does not fit."""
     arrow = _library("pyarrow", "arrow")
     fields = [arrow.array(list(columns.opened), type=arrow.timestamp("us", tz="UTC"))]
-    for name, numbers in _numbers(columns, exact=exact).items():
-        column: DecimalColumn = getattr(columns, name)
+    for numbers in _numbers(columns, exact=exact).values():
         if not exact:
             fields.append(arrow.array(numbers, type=arrow.float64(), from_pandas=True))
-        elif column.outsized:
+        elif not _all_fit(numbers):
             fields.append(arrow.array([None if n is None else f"{n:f}" for n in numbers], type=arrow.string()))
         else:
             fields.append(arrow.array(numbers, type=arrow.decimal128(38, 8)))
@@ -72,10 +83,9 @@ def to_polars(columns: CandleColumns, *, exact: bool) -> "pl.DataFrame":
     opened = polars.Series("opened_at", list(columns.opened), dtype=polars.Datetime("us", "UTC"))
     frame: dict[str, Any] = {"opened_at": opened}
     for name, numbers in _numbers(columns, exact=exact).items():
-        column: DecimalColumn = getattr(columns, name)
         if not exact:
             frame[name] = polars.Series(name, numbers, dtype=polars.Float64)
-        elif column.outsized:
+        elif not _all_fit(numbers):
             frame[name] = polars.Series(name, [None if n is None else f"{n:f}" for n in numbers], dtype=polars.String)
         else:
             frame[name] = polars.Series(name, numbers, dtype=polars.Decimal(38, 8))

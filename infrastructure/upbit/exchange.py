@@ -1,26 +1,30 @@
 """One call to Upbit: wait for the budget, send, learn from the headers, translate refusals."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ...domain.adapter import AdapterContext
 from ...domain.errors import ChannelUnavailableError, RateLimitedError
 from ...domain.market import Market
+from ...domain.ports import ServerTime
 from ...domain.symbol import Symbol
 from ..rate_budget import BudgetLimits, RateBudget
 from ..transport import HttpLimits, HttpTransport, Reply
-from .failures import BLOCKED, Refusal, explain_status
+from .failures import BLOCKED, SHORTEST_BLOCK_S, Refusal, explain_status, read_error, stated_wait
 from .identity import VenueIdentity
 from .markets import MarketList
 from .options import UpbitOptions
-from .protocol import Call, markets_call, read_remaining
-from .replies import decode_markets, to_market
+from .protocol import Call, Remaining, markets_call, read_remaining
+from .replies import decode_markets, reading, to_market
 
 OK = 200
 GROUPS = ("market", "candles", "crix-trades", "ticker", "orderbook")
 LONGEST_BLOCK_S = 600.0
+LONGEST_PATIENCE_S = 5.0
+"""A group that is stopped for longer refuses its callers at once, so that another channel may serve them."""
 
 
 @frozen(kw_only=True)
@@ -57,7 +61,14 @@ class UpbitExchange:
         self.budget = RateBudget(budget, context.clock)
         self.identity = VenueIdentity(options.rest_base, options, context.clock)
         self.markets = MarketList()
+        self.last_remaining: Remaining | None = None
         self._blocks = 0
+        self._listing = asyncio.Lock()
+
+    @property
+    def server_time(self) -> ServerTime:
+        """What the replies prove about the server's clock."""
+        return self._context.server_time
 
     async def call(self, call: Call, symbols: Sequence[Symbol] = ()) -> Answer:
         """Return the answer to a call that is about ``symbols``.
@@ -75,17 +86,29 @@ class UpbitExchange:
         found = explain_status(reply.status, reply.headers, reply.body, channel=self._name)
         if found is Refusal.CODE_NOT_FOUND:
             raise await self._explain_missing(symbols)
-        raise self._slow_down(found, call)
+        raise self._slow_down(found, call, reply) if isinstance(found, RateLimitedError) else found
 
     async def _send(self, call: Call) -> Reply:
-        await self.budget.wait_for_turn(call.group)
-        reply = await self._transport.get(call.path, call.query)
-        self.identity.learn(reply.headers)
+        if (blocked := self.budget.blocked_for(call.group)) > LONGEST_PATIENCE_S:
+            msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
+            raise RateLimitedError(msg, channel=self._name, retryable=False, retry_after=blocked)
+        async with self.budget.turn(call.group) as written:
+            reply = self._announced(await self._transport.get(call.path, call.query, written))
         if (date_s := reply.date_s()) is not None:
             self._context.server_time.observe_reply(date_s, sent=reply.sent, received=reply.received)
         if remaining := read_remaining(reply.headers.get("Remaining-Req")):
-            self.budget.learn(call.group, remaining.group, remaining.left, reply.round_trip_s)
+            self.last_remaining = remaining
+            self.budget.learn(
+                call.group, remaining.group, remaining.left, reply.round_trip_s, per_second=remaining.per_second
+            )
         return reply
+
+    def _announced(self, reply: Reply) -> Reply:
+        """Learn whose reply this is; if market time runs faster from here on, it did so for the server before."""
+        real_s = self._context.clock.to_real_s(1.0)
+        self.identity.learn(reply.headers)
+        faster = real_s / self._context.clock.to_real_s(1.0)
+        return evolve(reply, sent=reply.received - reply.round_trip_s * faster)
 
     def _answer(self, reply: Reply) -> Answer:
         self._blocks = 0
@@ -95,13 +118,12 @@ class UpbitExchange:
             raise ChannelUnavailableError(msg, channel=self._name)
         return Answer(body=reply.body, venue=self.identity.venue, read_at=read_at, reply=reply)
 
-    def _slow_down(self, found: Exception | Refusal, call: Call) -> Exception:
-        if not isinstance(found, RateLimitedError):
-            return found if isinstance(found, Exception) else RuntimeError(found)
+    def _slow_down(self, found: RateLimitedError, call: Call, reply: Reply) -> RateLimitedError:
         if found.retryable:
             self.budget.pause(call.group)
             return found
-        wait = min(LONGEST_BLOCK_S, (found.retry_after or 0) * 2**self._blocks)
+        stated = stated_wait(reply.headers, read_error(reply.body).message)
+        wait = stated or min(LONGEST_BLOCK_S, SHORTEST_BLOCK_S * 2**self._blocks)
         self._blocks += 1
         self.budget.stop_all(wait, GROUPS)
         return RateLimitedError(
@@ -112,17 +134,22 @@ class UpbitExchange:
         )
 
     async def _explain_missing(self, symbols: Sequence[Symbol]) -> Exception:
+        if not symbols:
+            msg = "'Code not found' in answer to a call that names no code; try again later"
+            return ChannelUnavailableError(msg, channel=self._name)
         await self.load_markets()
         missing = [symbol for symbol in symbols if not self.markets.is_listed(symbol)]
         return self.markets.explain_missing((missing or list(symbols))[0], channel=self._name)
 
     async def load_markets(self) -> Sequence[Market]:
         """Return the market list, read again if the last reading is old enough."""
-        now = self._context.clock.monotonic()
-        if self.markets.may_refresh(now):
-            answer = await self.call(markets_call())
-            self.markets.update((to_market(row) for row in decode_markets(answer.body)), now)
-        return self.markets.markets
+        async with self._listing:  # many answers may ask what a 404 means at once
+            now = self._context.clock.monotonic()
+            if self.markets.may_refresh(now):
+                answer = await self.call(markets_call())
+                with reading(self._name):
+                    self.markets.update([to_market(row) for row in decode_markets(answer.body)], now)
+            return self.markets.markets
 
     async def close(self) -> None:
         """Release every connection."""

@@ -19,7 +19,7 @@ TOO_MANY = 429
 BLOCKED = 418
 SHORTEST_BLOCK_S = 60.0
 PAUSE_S = 1.0
-SERVER_ERRORS = 500
+BAD_REQUEST, NOT_FOUND, REQUEST_TIMEOUT, SERVER_ERRORS = 400, 404, 408, 500
 
 
 class ErrorDetail(msgspec.Struct):
@@ -41,6 +41,10 @@ class Refusal(Enum):
     CODE_NOT_FOUND = "code not found"
 
 
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(s\b|secs?\b|seconds?\b|mins?\b|minutes?\b|초|분)", re.IGNORECASE)
+
+
 def read_error(body: bytes) -> ErrorDetail:
     """Return the error of a body; a body of another kind (429 is plain text) becomes the message."""
     try:
@@ -50,9 +54,16 @@ def read_error(body: bytes) -> ErrorDetail:
 
 
 def stated_wait(headers: Mapping[str, str], message: str) -> float | None:
-    """Return the seconds that a refusal asks to wait, wherever it says so."""
-    found = re.search(r"\d+(?:\.\d+)?", headers.get("Retry-After", "")) or re.search(r"\d+(?:\.\d+)?", message)
-    return float(found[0]) if found else None
+    """Return the seconds that a refusal asks to wait, wherever it says so; None where it does not.
+
+    A number in a text counts only with its unit (``seconds``, ``minutes``, ``초``, ``분``): no capture of a
+    418 exists, and a year or a status code is no time to wait.
+    """
+    header = headers.get("Retry-After", "").strip()
+    if _NUMBER.fullmatch(header):
+        return float(header)
+    found = _WAIT.search(message)
+    return float(found[1]) * (60 if found[2][0].lower() in "m분" else 1) if found else None
 
 
 def explain_status(status: int, headers: Mapping[str, str], body: bytes, *, channel: str) -> Exception | Refusal:
@@ -65,16 +76,16 @@ def explain_status(status: int, headers: Mapping[str, str], body: bytes, *, chan
     said = f"HTTP {status} {detail.message!r}"
     if status == TOO_MANY:
         msg = f"{said}; too many requests this second, try again in a moment"
-        return RateLimitedError(msg, channel=channel, retry_after=PAUSE_S)
+        return RateLimitedError(msg, channel=channel, retry_after=max(PAUSE_S, stated_wait(headers, "") or 0.0))
     if status == BLOCKED:
         wait = stated_wait(headers, detail.message) or SHORTEST_BLOCK_S
         msg = f"{said}; this address is blocked for {wait:g} s, send nothing until then"
         return RateLimitedError(msg, channel=channel, retryable=False, retry_after=wait)
-    if status == 404 and (isinstance(detail.name, int) or detail.message == "Code not found"):
+    if status == NOT_FOUND and (isinstance(detail.name, int) or detail.message == "Code not found"):
         return Refusal.CODE_NOT_FOUND
-    if status == 400:
+    if status == BAD_REQUEST:
         return UnsupportedRequestError(f"{channel}: {said}; the exchange does not accept this request")
-    if status >= SERVER_ERRORS or status in {404, 408}:
+    if status >= SERVER_ERRORS or status in {NOT_FOUND, REQUEST_TIMEOUT}:
         msg = f"{said}; maintenance or a fault of the exchange, try again later"
         return ChannelUnavailableError(msg, channel=channel)
     msg = f"{said}; expected 200"

@@ -7,7 +7,7 @@ Control frames (``{"status":"UP"}``, errors, LIST_SUBSCRIPTIONS) carry neither t
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from attrs import frozen
@@ -270,7 +270,7 @@ class FrameReader:
             decoded = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return [_read_control(body, error)]
-        rows: list[msgspec.Struct] = decoded if isinstance(decoded, list) else [decoded]
+        rows = cast("list[Any]", decoded if isinstance(decoded, list) else [decoded])
         return [_read_data(row, origin, partial(excerpt, body)) for row in rows]
 
 
@@ -290,7 +290,7 @@ def _read_control(body: bytes, data_error: Exception) -> ControlFrame | Rejected
         found = _CONTROL.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Rejected(f"not a frame: {data_error}", excerpt(body))
-    frame = found[0] if isinstance(found, list) and found else found
+    frame: object = next(iter(cast("list[object]", found)), None) if isinstance(found, list) else found
     if isinstance(frame, ControlFrame) and frame.is_recognised:
         return frame
     return Rejected(f"not a frame: {data_error}", excerpt(body))

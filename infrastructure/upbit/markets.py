@@ -18,6 +18,7 @@ class MarketList:
 
     refresh_s: float = 10.0
     _markets: tuple[Market, ...] = ()
+    _listed: frozenset[Symbol] = frozenset()
     _seen: set[Symbol] = field(factory=set[Symbol])
     _read_at: float | None = None
 
@@ -38,7 +39,8 @@ class MarketList:
     def update(self, markets: Iterable[Market], now: float) -> None:
         """Take a new reading."""
         self._markets = tuple(markets)
-        self._seen |= {market.symbol for market in self._markets}
+        self._listed = frozenset(market.symbol for market in self._markets)
+        self._seen |= self._listed
         self._read_at = now
 
     def remember(self, symbol: Symbol) -> None:
@@ -47,7 +49,7 @@ class MarketList:
 
     def is_listed(self, symbol: Symbol) -> bool:
         """Return whether the last reading held the symbol."""
-        return any(market.symbol == symbol for market in self._markets)
+        return symbol in self._listed
 
     def explain_missing(self, symbol: Symbol, *, channel: str) -> Exception:
         """Return what it means that the venue knows no such code, given the latest reading."""

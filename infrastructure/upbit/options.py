@@ -1,12 +1,15 @@
 """Where Upbit is, and how to talk to it."""
 
+import math
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import cattrs
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen
 
 from ...domain.errors import ConfigurationError
 
@@ -50,47 +53,75 @@ REGIONS = {
 }
 
 
+FRAME_FORMATS = ("DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST")
+
+
+def _one_of(choices: Collection[str]) -> Callable[[object, "Attribute[str]", str], None]:
+    def check(_: object, attribute: "Attribute[str]", value: str) -> None:
+        if value not in choices:
+            msg = f"{attribute.name} must be one of {' '.join(choices)}, got {value!r}"
+            raise ConfigurationError(msg)
+
+    return check
+
+
+def _positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
+    if not 0 < value < math.inf:
+        msg = f"{attribute.name} must be above 0, got {value!r}"
+        raise ConfigurationError(msg)
+
+
 @frozen(kw_only=True)
 class UpbitOptions:
     """The settings of both Upbit channels.
 
     Raises:
-        ConfigurationError: an address is neither official nor TLS nor loopback.
+        ConfigurationError: an address is neither TLS nor loopback, or a value means nothing.
 
     """
 
-    region: str = field(default="kr", validator=validators.in_(REGIONS))
+    region: str = field(default="kr", validator=_one_of(REGIONS))
     rest_url: str = ""
     websocket_url: str = ""
     verify_tls: bool = True
     ca_file: str = ""
-    connect_timeout_s: float = 5.0
-    reply_timeout_s: float = 10.0
-    max_reply_bytes: int = 16 * 1024 * 1024
-    max_frame_bytes: int = 4 * 1024 * 1024
+    connect_timeout_s: float = field(default=5.0, validator=_positive)
+    reply_timeout_s: float = field(default=10.0, validator=_positive)
+    max_reply_bytes: int = field(default=16 * 1024 * 1024, validator=_positive)
+    max_frame_bytes: int = field(default=4 * 1024 * 1024, validator=_positive)
     compression: bool = True
-    ping_interval_s: float = 20.0
-    pong_timeout_s: float = 10.0
-    frame_format: str = "DEFAULT"
-    requests_per_s: int = 10
-    least_jitter_s: float = 0.02
-    first_jitter_s: float = 0.25
-    connects_per_s: int = 5
-    messages_per_s: int = 5
-    messages_per_minute: int = 100
+    ping_interval_s: float = field(default=20.0, validator=_positive)
+    pong_timeout_s: float = field(default=10.0, validator=_positive)
+    frame_format: str = field(default="DEFAULT", validator=_one_of(FRAME_FORMATS))
+    requests_per_s: int = field(default=10, validator=_positive)
+    least_jitter_s: float = field(default=0.02, validator=_positive)
+    first_jitter_s: float = field(default=0.25, validator=_positive)
+    connects_per_s: int = field(default=5, validator=_positive)
+    messages_per_s: int = field(default=5, validator=_positive)
+    messages_per_minute: int = field(default=100, validator=_positive)
 
     def __attrs_post_init__(self) -> None:
         """Refuse to send requests in the clear to anything but this computer."""
-        for url in filter(None, (self.rest_url, self.websocket_url)):
-            parts = urlsplit(url)
-            if parts.scheme not in {"https", "wss"} and parts.hostname not in LOOPBACK:
-                msg = f"{url} would be asked in the clear; use https/wss, or a loopback address"
-                raise ConfigurationError(msg)
+        for name, url, schemes in (
+            ("rest_url", self.rest_url, ("https", "http")),
+            ("websocket_url", self.websocket_url, ("wss", "ws")),
+        ):
+            if url:
+                _check_address(name, url, *schemes)
 
     @classmethod
     def read(cls, options: Mapping[str, object]) -> "UpbitOptions":
-        """Build the options of a mapping; keys of other adapters are left alone."""
-        return cattrs.structure(options, cls)
+        """Build the options of a mapping; keys of other adapters are left alone.
+
+        Raises:
+            ConfigurationError: a value cannot be read or means nothing; the message lists all of them.
+
+        """
+        try:
+            return _CONVERTER.structure(options, cls)
+        except cattrs.BaseValidationError as error:
+            said = "; ".join(cattrs.transform_error(error, path="upbit", format_exception=_said))
+            raise ConfigurationError(said) from error
 
     @property
     def site(self) -> Region:
@@ -107,13 +138,58 @@ class UpbitOptions:
         """The address of the public socket."""
         return self.websocket_url or f"wss://{self.site.host}/websocket/v1"
 
-    def tls(self) -> ssl.SSLContext | None:
-        """Return the TLS settings; None where none is spoken."""
-        context = ssl.create_default_context(cafile=self.ca_file or None)
-        if not self.verify_tls:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+    def tls(self) -> ssl.SSLContext:
+        """Return the TLS settings.
+
+        Raises:
+            ConfigurationError: ``ca_file`` cannot be read.
+
+        """
+        return _tls(self.ca_file, verify=self.verify_tls)
+
+
+def _said(error: BaseException, _: object) -> str:
+    return str(error)
+
+
+def _to_flag(value: object, _: object) -> bool:
+    if not isinstance(value, bool):
+        msg = f"expected true or false, got {value!r}"
+        raise ConfigurationError(msg)
+    return value
+
+
+_CONVERTER = cattrs.Converter()
+_CONVERTER.register_structure_hook(bool, _to_flag)
+
+
+@cache
+def _tls(ca_file: str, *, verify: bool) -> ssl.SSLContext:
+    """Build the context once: reading the system's certificates blocks for 10 to 20 ms."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        msg = f"ca_file {ca_file!r} cannot be read: {error}; expected a file of PEM certificates"
+        raise ConfigurationError(msg) from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _check_address(name: str, url: str, secure: str, clear: str) -> None:
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        msg = f"{name} {url!r} is no address: {error}"
+        raise ConfigurationError(msg) from error
+    if parts.scheme not in {secure, clear} or not has_place:
+        msg = f"{name} {url!r} is no address; expected {secure}://host, or {clear}://127.0.0.1:port"
+        raise ConfigurationError(msg)
+    if parts.scheme == clear and parts.hostname not in LOOPBACK:
+        msg = f"{name} {url} would be asked in the clear; use {secure}, or a loopback address"
+        raise ConfigurationError(msg)
 
 
 def venue_of_address(url: str, region: Region) -> str:

@@ -64,10 +64,13 @@ class Call:
 
 
 def candles_call(symbol: Symbol, timeframe: Timeframe, count: int, to: datetime | None) -> Call:
-    """Ask for the newest ``count`` candles that open before ``to`` (exclusive)."""
+    """Ask for the newest ``count`` candles that open before ``to`` (exclusive).
+
+    Slots open on whole seconds, so what opens before ``to`` opens before the next whole second as well.
+    """
     query = {"market": str(symbol), "count": str(count)}
     if to is not None:
-        query["to"] = to_text(to.replace(microsecond=0))
+        query["to"] = to_text(Timeframe.S1.ceil(to))
     return Call(CANDLE_PATHS[timeframe], query, "candles")
 
 

@@ -1,6 +1,7 @@
 """REST bodies to values: typed decoding with exact decimals. No I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -9,8 +10,8 @@ import msgspec
 from attrs import frozen
 
 from ...domain.candle import Candle
-from ...domain.errors import IntegrityError, MalformedReplyError
-from ...domain.finality import Grace, judge_rest_row
+from ...domain.errors import IntegrityError, MalformedReplyError, UnknownSymbolError
+from ...domain.finality import Finality, Grace, SealedBy, judge_rest_row
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
 from ...domain.symbol import Symbol
@@ -138,6 +139,21 @@ decode_markets = _decoder(MarketRow)
 decode_instruments = _decoder(InstrumentRow)
 
 
+@contextmanager
+def reading(channel: str) -> Generator[None]:
+    """Say of rows that contradict themselves whose they are: the channel failed, not the caller.
+
+    Raises:
+        MalformedReplyError: a row is impossible, or names something that is no symbol.
+
+    """
+    try:
+        yield
+    except (IntegrityError, UnknownSymbolError) as error:
+        msg = f"the answer holds an impossible row: {error}"
+        raise MalformedReplyError(msg, channel=channel) from error
+
+
 @frozen(kw_only=True)
 class Origin:
     """Where rows come from and when they were read."""
@@ -151,7 +167,7 @@ class Origin:
 class CandlePage:
     """The rows of a page, oldest first, and what had to be rejected of it.
 
-    ``rejected_slots`` are openings of rows whose numbers are impossible: they stay unknown.
+    ``rejected_slots`` are the slots of rows whose numbers are impossible: they stay unknown.
     """
 
     candles: tuple[Candle, ...]
@@ -168,21 +184,26 @@ def to_candle_page(
     slots: list[datetime] = []
     for row in rows:
         opened_at = to_slot(row.candle_date_time_utc)
+        judgement = judge_rest_row(timeframe.next(opened_at), origin.read_at, grace.of(timeframe))
         try:
-            candles[opened_at] = _to_candle(row, opened_at, symbol, timeframe, origin, grace)
+            candles[opened_at] = _to_candle(row, opened_at, (symbol, timeframe), origin, judgement)
         except IntegrityError as error:
             rejections.append(str(error))
-            slots.append(opened_at)
+            slots.append(timeframe.floor(opened_at))
     return CandlePage(tuple(candles[opened_at] for opened_at in sorted(candles)), tuple(rejections), tuple(slots))
 
 
 def _to_candle(
-    row: CandleRow, opened_at: datetime, symbol: Symbol, timeframe: Timeframe, origin: Origin, grace: Grace
+    row: CandleRow,
+    opened_at: datetime,
+    series: tuple[Symbol, Timeframe],
+    origin: Origin,
+    judgement: tuple[Finality, SealedBy | None],
 ) -> Candle:
+    (symbol, timeframe), (finality, sealed_by) = series, judgement
     if row.market != symbol:
         msg = f"a row of {row.market} in an answer about {symbol}"
         raise IntegrityError(msg)
-    finality, sealed_by = judge_rest_row(timeframe.next(opened_at), origin.read_at, grace.of(timeframe))
     return Candle(
         venue=origin.venue,
         symbol=symbol,

@@ -10,10 +10,16 @@ from attrs import evolve
 from ...domain.adapter import AdapterContext
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.coverage import Coverage, PageRead, page_coverage
-from ...domain.errors import ChannelUnavailableError, MalformedReplyError, UnsupportedRequestError
+from ...domain.errors import (
+    ChannelUnavailableError,
+    InvalidRangeError,
+    MalformedReplyError,
+    UnsupportedRequestError,
+)
+from ...domain.instants import to_utc
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
-from ...domain.request import check_count
+from ...domain.request import check_count, check_depth
 from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
@@ -75,13 +81,16 @@ class UpbitRest:
 
         """
         market, frame = Symbol(symbol), Timeframe.parse(timeframe)
-        rows = self._page_size(frame, count, start, end)
-        answer = await self.exchange.call(protocol.candles_call(market, frame, rows, end), (market,))
-        page = replies.to_candle_page(
-            replies.decode_candles(answer.body), market, frame, self._origin(answer), self._context.grace
-        )
+        start = None if start is None else to_utc(start, "start")
+        end = None if end is None else to_utc(end, "end")
+        size = self._page_size(frame, count, start, end)
+        answer = await self.exchange.call(protocol.candles_call(market, frame, size, end), (market,))
+        rows = replies.decode_candles(answer.body)
+        with replies.reading(self.name):
+            page = replies.to_candle_page(rows, market, frame, self._origin(answer), self._context.grace)
         self._check_page(page, end)
-        read = PageRead(to=end, count=rows, read_at=answer.read_at, grace=self._context.grace.of(frame))
+        lost = len(rows) - len(page.candles)  # a row that was rejected is no sign of a short page
+        read = PageRead(to=end, count=size - lost, read_at=answer.read_at, grace=self._context.grace.of(frame))
         coverage = page_coverage([candle.opened_at for candle in page.candles], frame, read)
         candles = [candle for candle in page.candles if start is None or candle.opened_at >= start]
         return CandleSeries.of(answer.venue, market, frame, candles, _narrowed(coverage, page, frame, start))
@@ -110,7 +119,9 @@ class UpbitRest:
     async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
         """Return tickers in the order of ``symbols``, by one call."""
         wanted = [Symbol(symbol) for symbol in symbols]
-        answer = await self.exchange.call(protocol.tickers_call(wanted), wanted)
+        if not wanted:
+            return []
+        answer = await self.exchange.call(protocol.tickers_call(dict.fromkeys(wanted)), wanted)
         found = self._tickers(answer)
         return [self._found(found, symbol) for symbol in wanted]
 
@@ -124,7 +135,8 @@ class UpbitRest:
 
     def _tickers(self, answer: Answer) -> dict[Symbol, Ticker]:
         origin = self._origin(answer)
-        tickers = [replies.to_ticker(row, origin) for row in replies.decode_tickers(answer.body)]
+        with replies.reading(self.name):
+            tickers = [replies.to_ticker(row, origin) for row in replies.decode_tickers(answer.body)]
         return {ticker.symbol: ticker for ticker in tickers}
 
     async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
@@ -140,18 +152,20 @@ class UpbitRest:
             UnsupportedRequestError: this site, or this market, offers no such grouping.
 
         """
+        check_depth(depth)
         wanted = [Symbol(symbol) for symbol in symbols]
+        if not wanted:
+            return []
         if level is not None and not self._options.site.has_book_level:
             msg = f"Upbit {self._options.region} groups no order books; leave level out"
             raise UnsupportedRequestError(msg)
-        call = protocol.orderbooks_call(wanted, count=depth, level=None if level is None else f"{level:f}")
+        spelled = None if level is None else f"{level.normalize():f}"
+        call = protocol.orderbooks_call(dict.fromkeys(wanted), count=depth, level=spelled)
         answer = await self.exchange.call(call, wanted)
         origin = self._origin(answer)
-        books = {
-            book.symbol: book
-            for row in replies.decode_books(answer.body)
-            for book in [replies.to_orderbook(row, origin)]
-        }
+        with replies.reading(self.name):
+            rows = [replies.to_orderbook(row, origin) for row in replies.decode_books(answer.body)]
+        books = {book.symbol: book for book in rows}
         if not books and level is not None:
             msg = f"no grouping of {level:f} for {' '.join(wanted)}; get_instruments tells which exist"
             raise UnsupportedRequestError(msg)
@@ -160,8 +174,11 @@ class UpbitRest:
     async def get_instruments(self, symbols: Sequence[str]) -> Sequence[Instrument]:
         """Return tick sizes and book groupings in the order of ``symbols``."""
         wanted = [Symbol(symbol) for symbol in symbols]
-        answer = await self.exchange.call(protocol.instruments_call(wanted), wanted)
-        rows = map(replies.to_instrument, replies.decode_instruments(answer.body))
+        if not wanted:
+            return []
+        answer = await self.exchange.call(protocol.instruments_call(dict.fromkeys(wanted)), wanted)
+        with replies.reading(self.name):
+            rows = [replies.to_instrument(row) for row in replies.decode_instruments(answer.body)]
         found = {instrument.symbol: instrument for instrument in rows}
         return [self._found(found, symbol) for symbol in wanted]
 
@@ -174,11 +191,18 @@ class UpbitRest:
     ) -> Sequence[Trade]:
         """Return trades of one UTC day, those before ``before_id``, oldest first."""
         check_count(count, protocol.TRADES_PER_CALL, "trades per call (the API asks for more in pages)")
+        if days_ago is not None and not 1 <= days_ago <= protocol.TRADE_DAYS:
+            msg = f"days_ago must be from 1 to {protocol.TRADE_DAYS}, or left out for today; got {days_ago}"
+            raise InvalidRangeError(msg)
         market = Symbol(symbol)
         call = protocol.trades_call(market, count, before_id=before_id, days_ago=days_ago)
         answer = await self.exchange.call(call, (market,))
         origin = self._origin(answer)
-        trades = {row.sequential_id: replies.to_trade(row, origin) for row in replies.decode_trades(answer.body)}
+        with replies.reading(self.name):
+            trades = {row.sequential_id: replies.to_trade(row, origin) for row in replies.decode_trades(answer.body)}
+        if strangers := {trade.symbol for trade in trades.values()} - {market}:
+            msg = f"asked for trades of {market}, got some of {' '.join(sorted(strangers))}"
+            raise MalformedReplyError(msg, channel=self.name)
         return sorted(trades.values(), key=lambda trade: (trade.traded_at, trade.sequential_id))
 
     async def get_markets(self) -> Sequence[Market]:

@@ -1,7 +1,7 @@
 """One WebSocket connection to Upbit: open inside the connect limit, send inside the message limit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -20,7 +20,9 @@ from .identity import VenueIdentity
 from .options import UpbitOptions
 from .protocol import subscription
 
-SECOND, MINUTE = 1.0, 60.0
+MARGIN_S = 0.25
+"""By how much the delays of two messages may differ before the exchange counts one too many."""
+SECOND, MINUTE = 1.0 + MARGIN_S, 60.0 + MARGIN_S
 
 
 @define
@@ -91,13 +93,16 @@ class UpbitSocket:
         """Return the next frame.
 
         Raises:
-            ChannelUnavailableError: the connection is gone.
+            ChannelUnavailableError: the connection is gone, or was given up; what it still held is dropped.
 
         """
         try:
-            return await self._connection.recv()
+            frame = await self._connection.recv()
         except websockets.ConnectionClosed as error:
             raise self._lost(error) from error
+        if self._cause:
+            raise ChannelUnavailableError(self._cause, channel=self._context.name)
+        return frame
 
     def _lost(self, error: websockets.ConnectionClosed) -> ChannelUnavailableError:
         closed = error.rcvd or error.sent
@@ -131,7 +136,7 @@ class UpbitSocket:
 @asynccontextmanager
 async def open_socket(
     options: UpbitOptions, context: AdapterContext, identity: VenueIdentity, connects: ConnectBudget
-) -> AsyncIterator[UpbitSocket]:
+) -> AsyncGenerator[UpbitSocket]:
     """Open one connection, and close it with the context.
 
     Raises:
@@ -149,10 +154,18 @@ async def open_socket(
         await connection.wait_closed()
 
 
+class _ConnectHere(connect):
+    """Connects to the address it was given and to no other: a redirect is a refusal."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow nothing."""
+        return exc
+
+
 async def _connect(options: UpbitOptions, name: str) -> ClientConnection:
     address = options.socket_address
     try:
-        return await connect(
+        return await _ConnectHere(
             address,
             ssl=options.tls() if address.startswith("wss") else None,
             compression="deflate" if options.compression else None,

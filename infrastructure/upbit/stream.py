@@ -19,6 +19,8 @@ from .protocol import stamp_seconds
 from .reconnect import Reconnect
 from .socket import ConnectBudget, UpbitSocket, open_socket
 
+CLOSED = "the stream is closed"
+
 
 class UpbitStream:
     """Items of one set of topics, whose subscription never changes while a socket lives.
@@ -50,6 +52,7 @@ class UpbitStream:
         self._began_at = 0.0
         self._reconnect = Reconnect()
         self._cause: ChannelError | None = None
+        self._refused: ChannelError | None = None
         self._is_closed = False
 
     def __aiter__(self) -> "UpbitStream":
@@ -66,8 +69,9 @@ class UpbitStream:
         """
         while not self._items:
             if self._is_closed:
-                msg = "the stream is closed"
-                raise ClosedError(msg)
+                raise ClosedError(CLOSED)
+            if self._refused is not None:
+                raise self._refused
             await (self._receive(self._socket) if self._socket else self._begin_life())
         return self._items.popleft()
 
@@ -88,6 +92,9 @@ class UpbitStream:
         except BaseException:  # cancelled while connecting: the half-open socket must not stay behind
             await resources.aclose()
             raise
+        if self._is_closed:  # while it was connecting
+            await resources.aclose()
+            raise ClosedError(CLOSED)
         self._socket, self._resources, self._cause = socket, resources, None
         self._keeper = asyncio.get_running_loop().create_task(socket.keep_alive())
         self._life += 1
@@ -121,7 +128,7 @@ class UpbitStream:
                 error = explain_frame_error(detail, channel=CHANNEL)
                 await self._end_life(str(error))
                 if not error.retryable:
-                    raise error
+                    self._refused = error  # raised after the items before it, and ever after
                 self._cause = error
             case Rejected():
                 self._items.append(item)
@@ -142,10 +149,12 @@ class UpbitStream:
     async def _release(self) -> None:
         self._socket = None
         keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait([keeper])
-        await self._resources.aclose()
+        try:
+            if keeper is not None:
+                keeper.cancel()
+                await asyncio.wait([keeper])
+        finally:
+            await self._resources.aclose()
 
     async def close(self) -> None:
         """End the stream; idempotent."""

@@ -12,6 +12,8 @@ from ...domain.trade import TakerSide
 from .protocol import MICROSECONDS_FROM
 
 EXCERPT = 160
+LAST_YEAR = 9000
+"""Later slots have no end that a datetime can hold."""
 
 
 def to_instant(stamp: int) -> datetime:
@@ -27,10 +29,13 @@ def to_instant(stamp: int) -> datetime:
 def to_slot(text: str) -> datetime:
     """Return the opening of ``2026-03-11T14:40:00``: UTC, though the text does not say so."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError as error:
+        opened_at = datetime.fromisoformat(text)
+    except ValueError:
+        opened_at = None
+    if opened_at is None or opened_at.tzinfo is not None or opened_at.year > LAST_YEAR:
         msg = f"{text!r} is no opening of a candle, expected a text such as 2026-03-11T14:40:00"
-        raise IntegrityError(msg) from error
+        raise IntegrityError(msg)
+    return opened_at.replace(tzinfo=UTC)
 
 
 TAKERS = {"BID": TakerSide.BUY, "ASK": TakerSide.SELL}

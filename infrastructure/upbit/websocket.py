@@ -2,10 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from attrs import evolve
 
@@ -13,13 +13,13 @@ from ...domain.adapter import AdapterContext
 from ...domain.candle import Candle
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.coverage import Coverage
-from ...domain.errors import ChannelTimeoutError, ClosedError, UnsupportedRequestError
+from ...domain.errors import ChannelTimeoutError, ClosedError, MalformedReplyError, UnsupportedRequestError
 from ...domain.finality import Finality
 from ...domain.orderbook import OrderBook
 from ...domain.ports import LiveStream
-from ...domain.request import Topic
+from ...domain.request import Topic, check_depth
 from ...domain.series import CandleSeries
-from ...domain.streaming import LiveValue
+from ...domain.streaming import LiveValue, Rejected
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
@@ -30,7 +30,7 @@ from .failures import explain_frame_error
 from .frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
 from .identity import VenueIdentity
 from .options import UpbitOptions
-from .protocol import BOOK_LEVELS, STREAM_CODES, stream_depth
+from .protocol import STREAM_CODES, stream_depth, stream_type
 from .socket import ConnectBudget, UpbitSocket, open_socket
 from .stream import UpbitStream
 
@@ -79,9 +79,19 @@ class UpbitWebSocket:
         return evolve(CAPABILITIES, canary=self._options.site.canary)
 
     @asynccontextmanager
-    async def open_stream(self, topics: Collection[Topic]) -> AsyncIterator[LiveStream]:
-        """Follow ``topics`` until the context ends; see :class:`~market_backbone.domain.ports.LiveChannel`."""
+    async def open_stream(self, topics: Collection[Topic]) -> AsyncGenerator[LiveStream]:
+        """Follow ``topics`` until the context ends; see :class:`~market_backbone.domain.ports.LiveChannel`.
+
+        Raises:
+            UnsupportedRequestError: Upbit streams no such thing, or nothing was named.
+
+        """
         self._check_open()
+        for topic in topics:
+            stream_type(topic)
+        if not topics:
+            msg = "nothing to follow: name at least one topic"
+            raise UnsupportedRequestError(msg)
         stream = UpbitStream(topics, self._options, self._context, self.identity, self._connects)
         try:
             yield stream
@@ -123,13 +133,16 @@ class UpbitWebSocket:
     async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
         """Return tickers in the order of ``symbols``, from the SNAPSHOTs of one request."""
         topics = [Topic(DataKind.TICKER, Symbol(symbol)) for symbol in symbols]
+        if not topics:
+            return []
         found = await self._ask(topics)
         return [_as(found[topic], Ticker) for topic in topics]
 
     async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
         """Return the book of one symbol, from a SNAPSHOT."""
+        check_depth(depth)
         topic = Topic(DataKind.ORDERBOOK, Symbol(symbol))
-        found = await self._ask([topic], depth=stream_depth(min(depth, BOOK_LEVELS)))
+        found = await self._ask([topic], depth=stream_depth(depth))
         return _as(found[topic], OrderBook).to_depth(depth)
 
     async def get_trades(self, symbol: str, count: int = 1) -> Sequence[Trade]:
@@ -176,6 +189,9 @@ class UpbitWebSocket:
                     found[item.topic] = item.value
                 elif isinstance(item, ControlFrame) and item.error is not None:
                     raise explain_frame_error(item.error, channel=self.name)
+                elif isinstance(item, Rejected):
+                    msg = f"instead of a snapshot came {item.excerpt!r}: {item.reason}"
+                    raise MalformedReplyError(msg, channel=self.name)
         return found
 
     async def _kept_socket(self) -> UpbitSocket:
@@ -183,8 +199,13 @@ class UpbitWebSocket:
         if self._kept is not None and not self._kept.is_open:
             await self._drop_kept()
         if self._kept is None:
+            resources = self._resources
             opened = open_socket(self._options, self._context, self.identity, self._connects)
-            self._kept = await self._resources.enter_async_context(opened)
+            socket = await resources.enter_async_context(opened)
+            if self._is_closed:  # while it was connecting: nobody else will close it
+                await resources.aclose()
+            self._check_open()
+            self._kept = socket
         return self._kept
 
     async def _drop_kept(self) -> None:
@@ -203,8 +224,6 @@ class UpbitWebSocket:
         await self._drop_kept()
 
 
-def _as(value: LiveValue, kind: type[Value]) -> Value:
-    if not isinstance(value, kind):
-        msg = f"expected a {kind.__name__}, got a {type(value).__name__}"
-        raise TypeError(msg)
-    return value
+def _as(value: LiveValue, _: type[Value]) -> Value:
+    """Narrow a value to the type that its topic carries; the frame reader pairs the two."""
+    return cast("Value", value)

@@ -1,0 +1,12 @@
+"""An Upbit in a box: real REST and WebSocket on loopback, a seeded market or a recording, faults on order.
+
+Written from the facts about the exchange, not from our client, so that the two check each other.
+"""
+
+from .config import SandboxConfig
+from .emulator import Sandbox, serve
+from .faults import Fault
+from .tally import Statistics
+from .values import Trade, TrueCandle
+
+__all__ = ["Fault", "Sandbox", "SandboxConfig", "Statistics", "Trade", "TrueCandle", "serve"]

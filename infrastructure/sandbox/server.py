@@ -1,0 +1,203 @@
+"""The sockets: aiohttp around the sans-I/O desks, and nothing else."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import attrs
+from aiohttp import WSMsgType, web
+
+from .admin import AdminDesk
+from .clock import SandboxClock
+from .config import SandboxConfig
+from .fault_board import FaultBoard
+from .limits import MessageLimits, RateLimits
+from .rest import RestDesk, RestReply, RestRequest
+from .session import Close, Session
+from .spelling import http_date
+from .streams import Streams
+from .tally import Statistics
+
+_POLL_S = 0.01
+_IDLE_POLL_S = 0.04
+_SHUTDOWN_S = 0.2
+_LARGEST_MESSAGE = 1 << 20
+_WEBSOCKET_PATH = "/websocket/v1"
+_SWITCHING = 200
+_MS = 1_000
+
+
+@attrs.frozen
+class Desks:
+    """What the server asks."""
+
+    rest: RestDesk
+    streams: Streams
+    admin: AdminDesk
+    faults: FaultBoard
+    limits: RateLimits
+    statistics: Statistics
+
+
+class Server:
+    """One listening port for REST, WebSocket and the admin endpoint."""
+
+    def __init__(self, config: SandboxConfig, clock: SandboxClock, desks: Desks, dataset: str) -> None:
+        """Prepare; ``start`` listens."""
+        self._config = config
+        self._clock = clock
+        self._desks = desks
+        self._banner = {"X-Market-Sandbox": f"dataset={dataset}; speed={clock.speed:g}"}
+        self._runner: web.AppRunner | None = None
+        self._sockets: dict[int, web.Request] = {}
+        self._connections = 0
+
+    async def start(self) -> int:
+        """Listen and return the port."""
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        await runner.setup()
+        self._runner = runner
+        try:
+            await web.TCPSite(runner, self._config.host, self._config.port).start()
+        except OSError:
+            await self.stop()
+            raise
+        return int(runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Drop every connection and free the port."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for request in tuple(self._sockets.values()):
+            _drop(request)
+        await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path.startswith("/sandbox"):
+            return await self._answer_admin(request)
+        if request.path.rstrip("/") == _WEBSOCKET_PATH:
+            return await self._answer_upgrade(request)
+        headers = request.headers
+        reply = self._desks.rest.answer(
+            RestRequest(
+                request.method,
+                request.path,
+                request.query,
+                request.remote or "",
+                "Origin" in headers,
+                "gzip" in headers.get("Accept-Encoding", ""),
+            ),
+            self._clock.now_ms(),
+        )
+        if reply.delay_s:
+            await asyncio.sleep(self._clock.real_s(reply.delay_s))
+        return self._response(reply)
+
+    def _response(self, reply: RestReply) -> web.Response:
+        return web.Response(status=reply.status, body=reply.body, headers=self._stamped(reply.headers))
+
+    def _stamped(self, headers: Mapping[str, str]) -> dict[str, str]:
+        return {**headers, **self._banner, "Date": http_date(self._clock.now_ms())}
+
+    async def _answer_admin(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        return self._response(self._desks.admin.answer(request.method, request.path, body))
+
+    async def _answer_upgrade(self, request: web.Request) -> web.StreamResponse:
+        now, desks = self._clock.now_ms(), self._desks
+        group = "origin" if "Origin" in request.headers else "websocket"
+        verdict = desks.limits.ask(request.remote or "", group, now)
+        status = verdict.status if verdict.status != _SWITCHING else self._refusing_status(now)
+        headers = {"Remaining-Req": verdict.remaining, "Limit-By-Ip": "Yes"}
+        if status != _SWITCHING:
+            desks.statistics.refused_upgrades += 1
+            body = f"Upgrade refused. Blocked for {verdict.blocked_s} seconds.".encode()
+            return self._response(RestReply(status, body, {**headers, "Content-Type": "text/plain"}))
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=_LARGEST_MESSAGE, compress=True)
+        if not socket.can_prepare(request).ok:
+            return self._response(RestReply(400, b"Expected a WebSocket upgrade.", headers))
+        socket.headers.update(self._stamped(headers))
+        await socket.prepare(request)
+        desks.statistics.websocket_connects += 1
+        await self._serve_socket(request, socket, now)
+        return socket
+
+    def _refusing_status(self, now: int) -> int:
+        fault = self._desks.faults.active("refuse-upgrades", now)
+        if fault is not None:
+            return fault.status or 503
+        return 503 if self._desks.faults.active("maintenance", now) else _SWITCHING
+
+    async def _serve_socket(self, request: web.Request, socket: web.WebSocketResponse, opened: int) -> None:
+        self._connections += 1
+        number, config = self._connections, self._config
+        session = Session(
+            str(number),
+            self._desks.streams,
+            self._desks.faults,
+            opened,
+            limits=MessageLimits(enabled=config.limits),
+            idle_ms=int(config.idle_timeout_s * _MS),
+            closes_on_excess=config.refuse_messages_by_closing,
+        )
+        self._sockets[number] = request
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                pump = tasks.create_task(self._pump(request, socket, session))
+                with contextlib.suppress(ConnectionError):  # a pong to a client that has just gone
+                    await self._read(socket, session)
+                pump.cancel()
+        finally:
+            del self._sockets[number]
+
+    async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
+        """Take messages until the connection ends."""
+        while True:
+            message = await socket.receive()
+            now = self._clock.now_ms()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._desks.statistics.messages += 1
+                data = message.data
+                session.receive(data if isinstance(data, str) else bytes(data).decode(errors="replace"), now)
+                if session.is_subscribed:
+                    self._clock.release()
+            elif message.type is WSMsgType.PING:
+                session.touch(now)
+                if session.answers_pings(now):
+                    await socket.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                return
+
+    async def _pump(self, request: web.Request, socket: web.WebSocketResponse, session: Session) -> None:
+        """Send what is due, until the session ends the connection."""
+        try:
+            async with asyncio.timeout(None) as patience:
+                while True:
+                    patience.reschedule(None)
+                    await asyncio.sleep(_POLL_S if session.is_subscribed else _IDLE_POLL_S)
+                    patience.reschedule(asyncio.get_running_loop().time() + self._config.slow_reader_s)
+                    for outgoing in session.due(self._clock.now_ms()):
+                        if isinstance(outgoing, Close):
+                            await _close(request, socket, outgoing)
+                            return
+                        await socket.send_bytes(outgoing)
+                        self._desks.statistics.frames += 1
+        except (ConnectionError, TimeoutError):
+            # The client is gone, or reads too slowly to be served.
+            _drop(request)
+
+
+async def _close(request: web.Request, socket: web.WebSocketResponse, close: Close) -> None:
+    if close.code is None:
+        _drop(request)
+    else:
+        await socket.close(code=close.code)
+
+
+def _drop(request: web.Request) -> None:
+    """Cut the connection without a close frame."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,121 @@
+"""Plug-ins by entry point: ours as strangers'; a broken one is reported and harms nobody."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from market_backbone import PluginError, SmartRoutingPolicy, create_candle_request
+from market_backbone.domain.adapter import AdapterContext
+from market_backbone.domain.finality import Grace
+from market_backbone.infrastructure import registry as registry_module
+from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
+from market_backbone.infrastructure.registry import ADAPTERS, POLICIES, Registry
+
+
+def context_of(name):
+    clock = MarketClock()
+    return AdapterContext(name=name, options={}, clock=clock, server_time=MeasuredServerTime(clock), grace=Grace())
+
+
+def half_a_channel(_context):
+    return object()
+
+
+def failing_factory(_context):
+    raise RuntimeError("no licence file")
+
+
+class LonelyPolicy:
+    name = "lonely"
+
+
+def registry_of(**points):
+    """A registry that finds the given entry points: name to (group, value)."""
+    found = [EntryPoint(name, value, group) for name, (group, value) in points.items()]
+    return Registry(discover=lambda group: [point for point in found if point.group == group])
+
+
+def test_our_own_channels_and_policies_come_through_the_same_groups():
+    registry = Registry()
+    assert set(registry.build_channels(context_of)) == {"rest", "websocket"}
+    assert registry.problems == []
+    assert isinstance(registry.policy("smart"), SmartRoutingPolicy)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("nowhere.to.be:found", "cannot be loaded from nowhere.to.be:found: ModuleNotFoundError"),
+        (f"{__name__}:half_a_channel", None),
+        (f"{__name__}:failing_factory", None),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_reported_and_the_others_work(value, said):
+    registry = registry_of(
+        broken=(ADAPTERS, value), rest=(ADAPTERS, "market_backbone.infrastructure.upbit:rest_channel")
+    )
+    assert set(registry.build_channels(context_of)) == {"rest"}
+    (problem,) = registry.problems
+    assert (problem.name, problem.group) == ("broken", ADAPTERS)
+    assert said is None or said in problem.error
+
+
+class FakePoint:
+    """An entry point of a distribution, loaded from an object instead of a module."""
+
+    def __init__(self, name, made, dist="stranger 1.0"):
+        self.name = name
+        self.value = f"{dist}:{name}"
+        self.dist = None
+        self._made = made
+
+    def load(self):
+        return self._made
+
+
+def fake_registry(group, *points):
+    return Registry(discover=lambda asked: points if asked == group else ())
+
+
+def test_an_object_that_is_no_channel_is_told_what_it_lacks():
+    registry = fake_registry(ADAPTERS, FakePoint("half", half_a_channel))
+    assert registry.build_channels(context_of) == {}
+    assert "lacks name, venue, capabilities" in registry.problems[0].error
+
+
+def test_a_factory_that_fails_is_reported_with_its_own_words():
+    registry = fake_registry(ADAPTERS, FakePoint("sad", failing_factory))
+    assert registry.build_channels(context_of) == {}
+    assert "RuntimeError: no licence file" in registry.problems[0].error
+
+
+def test_a_name_that_two_plugins_want_goes_to_the_first_and_the_second_is_told():
+    registry = fake_registry(ADAPTERS, FakePoint("same", failing_factory, "a 1"), FakePoint("same", failing_factory, "b 2"))
+    registry.build_channels(context_of)
+    assert any("the name is taken by" in problem.error for problem in registry.problems)
+
+
+def test_settings_decide_which_plugins_may_load():
+    registry = Registry(adapter_patterns=("re*",))
+    assert set(registry.build_channels(context_of)) == {"rest"}
+
+
+def test_an_unknown_policy_is_refused_with_the_nearest_name_and_what_is_installed():
+    with pytest.raises(PluginError, match=r"no routing policy named 'rest-onyl'.*smart.*did you mean 'rest-only'"):
+        Registry().policy("rest-onyl")
+
+
+def test_an_object_that_is_no_policy_is_refused():
+    with pytest.raises(PluginError, match="no name and plan"):
+        fake_registry(POLICIES, FakePoint("lonely", LonelyPolicy)).policy("lonely")
+
+
+def test_a_policy_may_be_an_object_instead_of_a_class():
+    policy = fake_registry(POLICIES, FakePoint("mine", SmartRoutingPolicy("mine"))).policy("mine")
+    assert policy.name == "mine"
+    with pytest.raises(Exception, match="no installed channel"):
+        policy.plan(create_candle_request("KRW-BTC"), [])
+
+
+def test_the_groups_are_the_published_ones():
+    assert (registry_module.ADAPTERS, registry_module.POLICIES) == ("market_backbone.adapters", "market_backbone.policies")

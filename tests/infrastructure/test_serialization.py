@@ -1,0 +1,50 @@
+"""Values as plain data: exact text, no exponents, instants with Z."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market_backbone import CandleUpdated, HistoryLoaded, create_candle_request
+from market_backbone.domain.capabilities import Capabilities, DataKind
+from market_backbone.infrastructure.serialization import event_fields, series_summary, to_json, to_plain
+
+
+@pytest.fixture
+async def series(open_market):
+    async with open_market() as (_, api):
+        return await api.request_data_sync(create_candle_request("KRW-BTC", "1m", 3))
+
+
+def test_numbers_never_show_exponents():
+    assert to_plain([Decimal("1.16539E8"), Decimal("7.9276E-4"), Decimal("0E-8")]) == ["116539000", "0.00079276", "0.00000000"]
+
+
+def test_instants_paths_and_sets_become_text():
+    assert to_plain(datetime(2026, 11, 1, tzinfo=UTC)) == "2026-11-01T00:00:00Z"
+    assert to_plain(Path("a/b")) == "a/b"
+    plain = to_plain(Capabilities(answers=frozenset({DataKind.TRADE, DataKind.CANDLE})))
+    assert plain["answers"] == ["candle", "trade"]
+
+
+def test_a_candle_is_one_line_of_json_that_reads_back_exactly(series):
+    row = json.loads(to_json(series[0]))
+    assert row["symbol"] == "KRW-BTC"
+    assert row["finality"] == "FINAL"
+    assert Decimal(row["close"]) == series[0].close
+    assert row["opened_at"].endswith("Z")
+
+
+def test_a_summary_tells_everything_but_the_candles(series):
+    summary = series_summary(series)
+    assert (summary["candles"], summary["timeframe"], summary["gaps"]) == (3, "1m", [])
+    assert summary["trace"]["rule"] == "candles-bulk"
+    json.dumps(summary)
+
+
+def test_events_are_plain_too(series):
+    assert event_fields(CandleUpdated(series[0]))["candle"]["symbol"] == "KRW-BTC"
+    history = event_fields(HistoryLoaded(series))["series"]
+    assert len(history["rows"]) == history["candles"] == 3
