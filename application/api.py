@@ -359,4 +359,3 @@ class UnifiedMarketDataAPI:
 
 def _tell_closed(follower: Follower) -> None:
     follower.buffer.fail(closed_stream_error())
-

@@ -8,6 +8,7 @@ from typing import Self
 
 from attrs import define, field
 
+from ..domain.errors import ClosedError, SlowConsumerError
 from ..domain.events import (
     Backfilled,
     CandleRevised,
@@ -18,7 +19,6 @@ from ..domain.events import (
     OrderBookUpdated,
     TickerUpdated,
 )
-from ..domain.errors import ClosedError, SlowConsumerError
 
 
 def conflation_key(event: MarketEvent) -> Hashable | None:

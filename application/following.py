@@ -55,9 +55,7 @@ class Following:
         finally:
             await self.hub.leave(state, route, follower)
 
-    async def _open(
-        self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan
-    ) -> None:
+    async def _open(self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
         await self._wait_until_live(state)
         series = await self._history(request, state, plan)
@@ -93,4 +91,3 @@ class Following:
         if tail is None or tail.frontier is None:
             return None
         return tail.frontier
-

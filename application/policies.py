@@ -36,7 +36,9 @@ def _is_followable(request: AnyRequest, views: Views) -> bool:
 def _topics(request: AnyRequest) -> frozenset[str]:
     if isinstance(request, TickerRequest):
         return frozenset(f"{DataKind.TICKER}:{symbol}" for symbol in request.symbols)
-    return frozenset({f"{DataKind.ORDERBOOK}:{request.symbol}"}) if isinstance(request, OrderBookRequest) else frozenset()
+    return (
+        frozenset({f"{DataKind.ORDERBOOK}:{request.symbol}"}) if isinstance(request, OrderBookRequest) else frozenset()
+    )
 
 
 def _is_followed(request: AnyRequest, views: Views) -> bool:
@@ -57,7 +59,12 @@ def _is_a(kind: type[AnyRequest]) -> Callable[[AnyRequest, Views], bool]:
 
 
 SMART_RULES = (
-    Rule("live-stream", "live and cheap; polling keeps it alive when the socket is lost", (WEBSOCKET, REST), _is_followable),
+    Rule(
+        "live-stream",
+        "live and cheap; polling keeps it alive when the socket is lost",
+        (WEBSOCKET, REST),
+        _is_followable,
+    ),
     Rule("live-polling", "no channel streams this; REST is asked again and again", (REST,), _is_a(RealtimeRequest)),
     Rule("quote-followed", "already followed: the newest value is in memory and free", (WEBSOCKET, REST), _is_followed),
     Rule("quote-snapshot", "book and price belong to the socket; one snapshot is free", (WEBSOCKET, REST), _is_quote),
@@ -77,8 +84,7 @@ def can_serve(view: ChannelView, request: AnyRequest) -> bool:
     match request:
         case RealtimeRequest():
             polled = request.kind in able.answers and (
-                request.kind is not DataKind.CANDLE
-                or able.can_answer_candles(request.timeframe, HistoryDepth.FULL)
+                request.kind is not DataKind.CANDLE or able.can_answer_candles(request.timeframe, HistoryDepth.FULL)
             )
             return able.can_follow(request.kind, request.timeframe) or polled
         case CandleRequest():
@@ -123,7 +129,9 @@ def _venue_of(request: AnyRequest) -> str | None:
     return symbol.venue_name
 
 
-def make_plan(policy: str, rules: Sequence[Rule], request: AnyRequest, views: Views, *, only: bool = False) -> RoutePlan:
+def make_plan(
+    policy: str, rules: Sequence[Rule], request: AnyRequest, views: Views, *, only: bool = False
+) -> RoutePlan:
     """Return the plan of the first rule that applies.
 
     Channels that the rule does not name come after it, by name, so that a stranger's source takes over
@@ -143,25 +151,25 @@ def make_plan(policy: str, rules: Sequence[Rule], request: AnyRequest, views: Vi
     usable = [view for view in able if view.is_usable] or able
     steps = [_step(view, request, rule) for view in _ordered(usable, rule.order)]
     skipped = [_skipped(view, request) for view in _ordered(able, rule.order) if view not in usable]
-    return RoutePlan(
-        request=str(request), policy=policy, rule=rule.name, reason=rule.reason, steps=(*steps, *skipped)
-    )
+    return RoutePlan(request=str(request), policy=policy, rule=rule.name, reason=rule.reason, steps=(*steps, *skipped))
 
 
 def _nothing_serves(request: AnyRequest, views: Views) -> str:
-    asked = f"no installed channel serves {str(request)!r}; installed: {', '.join(view.name for view in views) or 'none'}"
+    asked = (
+        f"no installed channel serves {str(request)!r}; installed: {', '.join(view.name for view in views) or 'none'}"
+    )
     timeframe = getattr(request, "timeframe", None)
     offered = {str(frame) for view in views for frame in view.capabilities.timeframes}
     if timeframe is not None and str(timeframe) not in offered:
-        return f"{asked}; they offer the timeframes {' '.join(str(frame) for frame in Timeframe if str(frame) in offered)}"
+        return (
+            f"{asked}; they offer the timeframes {' '.join(str(frame) for frame in Timeframe if str(frame) in offered)}"
+        )
     return f"{asked}; 'market-backbone adapters' shows what each can do"
 
 
 def _step(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
     reason = rule.reason if rule.order[:1] == (view.name,) else "takes over when the channels above fail"
-    return RouteStep(
-        channel=view.name, action=_action(view, request), reason=reason, calls=_calls(view, request)
-    )
+    return RouteStep(channel=view.name, action=_action(view, request), reason=reason, calls=_calls(view, request))
 
 
 def _skipped(view: ChannelView, request: AnyRequest) -> RouteStep:
@@ -205,5 +213,7 @@ class WebSocketFirst:
 
     def plan(self, request: AnyRequest, channels: Views) -> RoutePlan:
         """Return a plan that asks the socket before REST."""
-        rules = (Rule("websocket-first", "the policy prefers the socket wherever it can serve", (WEBSOCKET, REST), _always),)
+        rules = (
+            Rule("websocket-first", "the policy prefers the socket wherever it can serve", (WEBSOCKET, REST), _always),
+        )
         return make_plan(self.name, rules, request, channels)

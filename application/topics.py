@@ -10,8 +10,8 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
-from ..domain.capabilities import DataKind
 from ..domain.candle import Candle
+from ..domain.capabilities import DataKind
 from ..domain.coverage import Reason
 from ..domain.events import Gap, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
 from ..domain.orderbook import OrderBook
@@ -98,7 +98,11 @@ class QuoteTopic:
         """Pass on a value that is not older than the one before."""
         if not isinstance(value, Ticker | OrderBook) or (self.newest and value.updated_at < self.newest.updated_at):
             return
-        if self.newest is not None and value.updated_at == self.newest.updated_at and value.source != self.newest.source:
+        if (
+            self.newest is not None
+            and value.updated_at == self.newest.updated_at
+            and value.source != self.newest.source
+        ):
             return
         self.newest = value
         yield TickerUpdated(value) if isinstance(value, Ticker) else OrderBookUpdated(value)
@@ -107,7 +111,9 @@ class QuoteTopic:
         """Ask REST for the newest value."""
         symbol = self.topic.symbol
         is_ticker = self.topic.kind is DataKind.TICKER
-        return list(self.take(await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH)))
+        return list(
+            self.take(await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH))
+        )
 
 
 @define(eq=False)

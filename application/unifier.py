@@ -36,7 +36,15 @@ class CandleView:
         updated_at = candle.updated_at or LONG_AGO
         if candle.is_final:
             is_rest = candle.sealed_by is SealedBy.REST
-            return (candle.finality, is_rest, self.read_at or LONG_AGO, candle.volume, updated_at, candle.source, numbers)
+            return (
+                candle.finality,
+                is_rest,
+                self.read_at or LONG_AGO,
+                candle.volume,
+                updated_at,
+                candle.source,
+                numbers,
+            )
         return (candle.finality, False, LONG_AGO, candle.volume, updated_at, candle.source, numbers)
 
 

@@ -125,7 +125,7 @@ class Coverage:
     def _known(self, timeframe: Timeframe) -> list[TimeRange]:
         """Return what is proven or explained as empty, less the slots that it holds in part only."""
         parts = (*self.proven, *(part.span for part in self.explained if part.reason.is_known_empty))
-        whole = ((timeframe.ceil(part.start), timeframe.ceil(part.end)) for part in unite(parts))
+        whole = ((timeframe.ceil(part.start), timeframe.floor(part.end)) for part in unite(parts))
         return [TimeRange(start, end) for start, end in whole if start < end]
 
 

@@ -19,7 +19,9 @@ async def main() -> None:
     async def on_data(event: MarketEvent | RequestFailed) -> None:
         if isinstance(event, CandleUpdated):
             seen[event.candle.symbol] += 1
-            print(f"{event.candle.symbol} {event.candle.opened_at:%H:%M} {event.candle.close:f} {event.candle.finality}")
+            print(
+                f"{event.candle.symbol} {event.candle.opened_at:%H:%M} {event.candle.close:f} {event.candle.finality}"
+            )
 
     async with create_unified_api() as api:
         requests = [create_realtime_request(symbol, "1m", on_data) for symbol in SYMBOLS]

@@ -44,7 +44,9 @@ async def _reach(name: str, channel: Channel) -> Finding:
     try:
         ticker = await _probe(channel)()
     except MarketDataError as error:
-        advice = "check the network, the address in 'market-backbone config', and whether the exchange is under maintenance"
+        advice = (
+            "check the network, the address in 'market-backbone config', and whether the exchange is under maintenance"
+        )
         return Finding(what, is_ok=False, found=str(error), advice=advice)
     return Finding(what, is_ok=True, found=f"answers; {ticker}")
 

@@ -8,7 +8,26 @@ import pytest
 from market_backbone import create_unified_api
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
 
-RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
+ROOT = Path(__file__).resolve().parents[1]
+RECORDED = ROOT.parent / "shared" / "recorded"
+
+
+class PlainRoot:
+    """Have pytest see a plain folder in the repository root.
+
+    The root is the package ``market_backbone``. Left alone, pytest imports its ``__init__.py`` once more under the
+    folder's own name: a second copy of every module, which a parallel worker's coverage takes for somebody else's
+    files, so that it measures neither copy.
+    """
+
+    @staticmethod
+    def pytest_collect_directory(path, parent):
+        return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+
+def pytest_configure(config):
+    if not config.pluginmanager.has_plugin("plain-root"):  # features/ register the same
+        config.pluginmanager.register(PlainRoot(), "plain-root")
 
 
 @pytest.fixture(autouse=True)

@@ -69,7 +69,6 @@ def follow(
     json: Json = False,
 ) -> None:
     """Follow symbols live, one line an event; Ctrl-C ends it."""
-
     reader = _Reader(events, json=json)
 
     async def work() -> None:
@@ -108,7 +107,9 @@ class _Reader:
             self.error = event.error
             self.is_over.set()
             return
-        put_json({"event": type(event).__name__, **event_fields(event)}) if self._json else put(render.event_line(event))
+        put_json({"event": type(event).__name__, **event_fields(event)}) if self._json else put(
+            render.event_line(event)
+        )
         self.taken += 1
         if self._enough is not None and self.taken >= self._enough:
             self.is_over.set()

@@ -61,7 +61,11 @@ def markets_table(markets: Sequence[Market]) -> Table:
     for market in markets:
         warning = "warned" if market.is_warned else ""
         table.add_row(
-            str(market.symbol), market.english_name, market.korean_name or "", warning, ", ".join(sorted(market.cautions))
+            str(market.symbol),
+            market.english_name,
+            market.korean_name or "",
+            warning,
+            ", ".join(sorted(market.cautions)),
         )
     return table
 

@@ -7,7 +7,17 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market_backbone import Backfilled, CandleRevised, CandleSeries, Coverage, Finality, Gap, SealedBy, Timeframe, TimeRange
+from market_backbone import (
+    Backfilled,
+    CandleRevised,
+    CandleSeries,
+    Coverage,
+    Finality,
+    Gap,
+    SealedBy,
+    Timeframe,
+    TimeRange,
+)
 from market_backbone.application.candle_tail import CandleTail, TailRules
 
 
@@ -28,7 +38,9 @@ def rest_series(kit, minutes, *, start, end, volume="1"):
 
 
 def final_minutes(kit, events):
-    return [kit.minutes([event.candle])[0] for event in events if getattr(event, "candle", None) and event.candle.is_final]
+    return [
+        kit.minutes([event.candle])[0] for event in events if getattr(event, "candle", None) and event.candle.is_final
+    ]
 
 
 def test_frames_pass_at_once_and_older_views_of_a_slot_do_not(kit, tail):

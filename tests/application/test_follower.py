@@ -4,7 +4,17 @@ import asyncio
 
 import pytest
 
-from market_backbone import CandleUpdated, Finality, Gap, HistoryLoaded, Reason, SlowConsumerError, TickerUpdated, TimeRange, TradeReceived
+from market_backbone import (
+    CandleUpdated,
+    Finality,
+    Gap,
+    HistoryLoaded,
+    Reason,
+    SlowConsumerError,
+    TickerUpdated,
+    TimeRange,
+    TradeReceived,
+)
 from market_backbone.application.follower import EventBuffer, FollowedEvents, Follower
 
 
@@ -20,14 +30,23 @@ async def test_quotes_and_forming_candles_keep_only_their_newest_in_place(kit):
         buffer.put(CandleUpdated(kit.candle(0, close=price)))
         buffer.put(TradeReceived(kit.trade(int(price))))
     events = await drain(buffer)
-    assert [type(event).__name__ for event in events] == ["TickerUpdated", "CandleUpdated", "TradeReceived", "TradeReceived"]
+    assert [type(event).__name__ for event in events] == [
+        "TickerUpdated",
+        "CandleUpdated",
+        "TradeReceived",
+        "TradeReceived",
+    ]
     assert events[0].ticker.price == 2
     assert events[1].candle.close == 2
 
 
 async def test_final_candles_and_trades_keep_their_order(kit):
     buffer = EventBuffer(10)
-    events = [CandleUpdated(kit.candle(0, finality=Finality.FINAL)), TradeReceived(kit.trade(1)), CandleUpdated(kit.candle(1, finality=Finality.FINAL))]
+    events = [
+        CandleUpdated(kit.candle(0, finality=Finality.FINAL)),
+        TradeReceived(kit.trade(1)),
+        CandleUpdated(kit.candle(1, finality=Finality.FINAL)),
+    ]
     for event in events:
         buffer.put(event)
     assert await drain(buffer) == events

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market_backbone import MalformedReplyError, Reason, TimeRange, Timeframe, create_candle_request
+from market_backbone import MalformedReplyError, Reason, Timeframe, TimeRange, create_candle_request
 from market_backbone.application.fetching import CandleFetch
 from market_backbone.application.paging import PROOF_DELAY_S, CandlePaging, ForwardWindows
 
@@ -78,7 +78,9 @@ async def test_a_range_brings_everything_inside_and_nothing_else(kit):
 
 async def test_bounds_inside_a_slot_take_slots_that_open_inside(kit):
     half = timedelta(minutes=10, seconds=30)
-    series, _, _ = await walk(kit, range(NOW_MINUTE), start=kit.START + half, end=kit.START + half + timedelta(minutes=3))
+    series, _, _ = await walk(
+        kit, range(NOW_MINUTE), start=kit.START + half, end=kit.START + half + timedelta(minutes=3)
+    )
     assert kit.minutes(series) == [11, 12, 13]
 
 

@@ -142,7 +142,11 @@ def test_a_plan_with_an_unknown_channel_is_refused(channels, clock):
     good = SmartRoutingPolicy().plan
     router = SmartChannelRouter(
         channels,
-        BadPolicy(lambda request, views: plan_with((good(request, views).steps[0].__class__(channel="moon", action="a", reason="r"),))),
+        BadPolicy(
+            lambda request, views: plan_with(
+                (good(request, views).steps[0].__class__(channel="moon", action="a", reason="r"),)
+            )
+        ),
         clock,
         cool_down_s=30.0,
     )

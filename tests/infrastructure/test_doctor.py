@@ -18,7 +18,13 @@ def settings_with(folder):
 async def test_a_healthy_backbone_has_no_complaint(open_market, tmp_path):
     async with open_market(speed=1.0) as (_, api):
         findings = await examine(api, settings_with(tmp_path / "cache"))
-    assert [finding.what for finding in findings] == ["channel rest", "budget header", "clock", "channel websocket", "cache folder"]
+    assert [finding.what for finding in findings] == [
+        "channel rest",
+        "budget header",
+        "clock",
+        "channel websocket",
+        "cache folder",
+    ]
     assert all(finding.is_ok for finding in findings), findings
 
 

@@ -14,7 +14,9 @@ from market_backbone.infrastructure.files import HEADER, write_series
 @pytest.fixture
 async def found(open_market):
     async with open_market() as (_, api):
-        return [await api.request_data_sync(create_candle_request(symbol, "1m", 5)) for symbol in ("KRW-BTC", "KRW-ETH")]
+        return [
+            await api.request_data_sync(create_candle_request(symbol, "1m", 5)) for symbol in ("KRW-BTC", "KRW-ETH")
+        ]
 
 
 def test_csv_holds_every_candle_with_exact_numbers(found, tmp_path):
@@ -27,7 +29,9 @@ def test_csv_holds_every_candle_with_exact_numbers(found, tmp_path):
     assert all("E" not in row["volume"] for row in rows)
 
 
-@pytest.mark.parametrize(("name", "read"), [("c.parquet", pyarrow.parquet.read_table), ("c.arrow", pyarrow.feather.read_table)])
+@pytest.mark.parametrize(
+    ("name", "read"), [("c.parquet", pyarrow.parquet.read_table), ("c.arrow", pyarrow.feather.read_table)]
+)
 def test_parquet_and_arrow_hold_the_same(found, tmp_path, name, read):
     path = tmp_path / name
     assert write_series(found, path) == 10
@@ -44,15 +48,15 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(found, tmp_path):
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(found, tmp_path):
     with pytest.raises(MarketDataError, match="cannot write"):
         write_series(found, tmp_path / "missing" / "c.csv")
-    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "missing").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_half_way_leaves_the_old_file_alone(found, tmp_path):
     path = tmp_path / "c.csv"
     write_series(found, path)
     before = path.read_bytes()
-    folder = tmp_path / ".c.csv.unfinished"
-    folder.mkdir()
-    with pytest.raises(MarketDataError):
+    (tmp_path / ".c.csv.unfinished").symlink_to("/dev/full")
+    with pytest.raises(MarketDataError, match="No space left"):
         write_series(found, path)
     assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["c.csv"]

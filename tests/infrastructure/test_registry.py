@@ -90,7 +90,9 @@ def test_a_factory_that_fails_is_reported_with_its_own_words():
 
 
 def test_a_name_that_two_plugins_want_goes_to_the_first_and_the_second_is_told():
-    registry = fake_registry(ADAPTERS, FakePoint("same", failing_factory, "a 1"), FakePoint("same", failing_factory, "b 2"))
+    registry = fake_registry(
+        ADAPTERS, FakePoint("same", failing_factory, "a 1"), FakePoint("same", failing_factory, "b 2")
+    )
     registry.build_channels(context_of)
     assert any("the name is taken by" in problem.error for problem in registry.problems)
 
@@ -118,4 +120,7 @@ def test_a_policy_may_be_an_object_instead_of_a_class():
 
 
 def test_the_groups_are_the_published_ones():
-    assert (registry_module.ADAPTERS, registry_module.POLICIES) == ("market_backbone.adapters", "market_backbone.policies")
+    assert (registry_module.ADAPTERS, registry_module.POLICIES) == (
+        "market_backbone.adapters",
+        "market_backbone.policies",
+    )

@@ -19,7 +19,11 @@ async def series(open_market):
 
 
 def test_numbers_never_show_exponents():
-    assert to_plain([Decimal("1.16539E8"), Decimal("7.9276E-4"), Decimal("0E-8")]) == ["116539000", "0.00079276", "0.00000000"]
+    assert to_plain([Decimal("1.16539E8"), Decimal("7.9276E-4"), Decimal("0E-8")]) == [
+        "116539000",
+        "0.00079276",
+        "0.00000000",
+    ]
 
 
 def test_instants_paths_and_sets_become_text():

@@ -70,7 +70,11 @@ async def test_candles_as_json_are_one_object_a_line_with_a_summary_at_the_end(c
         (("follow", "KRW-NOPE", "--kind", "trade"), 2, "unknown symbol 'KRW-NOPE'"),
         (("explain", "KRW-BTC", "--policy", "best"), 2, "installed: rest-only, smart, websocket-first"),
         (("download", "1m", "--from", "2026-11-01"), 2, "expected symbols and a timeframe"),
-        (("download", "KRW-BTC", "1m", "--from", "2026-11-01", "--to", "2026-11-01T00:10", "--out", "x.doc"), 2, ".parquet"),
+        (
+            ("download", "KRW-BTC", "1m", "--from", "2026-11-01", "--to", "2026-11-01T00:10", "--out", "x.doc"),
+            2,
+            ".parquet",
+        ),
     ],
 )
 async def test_a_users_mistake_is_one_sentence_on_stderr_and_exit_code_two(command, words, code, said):
@@ -180,7 +184,7 @@ async def test_the_sandbox_command_serves_until_it_is_stopped(tmp_path):
         cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        said = await asyncio.wait_for(process.stdout.readline(), 20)
+        said = b"".join([await asyncio.wait_for(process.stdout.readline(), 20) for _ in range(2)])
         assert b"http://127.0.0.1:" in said
     finally:
         process.terminate()

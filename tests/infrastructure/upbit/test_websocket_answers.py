@@ -1,0 +1,303 @@
+"""Single answers from SNAPSHOTs, the limits of a socket, and what cannot be opened; market time runs fast."""
+
+import asyncio
+import json
+import socket
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from market_backbone.domain.capabilities import DataKind
+from market_backbone.domain.errors import (
+    ChannelError,
+    ChannelTimeoutError,
+    ChannelUnavailableError,
+    ClosedError,
+    MalformedReplyError,
+    UnsupportedRequestError,
+)
+from market_backbone.domain.finality import Finality
+from market_backbone.domain.request import Topic
+from market_backbone.domain.streaming import LifeBegan
+from market_backbone.domain.symbol import Symbol
+from market_backbone.domain.timeframe import Timeframe
+from market_backbone.infrastructure.rate_budget import GroupBudget
+from market_backbone.infrastructure.upbit.socket import MINUTE, SECOND, MessageBudget
+
+BTC = Topic(DataKind.TRADE, Symbol("KRW-BTC"))
+
+
+def trade(number, code="KRW-BTC", stream_type="REALTIME"):
+    return {
+        "type": "trade",
+        "code": code,
+        "trade_price": 1.5,
+        "trade_volume": 0.25,
+        "ask_bid": "BID",
+        "sequential_id": number,
+        "trade_timestamp": 1785395043779,
+        "timestamp": 1785395043831,
+        "stream_type": stream_type,
+    }
+
+
+def snapshots(kind, code):
+    """Return what the exchange answers to a subscription of one code."""
+    if kind == "trade":
+        return trade(1, code, "SNAPSHOT")
+    if kind == "orderbook":
+        unit = {"ask_price": 11, "bid_price": 10, "ask_size": 1, "bid_size": 1}
+        units = [{**unit, "ask_price": 11 + step, "bid_price": 10 - step} for step in range(5)]
+        return {
+            "type": kind,
+            "code": code.split(".")[0],
+            "orderbook_units": units,
+            "timestamp": 1785395043831,
+            "stream_type": "SNAPSHOT",
+        }
+    if kind == "ticker":
+        names = (
+            "trade_price opening_price high_price low_price prev_closing_price signed_change_price signed_change_rate "
+            "trade_volume acc_trade_price acc_trade_price_24h acc_trade_volume acc_trade_volume_24h "
+            "highest_52_week_price lowest_52_week_price"
+        )
+        figures = dict.fromkeys(names.split(), 2.5)
+        stamps = {"trade_timestamp": 1785395043779, "timestamp": 1785395043831}
+        return {"type": kind, "code": code, "change": "EVEN", "stream_type": "SNAPSHOT"} | figures | stamps
+    return {
+        "type": kind,
+        "code": code,
+        "candle_date_time_utc": "2026-07-30T07:04:00",
+        "opening_price": 2,
+        "high_price": 3,
+        "low_price": 1,
+        "trade_price": 2,
+        "candle_acc_trade_volume": 1,
+        "candle_acc_trade_price": 2,
+        "timestamp": 1785395043831,
+        "stream_type": "SNAPSHOT",
+    }
+
+
+async def subscribed(server, connection):
+    request = json.loads(await connection.recv())
+    server.subscriptions.append(request)
+    return request
+
+
+async def until_closed(connection):
+    with suppress(ConnectionClosed):
+        while True:
+            await connection.recv()
+
+
+def says(*frames, close=None):
+    """Script: wait for the subscription, say these frames, then close or stay."""
+
+    async def script(server, connection):
+        await subscribed(server, connection)
+        for frame in frames:
+            text = frame if isinstance(frame, (str, bytes)) else json.dumps(frame)
+            await connection.send(text)
+        if close is not None:
+            await connection.close(close)
+        await until_closed(connection)
+
+    return script
+
+
+async def answers(server, connection):
+    """Script: answer every request with a SNAPSHOT per code, as binary frames."""
+    with suppress(ConnectionClosed):
+        while True:
+            request = await subscribed(server, connection)
+            for wanted in request[1:-1]:
+                for code in wanted["codes"]:
+                    await connection.send(json.dumps(snapshots(wanted["type"], code)).encode())
+
+
+async def drops(server, connection):
+    await subscribed(server, connection)
+    connection.transport.abort()
+
+
+async def test_single_answers_come_from_snapshots_on_one_socket_that_is_kept(make_socket, make_websocket):
+    server = await make_socket(answers)
+    channel = make_websocket(server.url)
+
+    ticker = await channel.get_ticker("KRW-BTC")
+    tickers = await channel.get_tickers(["KRW-ETH", "KRW-BTC", "KRW-ETH"])
+    book = await channel.get_orderbook("KRW-BTC", 3)
+    trades = await channel.get_trades("KRW-BTC")
+    candles = await channel.get_candles("KRW-BTC", count=1)
+
+    assert ticker.price == Decimal("2.5")
+    assert [one.symbol for one in tickers] == ["KRW-ETH", "KRW-BTC", "KRW-ETH"]
+    assert (len(book.asks), trades[0].sequential_id) == (3, 1)
+    assert (candles[0].finality, candles.coverage.proven) == (Finality.FORMING, ())
+    assert await channel.get_tickers([]) == []
+    assert len(server.upgrades) == 1
+    assert server.subscriptions[2][1] == {"type": "orderbook", "codes": ["KRW-BTC.5"], "is_only_snapshot": True}
+    assert (channel.name, channel.venue) == ("websocket", f"custom:127.0.0.1:{server.port}")
+    assert channel.capabilities.can_follow(DataKind.CANDLE, Timeframe.M1)
+
+
+async def test_a_snapshot_of_a_slot_that_is_over_is_closed(make_socket, make_websocket):
+    server = await make_socket(answers)
+    channel = make_websocket(server.url)
+    now = channel._context.clock.monotonic()
+    channel._context.server_time.observe_reply(1_800_000_000.0, sent=now, received=now)
+
+    assert (await channel.get_candles("KRW-BTC"))[0].finality is Finality.CLOSED
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda channel: channel.get_candles("KRW-BTC", count=2),
+        lambda channel: channel.get_trades("KRW-BTC", 2),
+        lambda channel: channel.get_orderbook("KRW-BTC", 31),
+    ],
+)
+async def test_the_socket_knows_only_the_newest(make_websocket, ask):
+    with pytest.raises(UnsupportedRequestError):
+        await ask(make_websocket("ws://127.0.0.1:9"))
+
+
+async def test_a_code_that_the_exchange_ignores_is_a_time_out_and_the_socket_is_given_up(make_socket, make_websocket):
+    server = await make_socket(says(), answers)
+    channel = make_websocket(server.url, reply_timeout_s=0.15)
+
+    with pytest.raises(ChannelTimeoutError, match="says nothing about codes that it does not know"):
+        await channel.get_ticker("KRW-XYZ")
+    assert (await channel.get_ticker("KRW-BTC")).symbol == "KRW-BTC"
+    assert len(server.upgrades) == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (says({"error": {"name": "NO_CODES", "message": ""}}), ChannelUnavailableError),
+        (says(trade(5), trade(0) | {"trade_price": -1}), MalformedReplyError),
+        (drops, ChannelUnavailableError),
+        (says(close=1000), ChannelUnavailableError),
+    ],
+)
+async def test_a_question_that_fails_half_way_is_a_channel_error_and_the_next_one_gets_a_new_socket(
+    make_socket, make_websocket, script, error
+):
+    server = await make_socket(script, answers)
+    channel = make_websocket(server.url)
+
+    with pytest.raises(error):
+        await channel.get_ticker("KRW-BTC")
+    assert (await channel.get_ticker("KRW-BTC")).symbol == "KRW-BTC"
+
+
+async def test_a_kept_socket_that_the_exchange_closed_is_replaced(make_socket, make_websocket):
+    server = await make_socket(answers)
+    channel = make_websocket(server.url)
+    await channel.get_ticker("KRW-BTC")
+    for connection in server.server.connections:
+        connection.transport.abort()
+    async with asyncio.timeout(2):
+        while channel._kept.is_open:  # noqa: ASYNC110 - as the exchange, it closes without a word
+            await asyncio.sleep(0.01)
+
+    assert (await channel.get_ticker("KRW-BTC")).symbol == "KRW-BTC"
+    assert len(server.upgrades) == 2
+
+
+async def test_a_closed_channel_says_so(make_websocket):
+    channel = make_websocket("ws://127.0.0.1:9")
+    await channel.close()
+    await channel.close()
+
+    with pytest.raises(ClosedError):
+        await channel.get_ticker("KRW-BTC")
+    with pytest.raises(ClosedError):
+        async with channel.open_stream([BTC]):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["nobody listens", "no answer to the upgrade", "another protocol"])
+async def test_a_socket_that_cannot_be_opened_is_a_channel_error(make_websocket, raw_server, kind):
+    if kind == "nobody listens":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            url = f"ws://127.0.0.1:{free.getsockname()[1]}"
+    else:
+
+        async def silent(reader, writer):
+            await reader.read()
+
+        url = (await raw_server(silent if kind.startswith("no ") else b"SSH-2.0\r\n")).replace("http", "ws")
+    expected = ChannelTimeoutError if kind.startswith("no ") else ChannelUnavailableError
+
+    with pytest.raises(expected) as caught:
+        await make_websocket(url, connect_timeout_s=0.2).get_ticker("KRW-BTC")
+    assert caught.value.retryable
+
+
+async def test_a_socket_over_tls_of_nobody_is_refused(make_websocket, raw_server):
+    url = (await raw_server(b"")).replace("http", "wss")
+
+    with pytest.raises(ChannelError):
+        await make_websocket(url, connect_timeout_s=1.0).get_ticker("KRW-BTC")
+
+
+def test_a_connection_sends_five_messages_a_second_and_a_hundred_a_minute():
+    budget, now, sent = MessageBudget(GroupBudget(5), GroupBudget(100)), 0.0, []
+    for _ in range(320):
+        now += max(0.0, budget.delay(now))
+        budget.record(now)
+        sent.append(now)
+
+    for index, at in enumerate(sent):
+        assert sum(1 for other in sent[index:] if other < at + SECOND) <= 5
+        assert sum(1 for other in sent[index:] if other < at + MINUTE) <= 100
+
+
+async def test_connects_are_spread_over_the_seconds(make_socket, make_websocket):
+    server = await make_socket(says(close=1000))
+    channel = make_websocket(server.url, connects_per_s=2)
+    lives = 0
+
+    async with channel.open_stream([BTC]) as stream:
+        while lives < 5:
+            lives += isinstance(await anext(stream), LifeBegan)
+
+    connects = channel._connects.limit.sends
+    assert all(later - earlier >= SECOND for earlier, later in zip(connects, connects[2:], strict=False))
+    assert len(server.upgrades) == lives
+
+
+async def test_questions_wait_for_their_turn_to_speak(make_socket, make_websocket):
+    server = await make_socket(answers)
+    channel = make_websocket(server.url)
+    before = channel._context.clock.monotonic()
+
+    for _ in range(7):
+        await channel.get_ticker("KRW-BTC")
+
+    assert channel._context.clock.monotonic() - before >= 1.0
+    assert len(server.upgrades) == 1
+
+
+async def test_a_sandbox_makes_itself_known_on_the_upgrade(make_socket, make_websocket):
+    server = await make_socket(answers)
+    server.server.close()
+    await server.server.wait_closed()
+    from websockets.asyncio.server import serve  # noqa: PLC0415
+
+    def announce(connection, request, response):
+        response.headers["X-Market-Sandbox"] = "dataset=seed-9; speed=70"
+        return response
+
+    server.server = await serve(server.connected, "127.0.0.1", 0, process_response=announce)
+    channel = make_websocket(f"ws://127.0.0.1:{server.server.sockets[0].getsockname()[1]}")
+
+    assert (await channel.get_ticker("KRW-BTC")).venue == "sandbox:seed-9"
+    assert channel._context.clock.speed == 70
