@@ -63,7 +63,7 @@ class UnifiedMarketDataAPI:
     Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the container injects by position
         self,
         channels: Mapping[str, Channel],
         policy: RoutingPolicy,

@@ -55,6 +55,7 @@ class Feed:
     _repaired_at: float = 0.0
     _fresh_at: float = 0.0
     _is_degraded: bool = False
+    _is_waiting: bool = False
     _canary: Topic | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -86,6 +87,10 @@ class Feed:
 
     async def _follow(self, live: LiveChannel) -> None:
         topics = [*self.states, *([self._canary] if self._canary else [])]
+        while not self.router.is_usable(live.name):
+            self._is_waiting = True
+            await self.clock.sleep(self.rules.polling_interval_s)
+        self._is_waiting = False
         async with live.open_stream(topics) as stream:
             self._stream = stream
             async for item in stream:
@@ -153,7 +158,7 @@ class Feed:
     def _may_poll(self, now: float) -> bool:
         """A socket that is opening gets a moment before REST stands in for it."""
         opening = self.live is not None and not self._delivering
-        return not opening or now - self._fresh_at >= OPENING_S
+        return not opening or self._is_waiting or now - self._fresh_at >= OPENING_S
 
     def _settle(self) -> None:
         server_now = self.server_time.earliest()

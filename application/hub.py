@@ -31,11 +31,16 @@ class FeedRoute:
 
     @classmethod
     def of(cls, plan: RoutePlan) -> "FeedRoute":
-        """Read the route out of a plan for a live request."""
+        """Read the route out of a plan for a live request.
+
+        A stream that is skipped for its open circuit stays part of the route: REST stands in until it may
+        be asked again.
+        """
         usable = [step for step in plan.steps if step.status is not StepStatus.SKIPPED]
-        first = usable[0]
-        live = first.channel if first.action == "stream" else None
-        return cls(live, next((step.channel for step in usable if step.action == "poll"), None))
+        skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
+        streams = [step.channel for step in (usable[0], *skipped) if step.action == "stream"]
+        polled = next((step.channel for step in usable if step.action == "poll"), None)
+        return cls(streams[0] if streams else None, polled)
 
 
 @define(eq=False)

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from ..domain.errors import AllChannelsFailedError, ChannelError, IntegrityError, PluginError
 from ..domain.ports import Channel, Clock, RoutingPolicy
 from ..domain.request import AnyRequest
-from ..domain.routing import ChannelHealth, ChannelView, RoutePlan, RouteStep, StepStatus
+from ..domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
 from .health import ChannelPerformance
 
 ATTEMPTS = 2
@@ -142,6 +142,10 @@ class SmartChannelRouter:
         latency = (now - started) * 1000
         self._performance[name].record(latency, success=success, now=now, error=error)
         return latency
+
+    def is_usable(self, name: str) -> bool:
+        """Return whether the channel's circuit lets a request through."""
+        return self._performance[name].state(self._clock.monotonic()) is not CircuitState.OPEN
 
     def count_rejected(self, name: str) -> None:
         """Note a malformed item that was dropped."""

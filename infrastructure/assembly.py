@@ -22,7 +22,7 @@ def grace(settings: FinalitySettings) -> Grace:
     return Grace(timedelta(seconds=settings.grace_s), MappingProxyType(table))
 
 
-def channels(
+def channels(  # noqa: PLR0917 - the container injects by position
     registry: Registry, settings: Settings, clock: Clock, server_time: ServerTime, grace: Grace, diary: Diary
 ) -> Mapping[str, Channel]:
     """Build every installed channel; one that cannot be built is reported and left out.

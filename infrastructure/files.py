@@ -1,7 +1,6 @@
 """Series into files, atomically: a file is whole or it is not there."""
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -74,7 +73,7 @@ def write_series(found: Sequence[CandleSeries], path: Path) -> int:
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         writer(found, unfinished)
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror or error}; choose a folder that exists and can be written"

@@ -97,7 +97,7 @@ def create_unified_api(
     settings: Mapping[str, object] | None = None,
     policy: RoutingPolicy | str | None = None,
 ) -> OpeningApi:
-    """Return a ready API: ``await create_unified_api()`` or ``async with create_unified_api() as api``.
+    """Open the API: await the result, or use it with ``async with``.
 
     Args:
         environment: ``production`` (the exchange itself), ``development`` or ``test`` (an embedded sandbox);

@@ -4,9 +4,10 @@ import asyncio
 from collections import Counter
 
 from attrs import define, field
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -143,13 +144,13 @@ def _picture(story: Story) -> RenderableType:
     parts += [Text(f"switched: {line}") for line in story.switches]
     parts += [Text(story.verdict)] if story.verdict else []
     venue = story.series.venue if story.series is not None else "sandbox"
-    return Panel(Group(*parts), title=f"market-backbone demo: {venue}, not Upbit")
+    return Group(Rule(f"market-backbone demo: {venue}, not Upbit"), *parts)
 
 
 def _live_table(story: Story) -> Table:
-    table = Table(title="live", title_justify="left")
-    for heading in ("symbol", "price", "trades", "late", "by socket", "by REST", "forming", "closed", "final"):
-        table.add_column(heading, justify="left" if heading == "symbol" else "right")
+    table = Table(title="live", title_justify="left", box=SIMPLE)
+    for heading in ("symbol", "price", "trades", "late", "socket", "REST", "forming", "closed", "final"):
+        table.add_column(heading, justify="left" if heading == "symbol" else "right", no_wrap=True)
     for symbol in SYMBOLS:
         trades = story.trades[symbol]
         by = Counter(trade.source for trade in trades)

@@ -9,7 +9,7 @@ from ..sandbox import SandboxConfig, serve
 from .shell import put, run
 
 
-def sandbox(
+def sandbox(  # noqa: PLR0917 - typer reads the signature
     port: Annotated[int, typer.Option(help="Port on this computer; 0 for any free one.")] = 8765,
     seed: Annotated[int, typer.Option(help="One seed is one market, for ever.")] = 7,
     speed: Annotated[float, typer.Option(help="Market seconds per real second.")] = 1.0,

@@ -1,5 +1,6 @@
 """Commands that explain: explain, adapters, config, doctor."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Annotated
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from ...config import load_settings
 from ...domain.capabilities import Capabilities
+from ...domain.ports import Channel
 from ...domain.request import create_candle_request, create_realtime_request
 from ...domain.timeframe import Timeframe
 from ..doctor import Finding, examine
@@ -69,21 +71,24 @@ def adapters(*, json: Json = False) -> None:
         if json:
             for name, channel in channels.items():
                 put_json({"name": name, "venue": channel.venue, "capabilities": to_plain(channel.capabilities)})
-            for problem in problems:
-                put_json({"problem": to_plain(problem)})
-            return bool(problems)
-        table = Table(title=f"{len(channels)} channels", title_justify="left")
-        for heading in ("name", "venue", "answers", "follows", "timeframes", "history", "calls"):
-            table.add_column(heading)
-        for name, channel in channels.items():
-            table.add_row(name, channel.venue, *_able(channel.capabilities))
-        screen().print(table)
+        else:
+            screen().print(_channels_table(channels))
         for problem in problems:
-            put(f"problem: {problem.name} ({problem.origin}): {problem.error}")
+            line = f"problem: {problem.name} ({problem.origin}): {problem.error}"
+            put_json({"problem": to_plain(problem)}) if json else put(line)
         return bool(problems)
 
     if run(work):
         raise typer.Exit(FAILURE)
+
+
+def _channels_table(channels: Mapping[str, Channel]) -> Table:
+    table = Table(title=f"{len(channels)} channels", title_justify="left")
+    for heading in ("name", "venue", "answers", "follows", "timeframes", "history", "calls"):
+        table.add_column(heading)
+    for name, channel in channels.items():
+        table.add_row(name, channel.venue, *_able(channel.capabilities))
+    return table
 
 
 def config(*, json: Json = False) -> None:

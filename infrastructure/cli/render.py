@@ -23,6 +23,7 @@ from ...domain.events import (
 )
 from ...domain.instants import to_text
 from ...domain.market import Market
+from ...domain.orderbook import BookLevel
 from ...domain.series import CandleSeries
 
 SHOWN = 12
@@ -73,10 +74,8 @@ def markets_table(markets: Sequence[Market]) -> Table:
 def coverage_text(series: CandleSeries) -> str:
     """Say in a few lines what is known about the slots without candles."""
     quiet, gaps = series.quiet(), series.gaps()
-    lines = [
-        f"{series.symbol} {series.timeframe}: {len(series)} candles in {series.coverage.asked}, "
-        f"{len(quiet)} quiet ranges, {len(gaps)} gaps"
-    ]
+    counts = f"{len(series)} candles in {series.coverage.asked}, {len(quiet)} quiet ranges, {len(gaps)} gaps"
+    lines = [f"{series.symbol} {series.timeframe}: {counts}"]
     lines += [f"  {part.reason}: {part.span}" for part in (*quiet, *gaps)[:SHOWN]]
     if len(quiet) + len(gaps) > SHOWN:
         lines.append(f"  ... and {len(quiet) + len(gaps) - SHOWN} more")
@@ -85,7 +84,12 @@ def coverage_text(series: CandleSeries) -> str:
 
 def _candle_line(word: str, candle: Candle) -> str:
     opened, *numbers, seal, source = candle_cells(candle)
-    return f"{word:<9} {candle.symbol} {candle.timeframe} {opened} O {numbers[0]} H {numbers[1]} L {numbers[2]} C {numbers[3]} V {numbers[4]} {seal} {source}"
+    told = " ".join(f"{name} {number}" for name, number in zip("OHLCV", numbers, strict=True))
+    return f"{word:<9} {candle.symbol} {candle.timeframe} {opened} {told} {seal} {source}"
+
+
+def _level(level: BookLevel | None) -> str:
+    return f"{short(plain(level.price))} x {plain(level.size)}" if level else "none"
 
 
 def _quote_line(event: TickerUpdated | OrderBookUpdated | TradeReceived) -> str:
@@ -94,16 +98,13 @@ def _quote_line(event: TickerUpdated | OrderBookUpdated | TradeReceived) -> str:
             change = short(plain(ticker.signed_change))
             return f"ticker    {ticker.symbol} {short(plain(ticker.price))} ({change}) {ticker.source}"
         case OrderBookUpdated(orderbook=book):
-            bid = f"{short(plain(book.best_bid.price))} x {plain(book.best_bid.size)}" if book.best_bid else "none"
-            ask = f"{short(plain(book.best_ask.price))} x {plain(book.best_ask.size)}" if book.best_ask else "none"
-            return f"book      {book.symbol} bid {bid} ask {ask} {book.source}"
+            return f"book      {book.symbol} bid {_level(book.best_bid)} ask {_level(book.best_ask)} {book.source}"
         case TradeReceived(trade=trade):
-            late = " late" if trade.is_late else ""
-            price, volume = short(plain(trade.price)), plain(trade.volume)
-            return f"trade     {trade.symbol} {trade.taker_side} {volume} at {price} {to_text(trade.traded_at)}{late} {trade.source}"
+            what = f"{trade.symbol} {trade.taker_side} {plain(trade.volume)} at {short(plain(trade.price))}"
+            return f"trade     {what} {to_text(trade.traded_at)}{' late' if trade.is_late else ''} {trade.source}"
 
 
-def _state_line(event: MarketEvent) -> str:
+def _state_line(event: MarketEvent) -> str:  # noqa: PLR0911 - one line a kind
     match event:
         case ChannelSwitched():
             return f"switched  {event.old} -> {event.new}: {event.reason}"

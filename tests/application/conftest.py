@@ -182,12 +182,8 @@ class FakeChannel:
         rows = []
         for minute in known:
             row = candle(minute, source=self.name, symbol=symbol)
-            finality, sealed_by = judge_rest_row(row.closed_at, self.server_now, GRACE)
-            rows.append(
-                candle(minute, source=self.name, symbol=symbol, finality=finality)
-                if sealed_by
-                else candle(minute, source=self.name, symbol=symbol, finality=finality)
-            )
+            finality, _ = judge_rest_row(row.closed_at, self.server_now, GRACE)
+            rows.append(candle(minute, source=self.name, symbol=symbol, finality=finality))
         read = PageRead(to=end, count=count, read_at=self.server_now, grace=GRACE)
         coverage = page_coverage([row.opened_at for row in rows], Timeframe(timeframe), read)
         return CandleSeries.of(self.venue, Symbol(symbol), Timeframe(timeframe), rows, coverage)

@@ -1,6 +1,7 @@
 """The public surface against the real sandbox, over real sockets."""
 
 import asyncio
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -60,6 +61,13 @@ async def take(events, enough, *, seconds=15):
             if enough(taken):
                 return taken
     return taken
+
+
+async def until(condition, *, seconds=15):
+    """Wait until something has happened."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.02)
 
 
 async def test_five_hundred_candles_come_in_one_format_with_a_trace(sandbox, api):
@@ -189,26 +197,25 @@ async def test_three_symbols_at_once_with_plain_and_async_callbacks(api):
         create_realtime_request(symbol, "1m", callback) for symbol, callback in zip(seen, callbacks, strict=True)
     ]
     ids = await asyncio.gather(*(api.request_data(request) for request in requests))
-    async with asyncio.timeout(15):
-        while min(seen.values()) < 2:
-            await asyncio.sleep(0.02)
+    await until(lambda: min(seen.values()) >= 2)
     assert [await api.cancel_request(request_id) for request_id in ids] == [True, True, True]
     assert await api.cancel_request(ids[0]) is False
 
 
-async def test_a_callback_that_raises_is_reported_and_the_stream_goes_on(api, capsys):
+async def test_a_callback_that_raises_is_reported_and_the_stream_goes_on(open_market, capsys):
     calls = []
 
     def broken(event):
         calls.append(event)
         raise ValueError("my own mistake")
 
-    api._diary._log = api._diary._log.bind()
-    request_id = await api.request_data(create_realtime_request("KRW-BTC", data_callback=broken, kind="trade"))
-    async with asyncio.timeout(15):
-        while len(calls) < 3:
-            await asyncio.sleep(0.02)
-    await api.cancel_request(request_id)
+    async with open_market(settings={"log.level": "WARNING", "log.format": "json"}) as (_, api):
+        await api.request_data(create_realtime_request("KRW-BTC", data_callback=broken, kind="trade"))
+        await until(lambda: len(calls) >= 3)
+    reports = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    failed = [report for report in reports if report["event"] == "callback_failed"]
+    assert len(failed) >= 3
+    assert failed[0]["error"] == "ValueError: my own mistake"
 
 
 async def test_an_answer_by_callback_and_a_failure_by_callback(api):
@@ -230,7 +237,9 @@ async def test_a_report_from_outside_makes_the_next_plans_avoid_the_channel(api)
     assert api.explain(create_realtime_request("KRW-BTC")).channels[0] == "rest"
     async with api.follow(create_realtime_request("KRW-BTC", kind="ticker")) as events:
         taken = await take(events, lambda taken: len(taken) >= 2)
-    assert {event.ticker.source for event in taken} == {"rest"}
+        assert {event.ticker.source for event in taken} == {"rest"}
+        taken = await take(events, lambda taken: isinstance(taken[-1], ChannelSwitched))
+        assert (taken[-1].old, taken[-1].new) == ("rest", "websocket")
 
 
 async def test_a_followed_quote_is_answered_from_memory(api):
@@ -328,7 +337,7 @@ async def test_markets_are_listed_with_their_warnings(api):
 async def test_after_close_every_call_says_so_and_followers_end(open_market):
     async with open_market() as (_, api):
         async with api.follow(create_realtime_request("KRW-BTC", kind="trade")) as events:
-            await take(events, lambda taken: bool(taken))
+            await take(events, bool)
             await api.close()
             with pytest.raises(ClosedError):
                 await take(events, lambda _: False)
@@ -337,7 +346,7 @@ async def test_after_close_every_call_says_so_and_followers_end(open_market):
             lambda: api.get_candles("KRW-BTC"),
             lambda: api.request_data(create_ticker_request("KRW-BTC")),
             lambda: api.cancel_request("x"),
-            lambda: api.get_markets(),
+            api.get_markets,
         ]
         for call in calls:
             with pytest.raises(ClosedError, match="closed"):
@@ -353,7 +362,7 @@ async def test_after_close_every_call_says_so_and_followers_end(open_market):
 
 async def test_closing_leaves_no_task_and_no_socket(open_market):
     before = len(asyncio.all_tasks())
-    async with open_market() as (sandbox, api):
+    async with open_market() as (_, api):
         async with api.follow(create_realtime_request("KRW-BTC", "1m")) as events:
             await take(events, lambda taken: len(taken) >= 2)
         await api.get_ticker("KRW-BTC")

@@ -174,23 +174,17 @@ def test_whatever_is_cut_every_slot_that_traded_is_final_once_and_in_order(kit, 
         if minute in cuts:
             tail.begin_life()
             dead_for = down
-        if minute in traded and dead_for == 0:
-            events += tail.take_frame(kit.candle(minute, volume="5"))
-        elif dead_for == 0 and minute > 0:
-            snapshot = max((m for m in traded if m <= minute), default=None)
-            if snapshot is not None:
-                events += tail.take_frame(kit.candle(snapshot, volume="5"))
-        dead_for = max(0, dead_for - 1)
         now = at(kit, minute, 59)
         if dead_for == 0:
+            newest = max((m for m in traded if m <= minute), default=None)
+            events += tail.take_frame(kit.candle(newest, volume="5")) if newest is not None else []
             tail.witness(now)
+        dead_for = max(0, dead_for - 1)
         events += tail.settle(now)
-        if minute % repair_every == 0 or minute == 15:
-            missing = tail.unsettled(now)
-            if missing is not None:
-                end = (now - kit.GRACE - kit.START) // timedelta(minutes=1)
-                rows = [m for m in traded if m < end]
-                events += tail.take_series(rest_series(kit, rows, start=0, end=end, volume="5"))
+        if (minute % repair_every == 0 or minute == 15) and tail.unsettled(now):
+            end = (now - kit.GRACE - kit.START) // timedelta(minutes=1)
+            rows = [m for m in traded if m < end]
+            events += tail.take_series(rest_series(kit, rows, start=0, end=end, volume="5"))
     assert final_minutes(kit, events) == sorted(m for m in traded if m < 15)
 
 

@@ -1,6 +1,7 @@
 """Walks over any market bring every candle that exists, in few calls, and prove what they claim."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -164,5 +165,5 @@ async def test_every_count_brings_the_newest_or_says_why_fewer(kit, minutes, pag
 def test_windows_of_a_forward_walk_touch_and_widen(kit, count, found):
     windows = ForwardWindows(Timeframe.M1, count, kit.START)
     spans = [windows.next_window(min(rows, count - 1)) for rows in found]
-    assert all(a.end == b.start for a, b in zip(spans, spans[1:], strict=False))
-    assert all(b.end - b.start >= a.end - a.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(spans))
+    assert all(b.end - b.start >= a.end - a.start for a, b in pairwise(spans))

@@ -10,6 +10,7 @@ from market_backbone import (
     PluginError,
     RateLimitedError,
     RoutePlan,
+    RouteStep,
     SmartRoutingPolicy,
     UnknownSymbolError,
     create_candle_request,
@@ -127,7 +128,7 @@ def plan_with(steps):
     ("make", "said"),
     [
         (lambda *_: plan_with(()), "has no steps"),
-        (lambda *_: [][0], "failed on 'ticker KRW-BTC': IndexError"),
+        (lambda *_: {}["x"], "failed on 'ticker KRW-BTC': KeyError"),
         (lambda *_: None, "returned NoneType"),
     ],
 )
@@ -139,16 +140,7 @@ def test_a_policy_that_fails_is_named_and_nothing_replaces_it(channels, clock, m
 
 
 def test_a_plan_with_an_unknown_channel_is_refused(channels, clock):
-    good = SmartRoutingPolicy().plan
-    router = SmartChannelRouter(
-        channels,
-        BadPolicy(
-            lambda request, views: plan_with(
-                (good(request, views).steps[0].__class__(channel="moon", action="a", reason="r"),)
-            )
-        ),
-        clock,
-        cool_down_s=30.0,
-    )
+    step = RouteStep(channel="moon", action="candles", reason="why not")
+    router = SmartChannelRouter(channels, BadPolicy(lambda *_: plan_with((step,))), clock, cool_down_s=30.0)
     with pytest.raises(PluginError, match="unknown channel 'moon'"):
         router.explain(create_candle_request("KRW-BTC"))

@@ -1,6 +1,7 @@
 """Silence is a question; REST answers it."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 from market_backbone.application.stall import Silence, StallWatch
 
@@ -31,7 +32,7 @@ def test_a_quiet_socket_is_asked_about_ever_less_often(kit):
         if watch.is_worth_asking(now):
             watch.judge(kit.START, now)
             asked.append(now)
-    gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(asked)]
     assert gaps[:4] == [2.0, 4.0, 8.0, 16.0]
     assert max(gaps) == 30.0
 

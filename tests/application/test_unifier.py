@@ -9,7 +9,8 @@ from market_backbone.application.unifier import CandleView, DataUnifier
 from market_backbone.domain.finality import Finality
 
 
-def view_of(kit, minute, volume, finality, source, read_after):
+def view_of(kit, minute, volume, finality, *origin):
+    source, read_after = origin
     row = kit.candle(minute, volume=str(volume), finality=finality, source=source)
     return CandleView(row, None if read_after is None else kit.START + timedelta(seconds=read_after))
 
