@@ -116,6 +116,9 @@ class Feed:
             self._is_proven = True
             self.router.record(name, self._life_began_at, success=True)
             self._deliver_from(name, "the stream is up")
+        elif self._canary is not None and self.watch.silence_s(item.received_at) > self.rules.stall_after_s:
+            for state in self.states.values():
+                state.suspect()
         is_canary = item.topic == self._canary
         stamp = item.value.updated_at if is_canary and isinstance(item.value, OrderBook) else None
         self.watch.heard(item.received_at, stamp)
@@ -187,8 +190,9 @@ class Feed:
 
     def _may_join(self, state: TradeTopic) -> bool:
         """REST is asked after the SNAPSHOT only, so that its answer cannot end before the stream begins."""
-        waited = self.clock.monotonic() - self._life_began_at
-        return state.is_witnessed or waited >= self.rules.snapshot_timeout_s
+        if self.clock.monotonic() - self._life_began_at >= self.rules.snapshot_timeout_s:
+            state.is_witnessed = True
+        return state.is_witnessed
 
     async def _repair(self, rest: Channel, state: CandleTopic) -> None:
         server_now, now = self.server_time.earliest(), self.clock.monotonic()

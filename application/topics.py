@@ -54,6 +54,10 @@ class TopicState(Protocol):
         """Note that a new socket carries the topic from now on."""
         ...
 
+    def suspect(self) -> None:
+        """Note that the socket was silent for so long that it may have lost something."""
+        ...
+
     def take(self, value: LiveValue) -> Iterable[MarketEvent]:
         """Return the events that a value of the stream causes."""
         ...
@@ -93,6 +97,9 @@ class QuoteTopic:
 
     def begin_life(self) -> None:
         """Nothing to forget: a value is no older for having come by another socket."""
+
+    def suspect(self) -> None:
+        """Nothing to doubt: the next value is the newest."""
 
     def take(self, value: LiveValue) -> Iterator[MarketEvent]:
         """Pass on a value that is not older than the one before."""
@@ -141,6 +148,12 @@ class TradeTopic:
             self.tail.hold()
             self.is_behind, self.tries = True, 0
 
+    def suspect(self) -> None:
+        """Fill back, too, when the socket was silent for longer than it should be: it may have lost trades."""
+        if self.tail.newest is not None and not self.is_behind:
+            self.tail.hold()
+            self.is_behind, self.is_witnessed, self.tries = True, True, 0
+
     def take(self, value: LiveValue) -> list[MarketEvent]:
         """Pass on a trade that was not delivered before."""
         self.is_witnessed = True
@@ -152,13 +165,15 @@ class TradeTopic:
         An answer that was asked for before the present life began may end before the stream begins: it
         is thrown away and asked for again.
         """
-        last, life = self.tail.newest, self.lives
+        last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
         if not isinstance(rest, TradeHistory):
             return []
         found = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
         if life != self.lives:
             return []
-        if self.is_behind and last is not None and not self.tail.joins(found, last):
+        if not (self.is_behind and is_witnessed):
+            return [TradeReceived(trade) for trade in self.tail.absorb(found)]
+        if last is not None and not self.tail.joins(found, last):
             self.tries += 1
             if self.tries < MOST_TRIES:
                 return []
@@ -208,6 +223,10 @@ class CandleTopic:
 
     def begin_life(self) -> None:
         """A new socket proves nothing about what the last one carried."""
+        self.tail.begin_life()
+
+    def suspect(self) -> None:
+        """Frames may be missing: what was held before the silence can be sealed by REST only."""
         self.tail.begin_life()
 
     def take(self, value: LiveValue) -> Iterator[MarketEvent]:

@@ -113,15 +113,20 @@ class TradeTail:
         return last.sequential_id in ids and all(trade.sequential_id in ids for trade in self._held[:1])
 
     def join(self, backfilled: Iterable[Trade]) -> list[Trade]:
-        """Return back-filled trades in their order, then the live ones that waited.
+        """Return back-filled trades in their order, then the live ones that waited."""
+        filled = self.absorb(backfilled)
+        held, self._held, self.is_held = self._held, [], False
+        return [*filled, *map(self._deliver, held)]
+
+    def absorb(self, backfilled: Iterable[Trade]) -> list[Trade]:
+        """Return what is new of a REST page, in order; live trades that wait go on waiting.
 
         Trades from before the first that was delivered are history, and nobody asked for it.
         """
         missed = [trade for trade in backfilled if trade.sequential_id not in self._known and self._is_promised(trade)]
         for trade in missed:
             self._remember(trade)
-        held, self._held, self.is_held = self._held, [], False
-        return [self._deliver(trade) for trade in (*sorted(missed, key=order_of_trade), *held)]
+        return [self._deliver(trade) for trade in sorted(missed, key=order_of_trade)]
 
     def _is_promised(self, trade: Trade) -> bool:
         return self.oldest is None or order_of_trade(trade) > order_of_trade(self.oldest)

@@ -1,9 +1,11 @@
 """What all features share: the loop of a scenario, a market on loopback, and the desk that works with it."""
 
 import asyncio
+import inspect
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from market_backbone import (
     create_trades_request,
     create_unified_api,
 )
+from market_backbone.infrastructure.registry import Registry
 from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +65,11 @@ def pytest_configure(config):
         config.pluginmanager.register(PlainRoot(), "plain-root")
 
 
+def pytest_bdd_before_step_call(step_func):
+    """Refuse what would pass without having run: pytest-bdd never awaits a step."""
+    assert not inspect.iscoroutinefunction(step_func), f"{step_func.__name__} must be a plain function"
+
+
 @pytest.fixture(autouse=True)
 def no_environment_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("MARKET_BACKBONE_ENV", "test")
@@ -88,6 +96,9 @@ class Desk:
     events: list[MarketEvent] = field(factory=list)
     ended_by: Exception | None = None
     mark: int = 0
+    first_quiet: datetime | None = None
+    other: object = None
+    registry: Registry | None = None
 
     def open_market(self, **config):
         """Start a sandbox, and settings that lead to it."""

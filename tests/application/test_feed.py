@@ -160,6 +160,37 @@ async def test_trades_of_a_break_come_from_rest_once_each_and_before_the_live_on
     assert [event.trade.sequential_id for event in scene.kinds(TradeReceived)] == list(range(1, 10))
 
 
+async def test_rest_stands_in_but_joins_nothing_before_the_new_socket_has_spoken(kit, make_scene):
+    """Captured in the sandbox: a stalled exchange accepts the next socket too, and sends no snapshot."""
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1))
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.stream.end()
+    scene.stream.begin()
+    scene.rest.trades = [kit.trade(1), kit.trade(2)]
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 2)
+    assert scene.state.is_behind
+    scene.rest.trades = [kit.trade(number) for number in range(1, 6)]
+    scene.give(kit.trade(5))
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 5)
+    assert [event.trade.sequential_id for event in scene.kinds(TradeReceived)] == [1, 2, 3, 4, 5]
+
+
+async def test_after_a_silence_that_ended_by_itself_rest_is_asked_what_was_missed(kit, make_scene):
+    scene = make_scene(DataKind.TRADE, canary="KRW-ETH")
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1), is_snapshot=True)
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.clock.now += 2.5
+    scene.rest.trades = [kit.trade(1), kit.trade(2), kit.trade(3)]
+    scene.give(kit.trade(3))
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 3)
+    assert [event.trade.sequential_id for event in scene.kinds(TradeReceived)] == [1, 2, 3]
+
+
 async def test_a_rest_that_lags_is_read_again(kit, make_scene):
     scene = make_scene(DataKind.TRADE)
     await scene.open()

@@ -71,6 +71,16 @@ def test_after_a_break_the_missed_trades_come_before_the_live_ones_that_waited(k
     assert [trade.sequential_id for trade in tail.take(kit.trade(10))] == [10]
 
 
+def test_what_rest_stands_in_with_leaves_at_once_while_live_trades_wait_on(kit):
+    tail = TradeTail()
+    tail.take(kit.trade(1))
+    tail.hold()
+    tail.take(kit.trade(9))
+    assert [trade.sequential_id for trade in tail.absorb([kit.trade(1), kit.trade(2)])] == [2]
+    assert tail.is_held
+    assert [trade.sequential_id for trade in tail.join([kit.trade(3), kit.trade(9)])] == [3, 9]
+
+
 def test_a_page_that_lacks_either_end_does_not_join(kit):
     tail = TradeTail()
     tail.take(kit.trade(1))
