@@ -5,7 +5,6 @@ Control frames (``{"status":"UP"}``, errors, LIST_SUBSCRIPTIONS) carry neither t
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
@@ -23,7 +22,19 @@ from ...domain.ticker import Ticker
 from ...domain.trade import Trade
 from .failures import ErrorDetail
 from .protocol import STREAM_CODES
-from .values import excerpt, to_book, to_change, to_instant, to_slot, to_taker_side
+from .rows import (
+    BookNumbers,
+    BookUnit,
+    CandleNumbers,
+    Provenance,
+    TickerNumbers,
+    TradeNumbers,
+    book_of,
+    prices_of,
+    ticker_of,
+    trade_of,
+)
+from .values import excerpt, to_instant, to_slot
 
 CHANNEL = "websocket"
 
@@ -39,64 +50,24 @@ _SHORT = {
 }  # fmt: skip
 
 
-class _TickerFields(msgspec.Struct):
+class _TickerFields(TickerNumbers):
     code: str
-    trade_price: Decimal
-    opening_price: Decimal
-    high_price: Decimal
-    low_price: Decimal
-    prev_closing_price: Decimal
-    change: str
-    signed_change_price: Decimal
-    signed_change_rate: Decimal
-    trade_volume: Decimal
-    acc_trade_price: Decimal
-    acc_trade_price_24h: Decimal
-    acc_trade_volume: Decimal
-    acc_trade_volume_24h: Decimal
-    highest_52_week_price: Decimal
-    lowest_52_week_price: Decimal
+    stream_type: str
+
+
+class _TradeFields(TradeNumbers):
+    code: str
     trade_timestamp: int
-    timestamp: int
     stream_type: str
 
 
-class _TradeFields(msgspec.Struct):
+class _BookFields(BookNumbers, kw_only=True):
     code: str
-    trade_price: Decimal
-    trade_volume: Decimal
-    ask_bid: str
-    sequential_id: int
-    trade_timestamp: int
-    timestamp: int
     stream_type: str
 
 
-class _UnitFields(msgspec.Struct):
-    ask_price: Decimal
-    bid_price: Decimal
-    ask_size: Decimal
-    bid_size: Decimal
-
-
-class _BookFields(msgspec.Struct):
+class _CandleFields(CandleNumbers):
     code: str
-    orderbook_units: list[_UnitFields]
-    timestamp: int
-    stream_type: str
-    level: Decimal | None = None
-
-
-class _CandleFields(msgspec.Struct):
-    code: str
-    candle_date_time_utc: str
-    opening_price: Decimal
-    high_price: Decimal
-    low_price: Decimal
-    trade_price: Decimal
-    candle_acc_trade_volume: Decimal
-    candle_acc_trade_price: Decimal
-    timestamp: int
     stream_type: str
 
 
@@ -132,53 +103,23 @@ class DataFrame:
     stamp: int
 
 
+def _provenance(fields: Any, origin: FrameOrigin) -> Provenance:  # noqa: ANN401 - built structs
+    return Provenance(venue=origin.venue, symbol=Symbol(fields.code), source=origin.source)
+
+
 def _ticker(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Ticker]:  # noqa: ANN401 - built structs
-    symbol = Symbol(fields.code)
-    value = Ticker(
-        venue=origin.venue,
-        symbol=symbol,
-        price=fields.trade_price,
-        open=fields.opening_price,
-        high=fields.high_price,
-        low=fields.low_price,
-        previous_close=fields.prev_closing_price,
-        change=to_change(fields.change),
-        signed_change=fields.signed_change_price,
-        signed_change_rate=fields.signed_change_rate,
-        last_volume=fields.trade_volume,
-        volume=fields.acc_trade_volume,
-        quote_volume=fields.acc_trade_price,
-        volume_24h=fields.acc_trade_volume_24h,
-        quote_volume_24h=fields.acc_trade_price_24h,
-        highest_52_week=fields.highest_52_week_price,
-        lowest_52_week=fields.lowest_52_week_price,
-        traded_at=to_instant(fields.trade_timestamp),
-        updated_at=to_instant(fields.timestamp),
-        source=origin.source,
-    )
-    return Topic(DataKind.TICKER, symbol), value
+    value = ticker_of(fields, _provenance(fields, origin))
+    return Topic(DataKind.TICKER, value.symbol), value
 
 
 def _trade(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Trade]:  # noqa: ANN401 - built structs
-    symbol = Symbol(fields.code)
-    value = Trade(
-        venue=origin.venue,
-        symbol=symbol,
-        sequential_id=fields.sequential_id,
-        price=fields.trade_price,
-        volume=fields.trade_volume,
-        taker_side=to_taker_side(fields.ask_bid),
-        traded_at=to_instant(fields.trade_timestamp),
-        source=origin.source,
-    )
-    return Topic(DataKind.TRADE, symbol), value
+    value = trade_of(fields, fields.trade_timestamp, _provenance(fields, origin))
+    return Topic(DataKind.TRADE, value.symbol), value
 
 
 def _book(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, LiveValue]:  # noqa: ANN401 - built structs
-    symbol = Symbol(fields.code)
-    units = [(unit.ask_price, unit.ask_size, unit.bid_price, unit.bid_size) for unit in fields.orderbook_units]
-    value = to_book(origin.venue, symbol, units, stamp=fields.timestamp, level=fields.level, source=origin.source)
-    return Topic(DataKind.ORDERBOOK, symbol), value
+    value = book_of(fields, _provenance(fields, origin))
+    return Topic(DataKind.ORDERBOOK, value.symbol), value
 
 
 _TIMEFRAMES = {code: timeframe for timeframe, code in STREAM_CODES.items()}
@@ -191,12 +132,7 @@ def _candle(tag: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Candle]:
         symbol=symbol,
         timeframe=timeframe,
         opened_at=to_slot(fields.candle_date_time_utc),
-        open=fields.opening_price,
-        high=fields.high_price,
-        low=fields.low_price,
-        close=fields.trade_price,
-        volume=fields.candle_acc_trade_volume,
-        quote_volume=fields.candle_acc_trade_price,
+        **prices_of(fields),
         updated_at=to_instant(fields.timestamp),
         source=origin.source,
         finality=Finality.FORMING,
@@ -221,13 +157,15 @@ def _shortened(fields: type[msgspec.Struct], **changed: Any) -> list[Any]:  # no
 
 
 def _short_type(tag: str, fields: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    unit = msgspec.defstruct("ShortUnit", _shortened(_UnitFields), rename=_SHORT)
+    unit = msgspec.defstruct("ShortUnit", _shortened(BookUnit), rename=_SHORT)
     changed = {"orderbook_units": list[unit]} if fields is _BookFields else {}
-    return msgspec.defstruct("Short", _shortened(fields, **changed), tag_field="ty", tag=tag, rename=_SHORT)
+    return msgspec.defstruct(
+        "Short", _shortened(fields, **changed), tag_field="ty", tag=tag, rename=_SHORT, kw_only=True
+    )
 
 
 def _long_type(tag: str, fields: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    return msgspec.defstruct("Long", [], bases=(fields,), tag_field="type", tag=tag)
+    return msgspec.defstruct("Long", [], bases=(fields,), tag_field="type", tag=tag, kw_only=True)
 
 
 _FIELDS: dict[str, type[msgspec.Struct]] = {

@@ -18,75 +18,44 @@ from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
-from .values import excerpt, to_book, to_change, to_instant, to_slot, to_taker_side
+from .rows import (
+    BookNumbers,
+    CandleNumbers,
+    Provenance,
+    TickerNumbers,
+    TradeNumbers,
+    book_of,
+    prices_of,
+    ticker_of,
+    trade_of,
+)
+from .values import excerpt, to_instant, to_slot
 
 CHANNEL = "rest"
 
 
-class CandleRow(msgspec.Struct):
+class CandleRow(CandleNumbers):
     """One row of ``/v1/candles/…``; fields that only some units carry are left out."""
 
     market: str
-    candle_date_time_utc: str
-    opening_price: Decimal
-    high_price: Decimal
-    low_price: Decimal
-    trade_price: Decimal
-    timestamp: int
-    candle_acc_trade_price: Decimal
-    candle_acc_trade_volume: Decimal
 
 
-class TickerRow(msgspec.Struct):
+class TickerRow(TickerNumbers):
     """One row of ``/v1/ticker`` and ``/v1/ticker/all``."""
 
     market: str
-    trade_price: Decimal
-    opening_price: Decimal
-    high_price: Decimal
-    low_price: Decimal
-    prev_closing_price: Decimal
-    change: str
-    signed_change_price: Decimal
-    signed_change_rate: Decimal
-    trade_volume: Decimal
-    acc_trade_price: Decimal
-    acc_trade_price_24h: Decimal
-    acc_trade_volume: Decimal
-    acc_trade_volume_24h: Decimal
-    highest_52_week_price: Decimal
-    lowest_52_week_price: Decimal
-    trade_timestamp: int
-    timestamp: int
 
 
-class TradeRow(msgspec.Struct):
-    """One row of ``/v1/trades/ticks``."""
+class TradeRow(TradeNumbers):
+    """One row of ``/v1/trades/ticks``; its ``timestamp`` is the instant of execution."""
 
     market: str
-    timestamp: int
-    trade_price: Decimal
-    trade_volume: Decimal
-    ask_bid: str
-    sequential_id: int
 
 
-class BookUnit(msgspec.Struct):
-    """The i-th best bid beside the i-th best ask."""
-
-    ask_price: Decimal
-    bid_price: Decimal
-    ask_size: Decimal
-    bid_size: Decimal
-
-
-class BookRow(msgspec.Struct):
-    """One row of ``/v1/orderbook``; hosts outside Korea send no ``level``."""
+class BookRow(BookNumbers, kw_only=True):
+    """One row of ``/v1/orderbook``."""
 
     market: str
-    timestamp: int
-    orderbook_units: list[BookUnit]
-    level: Decimal | None = None
 
 
 class Event(msgspec.Struct):
@@ -209,12 +178,7 @@ def _to_candle(
         symbol=symbol,
         timeframe=timeframe,
         opened_at=opened_at,
-        open=row.opening_price,
-        high=row.high_price,
-        low=row.low_price,
-        close=row.trade_price,
-        volume=row.candle_acc_trade_volume,
-        quote_volume=row.candle_acc_trade_price,
+        **prices_of(row),
         updated_at=to_instant(row.timestamp),
         source=origin.source,
         finality=finality,
@@ -222,51 +186,23 @@ def _to_candle(
     )
 
 
+def _provenance(row: TickerRow | TradeRow | BookRow, origin: Origin) -> Provenance:
+    return Provenance(venue=origin.venue, symbol=Symbol(row.market), source=origin.source)
+
+
 def to_ticker(row: TickerRow, origin: Origin) -> Ticker:
     """Return the ticker of a row."""
-    return Ticker(
-        venue=origin.venue,
-        symbol=Symbol(row.market),
-        price=row.trade_price,
-        open=row.opening_price,
-        high=row.high_price,
-        low=row.low_price,
-        previous_close=row.prev_closing_price,
-        change=to_change(row.change),
-        signed_change=row.signed_change_price,
-        signed_change_rate=row.signed_change_rate,
-        last_volume=row.trade_volume,
-        volume=row.acc_trade_volume,
-        quote_volume=row.acc_trade_price,
-        volume_24h=row.acc_trade_volume_24h,
-        quote_volume_24h=row.acc_trade_price_24h,
-        highest_52_week=row.highest_52_week_price,
-        lowest_52_week=row.lowest_52_week_price,
-        traded_at=to_instant(row.trade_timestamp),
-        updated_at=to_instant(row.timestamp),
-        source=origin.source,
-    )
+    return ticker_of(row, _provenance(row, origin))
 
 
 def to_trade(row: TradeRow, origin: Origin) -> Trade:
     """Return the trade of a row."""
-    return Trade(
-        venue=origin.venue,
-        symbol=Symbol(row.market),
-        sequential_id=row.sequential_id,
-        price=row.trade_price,
-        volume=row.trade_volume,
-        taker_side=to_taker_side(row.ask_bid),
-        traded_at=to_instant(row.timestamp),
-        source=origin.source,
-    )
+    return trade_of(row, row.timestamp, _provenance(row, origin))
 
 
 def to_orderbook(row: BookRow, origin: Origin) -> OrderBook:
     """Return the book of a row, without its padding."""
-    units = [(unit.ask_price, unit.ask_size, unit.bid_price, unit.bid_size) for unit in row.orderbook_units]
-    symbol = Symbol(row.market)
-    return to_book(origin.venue, symbol, units, stamp=row.timestamp, level=row.level, source=origin.source)
+    return book_of(row, _provenance(row, origin))
 
 
 def to_market(row: MarketRow) -> Market:

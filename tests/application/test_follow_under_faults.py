@@ -24,6 +24,8 @@ SPEED = 20.0
 MINUTES = 3
 SETTLE_S = 75
 EDGE_MS = 20_000
+PATIENCE_S = 1.5
+"""Real seconds for a busy machine to hand over what the market has sent before the edge."""
 SYMBOLS = ("KRW-BTC", "KRW-AWE")
 SEQUENCES = int(os.environ.get("MARKET_BACKBONE_FAULT_SEQUENCES", "6"))
 AT_ONCE = 6
@@ -65,10 +67,12 @@ async def bad_day(open_market, seed):
         await asyncio.sleep(MINUTES * 60 / SPEED)
         sandbox.clear_faults()
         await asyncio.sleep(SETTLE_S / SPEED)
+        edge = sandbox.now_ms() - EDGE_MS
+        await asyncio.sleep(PATIENCE_S)
         broken = [f"{task}" for task in tasks if task.done()]
         for symbol in SYMBOLS:
-            broken += candle_faults(sandbox, symbol, events[symbol, "candle"])
-            broken += trade_faults(sandbox, symbol, events[symbol, "trade"])
+            broken += candle_faults(sandbox.market, symbol, events[symbol, "candle"], edge)
+            broken += trade_faults(sandbox.market, symbol, events[symbol, "trade"], edge)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -79,7 +83,7 @@ def millis(at):
     return round(at.timestamp() * 1000)
 
 
-def candle_faults(sandbox, symbol, events):
+def candle_faults(market, symbol, events, edge):
     if not events or not isinstance(events[0], HistoryLoaded):
         return [f"{symbol} has no history"]
     history = events[0].series
@@ -88,8 +92,8 @@ def candle_faults(sandbox, symbol, events):
     late = [e.candle for e in events if isinstance(e, Backfilled)]
     known = {millis(candle.opened_at): candle for candle in (*finals, *late)}
     known |= {millis(e.new.opened_at): e.new for e in events if isinstance(e, CandleRevised)}
-    end = (sandbox.now_ms() - EDGE_MS) // 60_000 * 60_000
-    truth = {candle.opened_ms: candle for candle in sandbox.market.candles(symbol, "1m", millis(begin), end)}
+    end = edge // 60_000 * 60_000
+    truth = {candle.opened_ms: candle for candle in market.candles(symbol, "1m", millis(begin), end)}
     opened = [candle.opened_at for candle in finals]
     broken = [] if opened == sorted(set(opened)) else [f"{symbol} finals not once and in order: {opened}"]
     broken += [f"{symbol} lacks the candle of {slot}" for slot in truth if slot not in known]
@@ -100,12 +104,12 @@ def candle_faults(sandbox, symbol, events):
     ]
 
 
-def trade_faults(sandbox, symbol, events):
+def trade_faults(market, symbol, events, edge):
     ids = [event.trade.sequential_id for event in events if isinstance(event, TradeReceived)]
     if not ids:
         return [f"{symbol} has no trade"]
     begin = ids[0] // 10_000
-    truth = {trade.sequential_id for trade in sandbox.market.trades(symbol, begin, sandbox.now_ms() - EDGE_MS)}
+    truth = {trade.sequential_id for trade in market.trades(symbol, begin, edge)}
     lost = {number for number in truth if number >= ids[0]} - set(ids)
     broken = [f"{symbol} lost {len(lost)} of {len(truth)} trades: {sorted(lost)[:5]}"] if lost else []
     return broken + ([f"{symbol} doubled {len(ids) - len(set(ids))} trades"] if len(ids) != len(set(ids)) else [])

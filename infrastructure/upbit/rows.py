@@ -1,0 +1,152 @@
+"""The fields that REST rows and WebSocket frames share, and their values. No I/O.
+
+The same market datum travels by both channels under one set of field names; only the envelope differs
+(``market`` or ``code``, a stream's own keys). So each datum is read and converted in one place.
+"""
+
+from decimal import Decimal
+from typing import TypedDict
+
+import msgspec
+
+from ...domain.orderbook import OrderBook
+from ...domain.symbol import Symbol
+from ...domain.ticker import Ticker
+from ...domain.trade import Trade
+from .values import to_book, to_change, to_instant, to_taker_side
+
+
+class Provenance(TypedDict):
+    """Whose data it is, of which market, and by which channel it came."""
+
+    venue: str
+    symbol: Symbol
+    source: str
+
+
+class TickerNumbers(msgspec.Struct):
+    """A ticker without its envelope."""
+
+    trade_price: Decimal
+    opening_price: Decimal
+    high_price: Decimal
+    low_price: Decimal
+    prev_closing_price: Decimal
+    change: str
+    signed_change_price: Decimal
+    signed_change_rate: Decimal
+    trade_volume: Decimal
+    acc_trade_price: Decimal
+    acc_trade_price_24h: Decimal
+    acc_trade_volume: Decimal
+    acc_trade_volume_24h: Decimal
+    highest_52_week_price: Decimal
+    lowest_52_week_price: Decimal
+    trade_timestamp: int
+    timestamp: int
+
+
+class TradeNumbers(msgspec.Struct):
+    """A trade without its envelope; the stamp of its execution has another name on each channel."""
+
+    trade_price: Decimal
+    trade_volume: Decimal
+    ask_bid: str
+    sequential_id: int
+    timestamp: int
+
+
+class BookUnit(msgspec.Struct):
+    """The i-th best bid beside the i-th best ask."""
+
+    ask_price: Decimal
+    bid_price: Decimal
+    ask_size: Decimal
+    bid_size: Decimal
+
+
+class BookNumbers(msgspec.Struct, kw_only=True):
+    """A book without its envelope; hosts outside Korea send no ``level``."""
+
+    orderbook_units: list[BookUnit]
+    timestamp: int
+    level: Decimal | None = None
+
+
+class CandleNumbers(msgspec.Struct):
+    """A candle without its envelope; ``timestamp`` is when its last tick was stored, never its time."""
+
+    candle_date_time_utc: str
+    opening_price: Decimal
+    high_price: Decimal
+    low_price: Decimal
+    trade_price: Decimal
+    timestamp: int
+    candle_acc_trade_price: Decimal
+    candle_acc_trade_volume: Decimal
+
+
+class Prices(TypedDict):
+    """The numbers of a candle under the domain's names."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+
+
+def prices_of(row: CandleNumbers) -> Prices:
+    """Return a candle's numbers."""
+    return Prices(
+        open=row.opening_price,
+        high=row.high_price,
+        low=row.low_price,
+        close=row.trade_price,
+        volume=row.candle_acc_trade_volume,
+        quote_volume=row.candle_acc_trade_price,
+    )
+
+
+def ticker_of(row: TickerNumbers, provenance: Provenance) -> Ticker:
+    """Return a ticker."""
+    return Ticker(
+        **provenance,
+        price=row.trade_price,
+        open=row.opening_price,
+        high=row.high_price,
+        low=row.low_price,
+        previous_close=row.prev_closing_price,
+        change=to_change(row.change),
+        signed_change=row.signed_change_price,
+        signed_change_rate=row.signed_change_rate,
+        last_volume=row.trade_volume,
+        volume=row.acc_trade_volume,
+        quote_volume=row.acc_trade_price,
+        volume_24h=row.acc_trade_volume_24h,
+        quote_volume_24h=row.acc_trade_price_24h,
+        highest_52_week=row.highest_52_week_price,
+        lowest_52_week=row.lowest_52_week_price,
+        traded_at=to_instant(row.trade_timestamp),
+        updated_at=to_instant(row.timestamp),
+    )
+
+
+def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
+    """Return a trade that was executed at the stamp ``executed``."""
+    return Trade(
+        **provenance,
+        sequential_id=row.sequential_id,
+        price=row.trade_price,
+        volume=row.trade_volume,
+        taker_side=to_taker_side(row.ask_bid),
+        traded_at=to_instant(executed),
+    )
+
+
+def book_of(row: BookNumbers, provenance: Provenance) -> OrderBook:
+    """Return a book without its padding."""
+    units = [(unit.ask_price, unit.ask_size, unit.bid_price, unit.bid_size) for unit in row.orderbook_units]
+    venue, symbol, source = provenance["venue"], provenance["symbol"], provenance["source"]
+    return to_book(venue, symbol, units, stamp=row.timestamp, level=row.level, source=source)
