@@ -66,6 +66,7 @@ from .domain.request import (
     create_ticker_request,
     create_trades_request,
 )
+from .domain.resampling import resample
 from .domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep
 from .domain.seam import Seam, SeamVerdict
 from .domain.series import CandleSeries
@@ -161,4 +162,5 @@ __all__ = [
     "create_ticker_request",
     "create_trades_request",
     "create_unified_api",
+    "resample",
 ]

@@ -95,6 +95,7 @@ class Feed:
             self._stream = stream
             async for item in stream:
                 self._take(live.name, item)
+                await asyncio.sleep(0)  # frames come in bursts: who waits for the next one gets each of them
 
     def _take(self, name: str, item: StreamItem) -> None:
         match item:

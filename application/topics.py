@@ -162,14 +162,14 @@ class TradeTopic:
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
         """Read back to the last trade delivered, and join.
 
-        An answer that was asked for before the present life began may end before the stream begins: it
-        is thrown away and asked for again.
+        An answer that was asked for before the present life began, or before its first frame, may end
+        before the stream begins: it is thrown away and asked for again.
         """
         last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
         if not isinstance(rest, TradeHistory):
             return []
         found = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
-        if life != self.lives:
+        if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
         if not (self.is_behind and is_witnessed):
             return [TradeReceived(trade) for trade in self.tail.absorb(found)]

@@ -183,11 +183,15 @@ def item_of(event):
     return None
 
 
-def brings(source, at_least=1):
-    """Whether as many pieces of data came from a channel."""
+def brings(source, in_a_row=3):
+    """Whether the newest pieces of data all came from a channel.
+
+    REST may bridge the moment in which the socket is opening, and its last answer may come a little later.
+    """
 
     def enough(events):
-        return sum(isinstance(event, DATA) and item_of(event).source == source for event in events) >= at_least
+        newest = [item_of(event).source for event in events if isinstance(event, DATA)][-in_a_row:]
+        return newest == [source] * in_a_row
 
     return enough
 
@@ -230,7 +234,7 @@ def follow(desk, what):
 @given(parsers.parse("the desk already receives the {what} of KRW-BTC through the {channel}"))
 def already_follow(desk, what, channel):
     desk.follow(FOLLOWED[what])
-    desk.wait_until(brings(channel, 3))
+    desk.wait_until(brings(channel))
 
 
 @when(parsers.parse("the desk asks for {what} of KRW-BTC"))
@@ -258,5 +262,4 @@ def answered_by(desk, channel):
 
 @then(parsers.parse("the data comes from {channel}"))
 def delivered_by(desk, channel):
-    desk.wait_until(brings(channel, 3))  # REST may have bridged the moment in which the socket was opening
-    assert {item_of(event).source for event in desk.have(DATA)[-2:]} == {channel}
+    desk.wait_until(brings(channel))

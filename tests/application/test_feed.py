@@ -112,6 +112,18 @@ async def test_tickers_pass_and_older_ones_do_not(kit, make_scene):
     assert scene.hub.newest("rest", scene.topic) is None
 
 
+async def test_who_waits_for_the_next_one_gets_every_quote_of_a_burst(kit, make_scene):
+    scene = make_scene(DataKind.ORDERBOOK)
+    await scene.open()
+    scene.stream.begin()
+    for second in range(1, 8):
+        scene.give(kit.book(second=second, source="websocket"))
+    async with asyncio.timeout(5):
+        taken = [await scene.follower.buffer.get() for _ in range(7)]
+    seconds = [(event.orderbook.updated_at - kit.START).total_seconds() for event in taken]
+    assert seconds == list(range(1, 8))
+
+
 async def test_a_lost_socket_is_replaced_by_rest_at_once_and_taken_back_when_it_returns(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
     await scene.open()
