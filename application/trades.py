@@ -113,20 +113,23 @@ class TradeTail:
         return last.sequential_id in ids and all(trade.sequential_id in ids for trade in self._held[:1])
 
     def join(self, backfilled: Iterable[Trade]) -> list[Trade]:
-        """Return back-filled trades in their order, then the live ones that waited."""
-        filled = self.absorb(backfilled)
+        """Return what is new of a REST page together with the live trades that waited, in the market's order.
+
+        REST may know a trade already whose frame is still on its way; it is delivered once all the same.
+        """
         held, self._held, self.is_held = self._held, [], False
-        return [*filled, *map(self._deliver, held)]
+        return [self._deliver(trade) for trade in sorted((*self._news(backfilled), *held), key=order_of_trade)]
 
     def absorb(self, backfilled: Iterable[Trade]) -> list[Trade]:
-        """Return what is new of a REST page, in order; live trades that wait go on waiting.
+        """Return what is new of a REST page, in the market's order; live trades that wait go on waiting."""
+        return [self._deliver(trade) for trade in sorted(self._news(backfilled), key=order_of_trade)]
 
-        Trades from before the first that was delivered are history, and nobody asked for it.
-        """
-        missed = [trade for trade in backfilled if trade.sequential_id not in self._known and self._is_promised(trade)]
-        for trade in missed:
+    def _news(self, backfilled: Iterable[Trade]) -> list[Trade]:
+        """Trades from before the first that was delivered are history, and nobody asked for it."""
+        news = [trade for trade in backfilled if trade.sequential_id not in self._known and self._is_promised(trade)]
+        for trade in news:
             self._remember(trade)
-        return [self._deliver(trade) for trade in sorted(missed, key=order_of_trade)]
+        return news
 
     def _is_promised(self, trade: Trade) -> bool:
         return self.oldest is None or order_of_trade(trade) > order_of_trade(self.oldest)

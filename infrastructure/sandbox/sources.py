@@ -157,7 +157,7 @@ class SeededSource:
     def _short_slots_before(self, unit: Unit, end: int) -> Iterator[int]:
         """Skip whole empty hours: a pair may sleep for days."""
         previous = end
-        for hour in self._process.hours_before(end):
+        for hour in self._process.hours_before(unit.following(unit.floor(end - 1))):
             last = unit.floor(hour + HOUR - 1)
             for start in range(last, unit.floor(hour) - 1, -unit.length):
                 if start < previous:
