@@ -86,12 +86,11 @@ class Feed:
                 state.audience.fail(group.exceptions[0])
 
     async def _follow(self, live: LiveChannel) -> None:
-        topics = [*self.states, *([self._canary] if self._canary else [])]
         while not self.router.is_usable(live.name):
             self._is_waiting = True
             await self.clock.sleep(self.rules.polling_interval_s)
         self._is_waiting = False
-        async with live.open_stream(topics) as stream:
+        async with live.open_stream(self.states, canary=self._canary) as stream:
             self._stream = stream
             async for item in stream:
                 self._take(live.name, item)

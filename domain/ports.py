@@ -102,8 +102,12 @@ class LiveStream(Protocol):
 class LiveChannel(Channel, Protocol):
     """A channel that can also be followed."""
 
-    def open_stream(self, topics: Collection[Topic]) -> AbstractAsyncContextManager["LiveStream"]:
+    def open_stream(
+        self, topics: Collection[Topic], *, canary: Topic | None = None
+    ) -> AbstractAsyncContextManager["LiveStream"]:
         """Follow ``topics`` until the context ends.
+
+        ``canary`` is carried as well, as cheaply as the channel can: its frames witness the life.
 
         The iterator yields ``LifeBegan`` when a socket is subscribed, ``Received`` for each value in
         the order of arrival, ``LifeEnded`` when the socket is lost, and goes on by itself with the

@@ -155,6 +155,7 @@ def subscription(
     frame_format: str = "DEFAULT",
     depth: int | None = None,
     snapshot_only: bool = False,
+    canary: Topic | None = None,
 ) -> str:
     """Return the text of a request; it replaces whatever the socket carried before.
 
@@ -164,12 +165,16 @@ def subscription(
         frame_format: DEFAULT, SIMPLE, JSON_LIST or SIMPLE_LIST.
         depth: levels of each book (1, 5, 15 or 30); 30 when left out.
         snapshot_only: one answer per code, then silence.
+        canary: a book that is wanted for its signs of life only, and therefore one level deep.
 
     """
+    depths = {topic: depth for topic in topics if topic.kind is DataKind.ORDERBOOK}
+    if canary is not None:
+        depths.setdefault(canary, 1)
     codes: dict[str, list[str]] = {}
-    for topic in sorted(topics, key=str):
-        suffix = f".{depth}" if depth and topic.kind is DataKind.ORDERBOOK else ""
-        codes.setdefault(stream_type(topic), []).append(f"{topic.symbol}{suffix}")
+    for topic in sorted({*topics, *depths}, key=str):
+        levels = depths.get(topic)
+        codes.setdefault(stream_type(topic), []).append(f"{topic.symbol}.{levels}" if levels else str(topic.symbol))
     flags = {"is_only_snapshot": True} if snapshot_only else {}
     wanted = [{"type": kind, "codes": names, **flags} for kind, names in codes.items()]
     return msgspec.json.encode([{"ticket": ticket}, *wanted, {"format": frame_format}]).decode()

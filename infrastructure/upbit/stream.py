@@ -36,9 +36,12 @@ class UpbitStream:
         context: AdapterContext,
         identity: VenueIdentity,
         connects: ConnectBudget,
+        *,
+        canary: Topic | None = None,
     ) -> None:
         """Open nothing yet."""
         self._topics = frozenset(topics)
+        self._canary = canary
         self._options = options
         self._context = context
         self._identity = identity
@@ -82,7 +85,7 @@ class UpbitStream:
         try:
             opened = open_socket(self._options, self._context, self._identity, self._connects)
             socket = await resources.enter_async_context(opened)
-            await socket.subscribe(uuid.uuid4().hex, self._topics)
+            await socket.subscribe(uuid.uuid4().hex, self._topics, canary=self._canary)
         except ChannelError as error:
             await resources.aclose()
             self._cause = error
@@ -122,7 +125,7 @@ class UpbitStream:
                     is_snapshot=item.is_snapshot,
                     received_at=received_at,
                 )
-                if item.topic in self._topics:
+                if item.topic in self._topics or item.topic == self._canary:
                     self._items.append(received)
             case ControlFrame(error=detail) if detail is not None:
                 error = explain_frame_error(detail, channel=CHANNEL)

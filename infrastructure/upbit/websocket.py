@@ -79,7 +79,9 @@ class UpbitWebSocket:
         return evolve(CAPABILITIES, canary=self._options.site.canary)
 
     @asynccontextmanager
-    async def open_stream(self, topics: Collection[Topic]) -> AsyncGenerator[LiveStream]:
+    async def open_stream(
+        self, topics: Collection[Topic], *, canary: Topic | None = None
+    ) -> AsyncGenerator[LiveStream]:
         """Follow ``topics`` until the context ends; see :class:`~market_backbone.domain.ports.LiveChannel`.
 
         Raises:
@@ -92,7 +94,7 @@ class UpbitWebSocket:
         if not topics:
             msg = "nothing to follow: name at least one topic"
             raise UnsupportedRequestError(msg)
-        stream = UpbitStream(topics, self._options, self._context, self.identity, self._connects)
+        stream = UpbitStream(topics, self._options, self._context, self.identity, self._connects, canary=canary)
         try:
             yield stream
         finally:

@@ -279,10 +279,10 @@ class FakeLiveChannel(FakeChannel):
         self.topics = []
 
     @asynccontextmanager
-    async def open_stream(self, topics: Collection):
+    async def open_stream(self, topics: Collection, *, canary=None):
         stream = FakeStream()
         self.streams.append(stream)
-        self.topics.append(set(topics))
+        self.topics.append({*topics, *([canary] if canary else [])})
         yield stream
 
 

@@ -199,3 +199,11 @@ def test_words_that_upbit_does_not_use_are_refused():
 def test_an_excerpt_is_one_short_line():
     assert excerpt("a\n  b") == "a b"
     assert excerpt(b"\xff" * 1000) == "\ufffd" * 160 + "…"
+
+
+def test_a_canary_is_one_level_deep_unless_its_book_is_followed_anyway():
+    canary, other = (Topic(DataKind.ORDERBOOK, Symbol(code)) for code in ("KRW-BTC", "KRW-ETH"))
+    cheap = json.loads(protocol.subscription("t", [other], canary=canary))
+    assert cheap[1] == {"type": "orderbook", "codes": ["KRW-BTC.1", "KRW-ETH"]}
+    followed = json.loads(protocol.subscription("t", [canary], canary=canary))
+    assert followed[1] == {"type": "orderbook", "codes": ["KRW-BTC"]}
