@@ -200,6 +200,7 @@ class CandleTail:
         """Return the views of slots that are not settled yet, oldest first."""
         return [self._views[slot].candle for slot in sorted(self._views)]
 
-    def sealed_between(self, start: datetime, end: datetime) -> list[Candle]:
-        """Return the FINAL candles of these slots that are still remembered, oldest first."""
-        return [self._sealed[slot].candle for slot in sorted(self._sealed) if start <= slot < end]
+    def held_since(self, start: datetime) -> list[Candle]:
+        """Return what is remembered of the slots from ``start`` on, FINAL and not, oldest first."""
+        sealed = [self._sealed[slot].candle for slot in sorted(self._sealed) if slot >= start]
+        return [*sealed, *self.current()]

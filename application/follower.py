@@ -2,16 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import datetime
 from typing import Self
 
 from attrs import define, field
 
+from ..domain.candle import Candle
 from ..domain.errors import ClosedError, SlowConsumerError
 from ..domain.events import (
     Backfilled,
-    CandleRevised,
     CandleUpdated,
     Degraded,
     HistoryLoaded,
@@ -108,13 +108,15 @@ class Follower:
     """One reader of one topic.
 
     Until its history has been read, events wait; then those about slots that the history already holds
-    FINAL are left out, so that every slot is FINAL once.
+    FINAL are left out.
+
+    Invariant: no slot is FINAL twice, and nothing about a slot follows its FINAL candle but a revision.
     """
 
     buffer: EventBuffer
     _pending: list[MarketEvent] | None = None
     _promised_from: datetime | None = None
-    _given_final: set[datetime] = field(factory=set[datetime])
+    _final_until: datetime | None = None
 
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
@@ -122,31 +124,35 @@ class Follower:
         return cls(EventBuffer(capacity), [] if waits_for_history else None)
 
     def give(self, event: MarketEvent) -> None:
-        """Hand an event to the reader, unless it has had it as history."""
+        """Hand an event to the reader, unless it has had it already."""
         if self._pending is not None:
             self._pending.append(event)
-        elif self._is_news(event):
-            if isinstance(event, CandleUpdated) and event.candle.is_final:
-                self._given_final.add(event.candle.opened_at)
-            self.buffer.put(event)
+            return
+        if isinstance(event, CandleUpdated):
+            if not self._is_news(event):
+                return
+            if event.candle.is_final:
+                self._final_until = event.candle.opened_at
+        elif isinstance(event, Backfilled) and self._was_promised_later(event):
+            return
+        self.buffer.put(event)
 
-    def open(self, history: HistoryLoaded, promised_from: datetime | None) -> None:
-        """Deliver the history first, then what happened since it was asked for."""
+    def open(self, history: HistoryLoaded, promised_from: datetime | None, held: Iterable[Candle]) -> None:
+        """Deliver the history, then what the feed has held since before, then what has happened meanwhile."""
         pending, self._pending = self._pending or [], None
         self._promised_from = promised_from
         self.buffer.put(history)
-        for event in pending:
+        for event in (*map(CandleUpdated, held), *pending):
             self.give(event)
 
-    def give_once(self, event: CandleUpdated) -> None:
-        """Hand over a candle that the feed has held since before this follower came, unless it was given."""
-        if event.candle.opened_at not in self._given_final:
-            self.give(event)
+    def _is_news(self, event: CandleUpdated) -> bool:
+        opened_at = event.candle.opened_at
+        if self._final_until is not None and opened_at <= self._final_until:
+            return False
+        return self._promised_from is None or opened_at >= self._promised_from
 
-    def _is_news(self, event: MarketEvent) -> bool:
-        if self._promised_from is None or not isinstance(event, CandleUpdated | Backfilled | CandleRevised):
-            return True
-        return isinstance(event, CandleRevised) or event.candle.opened_at >= self._promised_from
+    def _was_promised_later(self, event: Backfilled) -> bool:
+        return self._promised_from is not None and event.candle.opened_at < self._promised_from
 
 
 class FollowedEvents:

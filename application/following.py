@@ -9,7 +9,7 @@ from attrs import define
 
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Coverage
-from ..domain.events import CandleUpdated, HistoryLoaded
+from ..domain.events import HistoryLoaded
 from ..domain.instants import EPOCH
 from ..domain.ports import Clock, MarketDataRepository, ServerTime
 from ..domain.request import RealtimeRequest
@@ -63,10 +63,8 @@ class Following:
         tail = state.tail if isinstance(state, CandleTopic) else None
         if tail is not None and promised_from is not None:
             tail.start_at(promised_from)
-        follower.open(HistoryLoaded(series), promised_from)
-        if tail is not None and promised_from is not None and tail.frontier is not None:
-            for candle in (*tail.sealed_between(promised_from, tail.frontier), *tail.current()):
-                follower.give_once(CandleUpdated(candle))
+        held = tail.held_since(promised_from) if tail is not None and promised_from is not None else []
+        follower.open(HistoryLoaded(series), promised_from, held)
 
     async def _wait_until_live(self, state: TopicState) -> None:
         try:

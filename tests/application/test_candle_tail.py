@@ -155,7 +155,7 @@ def test_late_joiners_can_have_what_is_open_and_what_was_sealed(kit, tail):
         list(tail.take_frame(kit.candle(minute)))
     list(tail.settle(at(kit, 2, 10)))
     assert kit.minutes(tail.current()) == [2]
-    assert kit.minutes(tail.sealed_between(at(kit, 0), at(kit, 2))) == [0, 1]
+    assert kit.minutes(tail.held_since(at(kit, 1))) == [1, 2]
 
 
 @settings(max_examples=150, deadline=None)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from market_backbone import (
+    Backfilled,
     CandleUpdated,
     Finality,
     Gap,
@@ -72,18 +73,24 @@ async def test_a_waiting_reader_wakes_up(kit):
 
 
 async def test_history_comes_first_and_slots_that_it_holds_final_are_not_repeated(kit):
-    follower = Follower.of(10, waits_for_history=True)
-    for minute in (0, 1):
-        follower.give(CandleUpdated(kit.candle(minute, finality=Finality.FINAL)))
+    def final(minute):
+        return CandleUpdated(kit.candle(minute, finality=Finality.FINAL))
+
+    follower = Follower.of(20, waits_for_history=True)
+    for event in (final(0), Backfilled(kit.candle(0, finality=Finality.FINAL)), final(2)):
+        follower.give(event)
     follower.give(Gap(TimeRange(kit.START, kit.START), Reason.UNKNOWN))
     history = HistoryLoaded(object())
-    follower.open(history, kit.candle(1).opened_at)
-    follower.give_once(CandleUpdated(kit.candle(1, finality=Finality.FINAL)))
-    follower.give_once(CandleUpdated(kit.candle(2)))
+    follower.open(history, kit.candle(1).opened_at, [final(1).candle, final(2).candle, kit.candle(3)])
+    follower.give(final(2))
+    follower.give(CandleUpdated(kit.candle(2, volume="9")))
+    follower.give(final(3))
     events = await drain(follower.buffer)
     assert events[0] is history
-    assert [kit.minutes([event.candle])[0] for event in events if isinstance(event, CandleUpdated)] == [1, 2]
-    assert isinstance(events[2], Gap)
+    candles = [event.candle for event in events if isinstance(event, CandleUpdated)]
+    assert kit.minutes(candles) == [1, 2, 3, 3]
+    assert [candle.is_final for candle in candles] == [True, True, False, True]
+    assert [type(event) for event in events if not isinstance(event, CandleUpdated)] == [HistoryLoaded, Gap]
 
 
 async def test_nothing_is_added_after_the_end(kit):
