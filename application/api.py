@@ -1,5 +1,6 @@
 """UnifiedMarketDataAPI: the one object that a user holds."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -37,7 +38,7 @@ from .following import Following
 from .hub import LiveHub
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
-from .tasks import TaskOwner, end_task
+from .tasks import TaskOwner, end_task, start_ending
 
 Answer = TypeVar("Answer")
 
@@ -83,6 +84,7 @@ class UnifiedMarketDataAPI:
             polling_interval_s=rules.polling_interval_s,
             stall_after_s=rules.stall_after_s,
             snapshot_timeout_s=rules.snapshot_timeout_s,
+            hold_bound_s=rules.repair_bound_s,
         )
         self._hub = LiveHub(
             router=self._channel_router,
@@ -105,6 +107,7 @@ class UnifiedMarketDataAPI:
         )
         self._running: dict[str, Any] = {}
         self._resources = AsyncExitStack()
+        self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
 
     def closes_with(self, resources: AsyncExitStack) -> None:
@@ -339,14 +342,19 @@ class UnifiedMarketDataAPI:
 
     async def close(self) -> None:
         """End every stream and request, and release the channels; idempotent."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._hub.each_follower(_tell_closed)
-        await self._tasks.close()
-        for channel in self._channel_router.channels.values():
-            await channel.close()
-        await self._resources.aclose()
+        if self._ending is None:
+            self._is_closed = True
+            self._ending = start_ending(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        async with AsyncExitStack() as steps:
+            steps.push_async_callback(self._resources.aclose)
+            for channel in self._channel_router.channels.values():
+                steps.push_async_callback(channel.close)
+            steps.push_async_callback(self._tasks.close)
+            self._hub.each_follower(_tell_closed)
+            self._queue.close()
 
     async def __aenter__(self) -> Self:
         """Use the API for the length of a block."""

@@ -42,6 +42,7 @@ class CandleTail:
     rules: TailRules
     frontier: datetime | None = None
     owed: tuple[TimeRange, ...] = ()
+    _began_at: datetime | None = None
     _views: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
     _sealed: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
     _witnessed_from: datetime | None = None
@@ -50,10 +51,18 @@ class CandleTail:
     _waiting_since: datetime | None = None
     _recheck: set[datetime] = field(factory=set[datetime])
 
-    def start_at(self, frontier: datetime) -> None:
-        """Promise every slot from here on."""
-        if self.frontier is None:
-            self.frontier = self.rules.timeframe.floor(frontier)
+    def start_at(self, promised_from: datetime) -> None:
+        """Promise every slot from here on.
+
+        A frame may have come before the history that somebody asked for: while nothing has been settled
+        yet, the frontier goes back; afterwards, older slots are owed.
+        """
+        slot = self.rules.timeframe.floor(promised_from)
+        if self.frontier is None or (self.frontier == self._began_at and slot < self.frontier):
+            self.frontier = slot
+        elif self._began_at is not None and slot < self._began_at:
+            self.owed = (*self.owed, TimeRange(slot, self._began_at))
+        self._began_at = slot if self._began_at is None else min(slot, self._began_at)
 
     def begin_life(self) -> None:
         """Forget what the last socket witnessed: a new life proves nothing about it."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterable
 from attrs import define, field, frozen
 
 from ..domain.capabilities import DataKind
-from ..domain.errors import ChannelError, MarketDataError, RequestError
+from ..domain.errors import ChannelError, ChannelUnavailableError, MarketDataError, RequestError
 from ..domain.events import ChannelSwitched, Degraded, ItemRejected, MarketEvent, Recovered
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, Clock, LiveChannel, LiveStream, ServerTime
@@ -30,6 +30,7 @@ class FeedRules:
     polling_interval_s: float
     stall_after_s: float
     snapshot_timeout_s: float
+    hold_bound_s: float = 30.0
 
 
 @define(eq=False, kw_only=True)
@@ -52,7 +53,8 @@ class Feed:
     _life_began_at: float = 0.0
     _is_proven: bool = False
     _polled_at: float = 0.0
-    _repaired_at: float = 0.0
+    _repaired_at: dict[Topic, float] = field(factory=dict[Topic, float])
+    _behind_since: dict[Topic, float] = field(factory=dict[Topic, float])
     _fresh_at: float = 0.0
     _is_degraded: bool = False
     _is_waiting: bool = False
@@ -75,26 +77,34 @@ class Feed:
             state.audience.publish((event,))
 
     async def run(self) -> None:
-        """Carry the topics until cancelled, or until the exchange refuses the subscription itself."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._upkeep())
-                if self.live is not None:
-                    tasks.create_task(self._follow(self.live))
-        except* MarketDataError as group:
-            for state in self.states.values():
-                state.audience.fail(group.exceptions[0])
+        """Carry the topics until cancelled, or until nothing is left that could."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_time())
+            if self.rest is not None:
+                tasks.create_task(self._keep_filled(self.rest))
+            if self.live is not None:
+                tasks.create_task(self._follow(self.live))
 
     async def _follow(self, live: LiveChannel) -> None:
         while not self.router.is_usable(live.name):
             self._is_waiting = True
             await self.clock.sleep(self.rules.polling_interval_s)
         self._is_waiting = False
+        try:
+            await self._read(live)
+        except ChannelError as error:
+            if self.rest is None:
+                raise
+            self._lose(live.name, str(error))
+
+    async def _read(self, live: LiveChannel) -> None:
         async with live.open_stream(self.states, canary=self._canary) as stream:
             self._stream = stream
             async for item in stream:
                 self._take(live.name, item)
                 await asyncio.sleep(0)  # frames come in bursts: who waits for the next one gets each of them
+        msg = "the stream ended by itself"
+        raise ChannelUnavailableError(msg, channel=live.name)
 
     def _take(self, name: str, item: StreamItem) -> None:
         match item:
@@ -116,6 +126,7 @@ class Feed:
             self._is_proven = True
             self.router.record(name, self._life_began_at, success=True)
             self._deliver_from(name, "the stream is up")
+            self._recover(name)
         elif self._canary is not None and self.watch.silence_s(item.received_at) > self.rules.stall_after_s:
             for state in self.states.values():
                 state.suspect()
@@ -137,26 +148,31 @@ class Feed:
                 state.begin_life()
         if self.rest is not None:
             self._deliver_from(self.rest.name, cause)
+        else:
+            self._degrade(name, cause)
 
     def _deliver_from(self, name: str, reason: str) -> None:
         old, self._delivering = self._delivering, name
         if old and old != name:
             self._everyone(ChannelSwitched(old, name, reason))
 
-    async def _upkeep(self) -> None:
-        """Whatever time decides: sealing, polling, repairs, and the question behind a silence."""
+    async def _keep_time(self) -> None:
+        """Close and seal what time has decided, whatever REST is busy with."""
+        while True:
+            await self.clock.sleep(TICK_S)
+            self._settle()
+
+    async def _keep_filled(self, rest: Channel) -> None:
+        """Ask REST for what the stream lacks, and about its silence."""
         while True:
             await self.clock.sleep(TICK_S)
             now = self.clock.monotonic()
-            self._settle()
-            if self.rest is None:
-                continue
             if self._is_proven:
-                await self._catch_up_behind(self.rest)
-                await self._question_silence(self.rest, now)
+                await self._question_silence(rest, now)
             elif now - self._polled_at >= self.rules.polling_interval_s and self._may_poll(now):
                 self._polled_at = now
-                await self._poll(self.rest)
+                await self._poll(rest)
+            await self._catch_up_behind(rest)
 
     def _may_poll(self, now: float) -> bool:
         """A socket that is opening gets a moment before REST stands in for it."""
@@ -167,26 +183,40 @@ class Feed:
         server_now = self.server_time.earliest()
         if server_now is None:
             return
+        witnessed_until = self.server_time.earliest(self.watch.heard_at) if self._is_proven else None
         for state in self.states.values():
             if isinstance(state, CandleTopic):
-                if self.is_delivering_live:
-                    state.tail.witness(server_now)
+                if witnessed_until is not None:
+                    state.tail.witness(witnessed_until)
                 state.audience.publish(state.settle(server_now))
 
     async def _poll(self, rest: Channel) -> None:
         self._deliver_from(rest.name, "no stream delivers")
-        for state in list(self.states.values()):
+        for state in self._wanted():
             if self._is_proven:
                 return
             await self._ask(rest, state)
 
+    def _wanted(self) -> list[TopicState]:
+        """Return the topics that somebody still follows."""
+        return [state for state in self.states.values() if state.audience.followers]
+
     async def _catch_up_behind(self, rest: Channel) -> None:
         server_now = self.server_time.earliest()
-        for state in list(self.states.values()):
-            if isinstance(state, TradeTopic) and state.is_behind and self._may_join(state):
-                await self._ask(rest, state)
+        for state in self._wanted():
+            if isinstance(state, TradeTopic) and state.is_behind and self._is_proven:
+                await self._join(rest, state)
             elif isinstance(state, CandleTopic) and server_now is not None and state.tail.unsettled(server_now):
                 await self._repair(rest, state)
+
+    async def _join(self, rest: Channel, state: TradeTopic) -> None:
+        since = self._behind_since.setdefault(state.topic, self.clock.monotonic())
+        if self.clock.monotonic() - since >= self.rules.hold_bound_s:
+            state.audience.publish(state.give_up())
+        elif self._may_join(state):
+            await self._ask(rest, state)
+        if not state.is_behind:
+            del self._behind_since[state.topic]
 
     def _may_join(self, state: TradeTopic) -> bool:
         """REST is asked after the SNAPSHOT only, so that its answer cannot end before the stream begins."""
@@ -197,8 +227,8 @@ class Feed:
     async def _repair(self, rest: Channel, state: CandleTopic) -> None:
         server_now, now = self.server_time.earliest(), self.clock.monotonic()
         span = state.tail.unsettled(server_now) if server_now is not None else None
-        if span is not None and now - self._repaired_at >= LEAST_REPAIR_S:
-            self._repaired_at = now
+        if span is not None and now - self._repaired_at.get(state.topic, 0.0) >= LEAST_REPAIR_S:
+            self._repaired_at[state.topic] = now
             await self._attempt(rest, state, state.catch_up(rest, span))
 
     async def _ask(self, rest: Channel, state: TopicState) -> None:
@@ -240,7 +270,7 @@ class Feed:
         except RequestError:
             self._canary = None
             return
-        except ChannelError:
+        except MarketDataError:
             self.watch.judge(None, self.clock.monotonic())
             return
         if self.watch.judge(book.updated_at, self.clock.monotonic()) is Silence.STALLED:

@@ -17,6 +17,7 @@ from ..domain.events import (
     HistoryLoaded,
     MarketEvent,
     OrderBookUpdated,
+    Recovered,
     TickerUpdated,
 )
 
@@ -30,8 +31,8 @@ def conflation_key(event: MarketEvent) -> Hashable | None:
             return ("orderbook", event.orderbook.symbol)
         case CandleUpdated() if not event.candle.is_final:
             return ("candle", event.candle.opened_at)
-        case Degraded():
-            return ("degraded",)
+        case Degraded() | Recovered():
+            return ("state",)
         case _:
             return None
 
@@ -136,6 +137,11 @@ class Follower:
         elif isinstance(event, Backfilled) and self._was_promised_later(event):
             return
         self.buffer.put(event)
+
+    def greet(self, events: Iterable[MarketEvent]) -> None:
+        """Hand over what the feed has held since before this follower came."""
+        for event in events:
+            self.give(event)
 
     def open(self, history: HistoryLoaded, promised_from: datetime | None, held: Iterable[Candle]) -> None:
         """Deliver the history, then what the feed has held since before, then what has happened meanwhile."""

@@ -19,7 +19,7 @@ from .fetching import check_listed
 from .follower import FollowedEvents, Follower
 from .hub import FeedRoute, LiveHub
 from .router import SmartChannelRouter
-from .topics import CandleTopic, TopicState
+from .topics import CandleTopic, QuoteTopic, TopicState
 
 
 @define(eq=False, kw_only=True)
@@ -51,6 +51,8 @@ class Following:
         try:
             if is_candle:
                 await self._open(request, state, follower, plan)
+            elif isinstance(state, QuoteTopic):
+                follower.greet(state.held())
             yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import cast
 
 from attrs import define, field, frozen
 
 from ..domain.capabilities import DataKind
+from ..domain.errors import ChannelError, MarketDataError
 from ..domain.finality import Grace
-from ..domain.ports import Channel, Clock, LiveChannel, ServerTime
+from ..domain.ports import Channel, Clock, LiveChannel, ServerTime, TradeHistory
 from ..domain.request import Topic
 from ..domain.routing import RoutePlan, StepStatus
 from ..domain.streaming import LiveValue
@@ -33,13 +35,13 @@ class FeedRoute:
     def of(cls, plan: RoutePlan) -> "FeedRoute":
         """Read the route out of a plan for a live request.
 
-        A stream that is skipped for its open circuit stays part of the route: REST stands in until it may
-        be asked again.
+        What is skipped for its open circuit stays part of the route: a stream is opened once it may be
+        asked again, and a follower lives longer than a circuit.
         """
         usable = [step for step in plan.steps if step.status is not StepStatus.SKIPPED]
         skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
         streams = [step.channel for step in (usable[0], *skipped) if step.action == "stream"]
-        polled = next((step.channel for step in usable if step.action == "poll"), None)
+        polled = next((step.channel for step in (*usable, *skipped) if step.action == "poll"), None)
         return cls(streams[0] if streams else None, polled)
 
 
@@ -48,8 +50,8 @@ class RunningFeed:
     """A feed and the task that runs it."""
 
     feed: Feed
-    task: "asyncio.Task[None]"
     route: FeedRoute
+    task: "asyncio.Task[None] | None" = field(factory=asyncio.current_task)
 
 
 @define(eq=False, kw_only=True)
@@ -75,7 +77,7 @@ class LiveHub:
         """Add a follower, and a feed if nobody follows the topic yet."""
         state = self._states.get((route, topic))
         if state is None:
-            state = self._states[route, topic] = self._new_state(topic)
+            state = self._states[route, topic] = self._new_state(topic, route)
             if route not in self._gathering:
                 self._gathering[route] = {}
                 self.tasks.start(self._gather(route), f"gather {route.live or route.rest}")
@@ -83,19 +85,41 @@ class LiveHub:
         state.audience.followers.add(follower)
         return state
 
-    def _new_state(self, topic: Topic) -> TopicState:
+    def _new_state(self, topic: Topic, route: FeedRoute) -> TopicState:
         if topic.timeframe is not None:
             grace = self.grace.of(topic.timeframe)
             rules = TailRules(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
             return CandleTopic(topic, CandleTail(rules))
-        return TradeTopic(topic) if topic.kind is DataKind.TRADE else QuoteTopic(topic)
+        if topic.kind is DataKind.TRADE:
+            return TradeTopic(topic, can_fill=isinstance(self._channel(route.rest), TradeHistory))
+        return QuoteTopic(topic)
 
     async def _gather(self, route: FeedRoute) -> None:
         await self.clock.sleep(GATHER_S)
-        states = {topic: state for topic, state in self._gathering.pop(route).items() if state.audience.followers}
-        if not states:
-            return
-        feed = Feed(
+        gathered = self._gathering.pop(route)
+        states = {topic: state for topic, state in gathered.items() if state.audience.followers}
+        if states:
+            await self._carry(states, route)
+
+    async def _carry(self, states: dict[Topic, TopicState], route: FeedRoute) -> None:
+        """Run a feed until it ends; whatever ends it, no follower is left waiting and nobody joins the dead."""
+        running: RunningFeed | None = None
+        try:
+            running = RunningFeed(self._new_feed(states, route), route)
+            self._feeds.append(running)
+            await running.feed.run()
+        except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
+            self._forget(states, route, running)
+            cause = _leaf(error)
+            for state in states.values():
+                state.audience.fail(_as_market_error(cause))
+            if not isinstance(cause, MarketDataError):
+                raise cause from None
+        finally:
+            self._forget(states, route, running)
+
+    def _new_feed(self, states: dict[Topic, TopicState], route: FeedRoute) -> Feed:
+        return Feed(
             states=states,
             live=self._live(route.live),
             rest=self._channel(route.rest),
@@ -104,10 +128,6 @@ class LiveHub:
             server_time=self.server_time,
             rules=self.rules,
         )
-        task = self.tasks.start(feed.run(), f"feed of {len(states)} topics")
-        running = RunningFeed(feed, task, route)
-        self._feeds.append(running)
-        task.add_done_callback(lambda _: self._forget(running))
 
     def _live(self, name: str | None) -> LiveChannel | None:
         channel = self._channel(name)
@@ -116,12 +136,12 @@ class LiveHub:
     def _channel(self, name: str | None) -> Channel | None:
         return self.router.channels[name] if name is not None else None
 
-    def _forget(self, running: RunningFeed) -> None:
+    def _forget(self, states: dict[Topic, TopicState], route: FeedRoute, running: RunningFeed | None) -> None:
         if running in self._feeds:
             self._feeds.remove(running)
-        for topic, state in running.feed.states.items():
-            if self._states.get((running.route, topic)) is state:
-                del self._states[running.route, topic]
+        for topic, state in states.items():
+            if self._states.get((route, topic)) is state:
+                del self._states[route, topic]
 
     async def leave(self, state: TopicState, route: FeedRoute, follower: Follower) -> None:
         """Remove a follower; a feed without followers ends."""
@@ -133,7 +153,7 @@ class LiveHub:
             self._gathering.get(route, {}).pop(state.topic, None)
             self._states.pop((route, state.topic), None)
         elif not any(other.audience.followers for other in running.feed.states.values()):
-            self._forget(running)
+            self._forget(running.feed.states, route, running)
             await end_task(running.task)
 
     def followed(self, channel: str) -> frozenset[str]:
@@ -159,3 +179,18 @@ class LiveHub:
         for state in list(self._states.values()):
             for follower in list(state.audience.followers):
                 act(follower)
+
+
+def _leaf(error: Exception) -> Exception:
+    """Return the first cause inside nested groups."""
+    while isinstance(error, ExceptionGroup) and not isinstance(error, MarketDataError):
+        group = cast("ExceptionGroup[Exception]", error)
+        error = group.exceptions[0]
+    return error
+
+
+def _as_market_error(cause: Exception) -> MarketDataError:
+    if isinstance(cause, MarketDataError):
+        return cause
+    told = f"this stream ended by a fault of its own: {type(cause).__name__}: {cause}; follow again, and report it"
+    return ChannelError(told, channel="feed", retryable=True)

@@ -109,7 +109,7 @@ class CandlePaging:
         self._coverage = page.coverage if self._coverage is None else self._coverage.join(page.coverage)
         if len(page):
             self._cursor = page[0].opened_at
-        self._is_done = self._has_enough()
+        self._is_done = self._has_enough() or (not len(page) and page.coverage.claimed_beginning is None)
         if not self._is_done and page.coverage.claimed_beginning is not None:
             self._meet_claim(page.coverage.claimed_beginning)
 

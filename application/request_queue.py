@@ -56,10 +56,13 @@ class DataRequestQueue:
         """
         ticket = self._shared.get(key) or self._admit(key, work, priority)
         ticket.waiters += 1
+        deadline = asyncio.timeout(None if deadline_s is None else self.clock.to_real_s(deadline_s))
         try:
-            async with asyncio.timeout(None if deadline_s is None else self.clock.to_real_s(deadline_s)):
+            async with deadline:
                 return cast("Answer", await asyncio.shield(ticket.answer))
         except TimeoutError as error:
+            if not deadline.expired():
+                raise
             msg = f"no complete answer within {deadline_s:g} s; ask for less, or give a longer deadline"
             raise DeadlineExceededError(msg) from error
         finally:
@@ -80,18 +83,16 @@ class DataRequestQueue:
     def _start_waiting(self) -> None:
         while self._waiting and self._running < self.concurrency:
             _, _, ticket = heapq.heappop(self._waiting)
-            if ticket.answer.done():
+            if self.tasks.is_closed:
+                self._end(ticket)
                 continue
             self._running += 1
             ticket.task = self.tasks.start(self._serve(ticket), f"request {ticket.key}")
+            ticket.task.add_done_callback(lambda _, served=ticket: self._finish(served))
 
     async def _serve(self, ticket: _Ticket) -> None:
         try:
             answer = await ticket.work()
-        except asyncio.CancelledError:
-            if ticket.waiters and not ticket.answer.done():
-                ticket.answer.set_exception(ClosedError("the API was closed while this request was being served"))
-            raise
         except Exception as error:  # noqa: BLE001 - handed to everybody who waits, whatever it is
             if not ticket.answer.done():
                 ticket.answer.set_exception(error)
@@ -99,13 +100,22 @@ class DataRequestQueue:
         else:
             if not ticket.answer.done():
                 ticket.answer.set_result(answer)
-        finally:
-            self._running -= 1
-            self._forget(ticket)
-            self._start_waiting()
+
+    def _finish(self, ticket: _Ticket) -> None:
+        """Free the place, however the task ended: answered, failed, or cancelled before its first step."""
+        self._running -= 1
+        self._end(ticket)
+        self._start_waiting()
+
+    def _end(self, ticket: _Ticket) -> None:
+        self._forget(ticket)
+        if ticket.waiters and not ticket.answer.done():
+            ticket.answer.set_exception(ClosedError("the API was closed while this request was waiting"))
 
     def _abandon(self, ticket: _Ticket) -> None:
         self._forget(ticket)
+        self._waiting = [entry for entry in self._waiting if entry[2] is not ticket]
+        heapq.heapify(self._waiting)
         if ticket.task is not None and not ticket.answer.done():
             ticket.task.cancel()
         ticket.answer.cancel()
@@ -113,6 +123,11 @@ class DataRequestQueue:
     def _forget(self, ticket: _Ticket) -> None:
         if self._shared.get(ticket.key) is ticket:
             del self._shared[ticket.key]
+
+    def close(self) -> None:
+        """Tell everybody whose request has not begun that it never will."""
+        while self._waiting:
+            self._end(heapq.heappop(self._waiting)[2])
 
     def __len__(self) -> int:
         """Return how many requests wait or are being served."""

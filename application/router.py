@@ -5,7 +5,14 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from ..domain.errors import AllChannelsFailedError, ChannelError, IntegrityError, PluginError
+from ..domain.errors import (
+    AllChannelsFailedError,
+    ChannelError,
+    IntegrityError,
+    MarketDataError,
+    PluginError,
+    UnsupportedRequestError,
+)
 from ..domain.ports import Channel, Clock, RoutingPolicy
 from ..domain.request import AnyRequest
 from ..domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
@@ -123,6 +130,12 @@ class SmartChannelRouter:
                     raise
                 await self._clock.sleep(min(LONGEST_PAUSE_S, error.retry_after or PAUSE_S))
                 continue
+            except MarketDataError:
+                raise
+            except Exception as error:  # a stranger's channel may raise anything; it fails like any other
+                msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
+                self.record(step.channel, started, success=False, error=msg)
+                raise ChannelError(msg, channel=step.channel, retryable=False) from error
             latency = self.record(step.channel, started, success=True)
             done = evolve(
                 step,
@@ -155,12 +168,12 @@ class SmartChannelRouter:
         """Report an outcome from outside; a failure opens the channel's circuit for one cool-down.
 
         Raises:
-            PluginError: no such channel.
+            UnsupportedRequestError: no such channel.
 
         """
         if channel not in self._performance:
             msg = f"no channel named {channel!r}; installed: {', '.join(self._performance)}"
-            raise PluginError(msg)
+            raise UnsupportedRequestError(msg)
         self._performance[channel].report(latency_ms, success=success, now=self._clock.monotonic())
 
     def channel_health(self) -> dict[str, ChannelHealth]:

@@ -43,6 +43,11 @@ class StallWatch:
         self._ask_after = now + self.silent_after_s
         self._newest = canary_updated_at or self._newest
 
+    @property
+    def heard_at(self) -> float:
+        """When the last frame came."""
+        return self._heard_at
+
     def silence_s(self, now: float) -> float:
         """Return for how long nothing has come."""
         return now - self._heard_at

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from ..domain.errors import ClosedError
@@ -35,6 +34,7 @@ class TaskOwner:
         task = asyncio.create_task(self._guard(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # a task that was cancelled before its first step never ran it
         return task
 
     async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -42,6 +42,11 @@ class TaskOwner:
             await work
         except Exception as error:  # noqa: BLE001 - a supervisor: whatever fails is reported, nothing else ends
             self._on_error(name, error)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be started any more."""
+        return self._is_closed
 
     @property
     def count(self) -> int:
@@ -58,9 +63,14 @@ class TaskOwner:
 
 
 async def end_task(task: "asyncio.Task[Any] | None") -> None:
-    """Cancel a task and wait until it is gone."""
-    if task is None or task is asyncio.current_task():
+    """Cancel a task and wait until it is gone; a task that ends itself does not wait for itself."""
+    if task is None:
         return
     task.cancel()
-    with suppress(asyncio.CancelledError):
+    if task is not asyncio.current_task():
         await asyncio.wait([task])
+
+
+def start_ending(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Run what ends an object in a task of its own, so that ending it does not cancel the ending."""
+    return asyncio.create_task(work, name="ending")

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..domain.candle import Candle
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Reason
 from ..domain.events import Gap, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
+from ..domain.finality import Finality
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, TradeHistory
 from ..domain.request import Topic
+from ..domain.series import CandleSeries
 from ..domain.streaming import LiveValue
 from ..domain.ticker import Ticker
 from ..domain.time_range import TimeRange
@@ -24,6 +26,7 @@ from ..domain.timeframe import Timeframe
 from ..domain.trade import Trade
 from .candle_tail import CandleTail
 from .follower import Follower
+from .paging import CandlePaging
 from .trades import TradePaging, TradeTail
 
 PAGES_PER_CATCH_UP = 40
@@ -103,7 +106,9 @@ class QuoteTopic:
 
     def take(self, value: LiveValue) -> Iterator[MarketEvent]:
         """Pass on a value that is not older than the one before."""
-        if not isinstance(value, Ticker | OrderBook) or (self.newest and value.updated_at < self.newest.updated_at):
+        if not isinstance(value, Ticker | OrderBook) or value == self.newest:
+            return
+        if self.newest is not None and value.updated_at < self.newest.updated_at:
             return
         if (
             self.newest is not None
@@ -112,7 +117,11 @@ class QuoteTopic:
         ):
             return
         self.newest = value
-        yield TickerUpdated(value) if isinstance(value, Ticker) else OrderBookUpdated(value)
+        yield _quoted(value)
+
+    def held(self) -> list[MarketEvent]:
+        """Return the newest value as an event, for somebody who has just come."""
+        return [] if self.newest is None else [_quoted(self.newest)]
 
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
         """Ask REST for the newest value."""
@@ -123,14 +132,20 @@ class QuoteTopic:
         )
 
 
+def _quoted(value: Ticker | OrderBook) -> TickerUpdated | OrderBookUpdated:
+    return TickerUpdated(value) if isinstance(value, Ticker) else OrderBookUpdated(value)
+
+
 @define(eq=False)
 class TradeTopic:
     """Trades: each once, whatever the channels do."""
 
     topic: Topic
+    can_fill: bool = True
     audience: Audience = field(factory=Audience)
     tail: TradeTail = field(factory=TradeTail)
     is_behind: bool = False
+    has_hole: bool = False
     is_witnessed: bool = False
     tries: int = 0
     lives: int = 0
@@ -144,20 +159,42 @@ class TradeTopic:
         """Hold live trades back until REST has filled the break before them."""
         self.is_witnessed = False
         self.lives += 1
-        if self.tail.newest is not None:
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """Expect a hole before the next live trade: filled back where REST can, told as a gap where not."""
+        if self.tail.newest is None:
+            return
+        self.has_hole = True
+        if self.can_fill:
             self.tail.hold()
             self.is_behind, self.tries = True, 0
 
     def suspect(self) -> None:
         """Fill back, too, when the socket was silent for longer than it should be: it may have lost trades."""
-        if self.tail.newest is not None and not self.is_behind:
-            self.tail.hold()
-            self.is_behind, self.is_witnessed, self.tries = True, True, 0
+        if not self.is_behind:
+            self._doubt()
+            self.is_witnessed = True
+
+    def give_up(self) -> list[MarketEvent]:
+        """Deliver the live trades that wait: REST could not fill the hole before them in time."""
+        self.is_behind = False
+        return [*self._hole_before(self.tail.first_held), *map(TradeReceived, self.tail.join(()))]
+
+    def _hole_before(self, trade: Trade | None) -> list[MarketEvent]:
+        last, self.has_hole = self.tail.newest, False
+        if last is None or trade is None:
+            return []
+        begin, end = sorted((last.traded_at, trade.traded_at))
+        return [Gap(TimeRange(begin, end), Reason.UNKNOWN)]
 
     def take(self, value: LiveValue) -> list[MarketEvent]:
         """Pass on a trade that was not delivered before."""
         self.is_witnessed = True
-        return [TradeReceived(trade) for trade in self.tail.take(value)] if isinstance(value, Trade) else []
+        if not isinstance(value, Trade):
+            return []
+        hole = self._hole_before(value) if self.has_hole and not self.can_fill else []
+        return [*hole, *map(TradeReceived, self.tail.take(value))]
 
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
         """Read back to the last trade delivered, and join.
@@ -168,17 +205,18 @@ class TradeTopic:
         last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
         if not isinstance(rest, TradeHistory):
             return []
-        found = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
+        found, is_whole = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
         if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
         if not (self.is_behind and is_witnessed):
-            return [TradeReceived(trade) for trade in self.tail.absorb(found)]
+            missing = [] if is_whole else self._gap(found, last)
+            return [*missing, *map(TradeReceived, self.tail.absorb(found))]
         if last is not None and not self.tail.joins(found, last):
             self.tries += 1
             if self.tries < MOST_TRIES:
                 return []
         missing = self._gap(found, last)
-        self.is_behind = False
+        self.is_behind = self.has_hole = False
         return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
 
     def _gap(self, found: Sequence[Trade], last: Trade | None) -> list[MarketEvent]:
@@ -191,8 +229,10 @@ class TradeTopic:
 MOST_TRIES = 5
 
 
-async def _trades_since(rest: TradeHistory, topic: Topic, last: Trade | None, page_size: int) -> list[Trade]:
-    """Return what REST knows since ``last``, with an overlap; the newest page alone when there is no ``last``."""
+async def _trades_since(
+    rest: TradeHistory, topic: Topic, last: Trade | None, page_size: int
+) -> tuple[list[Trade], bool]:
+    """Return what REST knows since ``last``, with an overlap, and whether the walk reached back to it."""
     if last is None:
         paging = TradePaging(page_size, count=1)
     else:
@@ -204,7 +244,8 @@ async def _trades_since(rest: TradeHistory, topic: Topic, last: Trade | None, pa
         rows = await rest.get_trade_page(topic.symbol, page.count, before_id=page.before_id, days_ago=page.days_ago)
         paging.take(page, rows)
     since = None if last is None else last.traded_at - OVERLAP
-    return [trade for trade in paging.trades if since is None or trade.traded_at >= since]
+    found = [trade for trade in paging.trades if since is None or trade.traded_at >= since]
+    return found, since is None or paging.has_reached
 
 
 @define(eq=False)
@@ -241,12 +282,20 @@ class CandleTopic:
         if span is None:
             series = await rest.get_candles(self.topic.symbol, self.timeframe, min(page, RECENT_ROWS))
         else:
-            series = await rest.get_candles(self.topic.symbol, self.timeframe, page, end=span.end)
+            series = await self._whole(rest, span)
         if self.tail.frontier is None and len(series):
             self.tail.start_at(next((c.opened_at for c in series if not c.is_final), series[-1].closed_at))
         if len(series):
             self.newest = series[-1]
         return list(self.tail.take_series(series))
+
+    async def _whole(self, rest: Channel, span: TimeRange) -> CandleSeries:
+        """Return every candle of a range, in as many pages as it takes."""
+        page_size = rest.capabilities.candles_per_call
+        walk = CandlePaging(self.timeframe, page_size, None, span.start, span.end, Finality.FORMING, 0, span.end)
+        while (page := walk.next_page()) is not None and not page.delay_s:
+            walk.take(await rest.get_candles(self.topic.symbol, self.timeframe, page.count, end=page.end))
+        return walk.result()
 
     def settle(self, server_now: datetime) -> list[MarketEvent]:
         """Return what time alone has decided."""
@@ -254,11 +303,3 @@ class CandleTopic:
 
 
 RECENT_ROWS = 10
-
-
-@frozen
-class TopicRules:
-    """What topics need to know of the settings."""
-
-    grace: timedelta
-    repair_bound: timedelta

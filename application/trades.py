@@ -38,6 +38,7 @@ class TradePaging:
     _days_ago: int = 0
     _before_id: int | None = None
     _found: dict[int, Trade] = field(factory=dict[int, Trade])
+    has_reached: bool = False
     _is_done: bool = False
 
     def next_page(self) -> TradePage | None:
@@ -57,6 +58,7 @@ class TradePaging:
             self._days_ago, self._before_id = self._days_ago + 1, None
         enough = self.count is not None and len(self._found) >= self.count
         reached = self.not_before is not None and any(trade.traded_at < self.not_before for trade in page)
+        self.has_reached = self.has_reached or reached
         self._is_done = enough or reached or self._days_ago > DAYS_KEPT
 
     @property
@@ -106,6 +108,11 @@ class TradeTail:
     def hold(self) -> None:
         """Keep live trades back until ``join``."""
         self.is_held = True
+
+    @property
+    def first_held(self) -> Trade | None:
+        """The first live trade that waits."""
+        return self._held[0] if self._held else None
 
     def joins(self, page: Iterable[Trade], last: Trade) -> bool:
         """Return whether a REST page reaches back to ``last`` and holds every trade that is held."""

@@ -7,10 +7,12 @@ import pytest
 
 from market_backbone import (
     CandleUpdated,
+    ChannelError,
     ChannelSwitched,
     ClosedError,
     DataKind,
     Degraded,
+    Gap,
     ItemRejected,
     OrderBookUpdated,
     Recovered,
@@ -35,7 +37,7 @@ RULES = FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=
 class Scene:
     """A hub over a fake exchange, and one follower of one topic."""
 
-    def __init__(self, kit, kind, *, canary="", minutes=range(20)):
+    def __init__(self, kit, kind, *, canary="", minutes=range(20), rest="rest"):
         self.kit = kit
         self.clock = kit.Clock()
         self.rest = kit.Channel(clock=self.clock, minutes=minutes)
@@ -51,7 +53,7 @@ class Scene:
             repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
         )  # fmt: skip
         self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
-        self.route = FeedRoute("websocket", "rest")
+        self.route = FeedRoute("websocket", rest)
         self.follower = Follower.of(1000, waits_for_history=False)
         self.state = self.hub.join(self.topic, self.route, self.follower)
         self.events = []
@@ -272,12 +274,71 @@ async def test_a_malformed_frame_is_counted_and_told_and_the_stream_goes_on(kit,
     assert scene.router.channel_health()["websocket"].rejected == 1
 
 
-async def test_a_subscription_that_the_exchange_refuses_ends_its_followers_with_the_reason(kit, make_scene):
+async def test_a_subscription_that_the_exchange_refuses_leaves_its_followers_to_rest(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
     await scene.open()
     scene.stream.items.put_nowait(kit.broken("websocket", retryable=False))
-    with pytest.raises(type(kit.broken())):
+    await scene.until(lambda: scene.kinds(TickerUpdated))
+    assert scene.kinds(TickerUpdated)[0].ticker.source == "rest"
+
+
+async def test_without_rest_a_refused_subscription_ends_its_followers_with_the_reason(kit, make_scene):
+    scene = make_scene(DataKind.TICKER, rest=None)
+    await scene.open()
+    scene.stream.items.put_nowait(kit.broken("websocket", retryable=False))
+    with pytest.raises(type(kit.broken()), match="broken on purpose"):
         await scene.read_to_the_end()
+
+
+async def test_a_fault_of_our_own_ends_its_followers_with_the_reason_and_the_next_one_gets_a_new_feed(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.items.put_nowait(KeyError("nobody thought of this"))
+    with pytest.raises(ChannelError, match="KeyError"):
+        await scene.read_to_the_end()
+    assert [type(error) for _, error in scene.reports] == [KeyError]
+    other = Follower.of(10, waits_for_history=False)
+    scene.hub.join(scene.topic, scene.route, other)
+    await scene.until(lambda: len(scene.live.streams) == 2)
+
+
+async def test_without_rest_trades_go_on_after_a_break_with_a_gap_before_them(kit, make_scene):
+    scene = make_scene(DataKind.TRADE, rest=None)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1))
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.stream.end("cut")
+    await scene.until(lambda: scene.kinds(Degraded))
+    scene.stream.begin()
+    scene.give(kit.trade(9))
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 2)
+    assert [type(event) for event in scene.events if isinstance(event, Gap | Recovered)] == [Recovered, Gap]
+
+
+async def test_trades_wait_for_a_dead_rest_only_so_long(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1))
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.rest.failures.extend([kit.broken()] * 1000)
+    scene.stream.end()
+    scene.stream.begin()
+    began = scene.clock.now
+    scene.give(kit.trade(9), is_snapshot=True)
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 2)
+    assert 30 <= scene.clock.now - began <= 60
+    assert len(scene.kinds(Gap)) == 1
+
+
+async def test_a_late_joiner_of_a_quiet_market_has_the_newest_value_at_once(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.ticker(price="5", second=1))
+    await scene.until(lambda: scene.kinds(TickerUpdated))
+    assert [event.ticker.price for event in scene.state.held()] == [5]
 
 
 async def test_a_delisting_ends_the_followers_of_that_symbol(kit, make_scene):
