@@ -10,6 +10,7 @@ from attrs import frozen
 from ..application.api import UnifiedMarketDataAPI
 from ..config import Settings
 from ..domain.errors import MarketDataError
+from ..domain.instants import to_text
 from ..domain.ports import Channel
 from .clock import read_wall_clock
 from .upbit import UpbitRest
@@ -55,7 +56,7 @@ def _probe(channel: Channel) -> Callable[[], Awaitable[str]]:
     async def ask() -> str:
         symbol = channel.capabilities.canary or PROBE
         ticker = await channel.get_ticker(symbol)
-        return f"{ticker.symbol} last traded at {ticker.traded_at.isoformat()}"
+        return f"{ticker.symbol} last traded at {to_text(ticker.traded_at)}"
 
     return ask
 

@@ -166,6 +166,8 @@ def download(
     banner(found[0].venue)
     if out is not None:
         run(lambda: _write(found, out))
+    else:
+        say("nothing was written; give --out FILE.csv, .parquet or .arrow to keep the candles")
     for series in found:
         put_json(series_summary(series)) if json else put(render.coverage_text(series))
     if any(gap.reason in UNANSWERED for series in found for gap in series.gaps()):

@@ -130,12 +130,22 @@ class UpbitOptions:
 
     @property
     def rest_base(self) -> str:
-        """The address in front of ``/v1``."""
+        """The address in front of ``/v1``.
+
+        Where only one of the two addresses is given, the other is that of the same server: one series
+        never mixes the data of two.
+        """
+        if not self.rest_url and self.websocket_url:
+            parts = urlsplit(self.websocket_url)
+            return f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
         return (self.rest_url or f"https://{self.site.host}").rstrip("/")
 
     @property
     def socket_address(self) -> str:
         """The address of the public socket."""
+        if not self.websocket_url and self.rest_url:
+            parts = urlsplit(self.rest_url)
+            return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/websocket/v1"
         return self.websocket_url or f"wss://{self.site.host}/websocket/v1"
 
     def tls(self) -> ssl.SSLContext:

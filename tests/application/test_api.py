@@ -385,3 +385,46 @@ async def test_a_policy_can_be_given_by_name_or_object_and_an_unknown_one_is_ref
         assert api.explain(create_realtime_request("KRW-BTC")).channels == ("rest",)
     with pytest.raises(PluginError, match="did you mean 'smart'"):
         await create_unified_api("test", policy="smartt")
+
+
+async def test_a_callback_may_cancel_its_own_request(api):
+    seen = []
+    holder = {}
+
+    async def enough(event):
+        seen.append(event)
+        if len(seen) == 3:
+            assert await api.cancel_request(holder["id"])
+
+    holder["id"] = await api.request_data(create_realtime_request("KRW-BTC", data_callback=enough, kind="trade"))
+    await until(lambda: len(seen) >= 3)
+    await asyncio.sleep(0.3)
+    assert len(seen) == 3
+    assert await api.cancel_request(holder["id"]) is False
+
+
+async def test_a_callback_may_close_the_api_and_nothing_is_left(open_market):
+    before = len(asyncio.all_tasks())
+    async with open_market() as (_, api):
+
+        async def close(_event):
+            await api.close()
+
+        await api.request_data(create_realtime_request("KRW-BTC", data_callback=close, kind="trade"))
+        await until(lambda: api._ending is not None and api._ending.done())
+        with pytest.raises(ClosedError):
+            await api.get_ticker("KRW-BTC")
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == before
+
+
+async def test_a_request_cancelled_before_it_began_leaves_nothing(api):
+    request_id = await api.request_data(create_ticker_request("KRW-BTC", data_callback=print))
+    assert await api.cancel_request(request_id)
+
+
+async def test_one_address_is_enough_and_the_other_follows_from_it(sandbox):
+    for section in ({"upbit.rest_url": sandbox.rest_url}, {"upbit.websocket_url": sandbox.websocket_url}):
+        async with create_unified_api("test", {**section, "log.level": "ERROR"}) as single:
+            assert (await single.get_ticker("KRW-BTC")).venue == f"sandbox:{sandbox.dataset}"
+            assert (await single.get_candles("KRW-BTC", count=2)).venue == f"sandbox:{sandbox.dataset}"

@@ -193,3 +193,24 @@ def test_a_mixed_candle_never_leaves(kit, tail):
     events = [*tail.take_frame(stream), *tail.take_series(rest_series(kit, [0], start=0, end=1, volume="3"))]
     assert [event.candle.volume for event in events] == [4, 3]
     assert [event.candle.source for event in events] == ["websocket", "rest"]
+
+
+def test_a_frame_that_came_before_the_history_does_not_cut_the_promise_short(kit, tail):
+    list(tail.take_frame(kit.candle(2)))
+    tail.start_at(at(kit, 1))
+    assert tail.frontier == at(kit, 1)
+    assert tail.unsettled(at(kit, 2, 6)) == TimeRange(at(kit, 1), at(kit, 2))
+    list(tail.take_frame(kit.candle(3)))
+    assert final_minutes(kit, tail.settle(at(kit, 3, 10))) == []
+    events = [*tail.take_series(rest_series(kit, [1], start=1, end=2)), *tail.settle(at(kit, 3, 10))]
+    assert final_minutes(kit, events) == [1, 2]
+
+
+def test_what_a_late_joiner_still_misses_is_owed_once_something_was_sealed(kit, tail):
+    list(tail.take_frame(kit.candle(2)))
+    list(tail.take_frame(kit.candle(3)))
+    list(tail.settle(at(kit, 3, 10)))
+    tail.start_at(at(kit, 1))
+    assert tail.owed == (TimeRange(at(kit, 1), at(kit, 2)),)
+    paid = list(tail.take_series(rest_series(kit, [1], start=1, end=2)))
+    assert [type(event) for event in paid] == [Backfilled]

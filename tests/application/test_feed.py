@@ -21,6 +21,7 @@ from market_backbone import (
     TickerUpdated,
     Timeframe,
     TradeReceived,
+    create_realtime_request,
 )
 from market_backbone.application.feed import Feed, FeedRules
 from market_backbone.application.follower import Follower
@@ -404,3 +405,15 @@ def test_a_feed_without_a_live_channel_has_no_canary(kit):
         clock=clock, server_time=kit.ServerTime(clock), rules=RULES,
     )  # fmt: skip
     assert not feed.is_delivering_live
+
+
+def test_what_is_skipped_for_its_circuit_stays_part_of_a_followers_route(kit):
+    clock = kit.Clock()
+    channels = {"rest": kit.Channel(clock=clock), "websocket": kit.LiveChannel(clock=clock)}
+    router = SmartChannelRouter(channels, SmartRoutingPolicy(), clock, cool_down_s=30.0)
+    request = create_realtime_request("KRW-BTC")
+    for name in channels:
+        router.update_channel_performance(name, 1.0, False)
+        assert FeedRoute.of(router.explain(request)) == FeedRoute("websocket", "rest")
+        clock.now += 31
+        router.update_channel_performance(name, 1.0, True)

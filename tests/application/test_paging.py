@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market_backbone import MalformedReplyError, Reason, Timeframe, TimeRange, create_candle_request
+from market_backbone import (
+    CandleSeries,
+    Coverage,
+    MalformedReplyError,
+    Reason,
+    Timeframe,
+    TimeRange,
+    create_candle_request,
+)
 from market_backbone.application.fetching import CandleFetch
 from market_backbone.application.paging import PROOF_DELAY_S, CandlePaging, ForwardWindows
 
@@ -167,3 +175,14 @@ def test_windows_of_a_forward_walk_touch_and_widen(kit, count, found):
     spans = [windows.next_window(min(rows, count - 1)) for rows in found]
     assert all(a.end == b.start for a, b in pairwise(spans))
     assert all(b.end - b.start >= a.end - a.start for a, b in pairwise(spans))
+
+
+async def test_a_source_that_answers_nothing_and_claims_nothing_ends_the_walk_as_unknown(kit):
+    walk_ = CandlePaging.of(
+        create_candle_request("KRW-BTC", "1m", start=kit.START, end=kit.START + timedelta(hours=1)), 10
+    )
+    walk_.next_page()
+    asked = TimeRange(kit.START, kit.START + timedelta(hours=1))
+    walk_.take(CandleSeries.of("test", kit.BTC, Timeframe.M1, (), Coverage(asked=asked)))
+    assert walk_.next_page() is None
+    assert [gap.reason for gap in walk_.result().gaps()] == [Reason.UNKNOWN]

@@ -170,3 +170,53 @@ async def test_a_background_task_that_fails_is_reported_and_alone(kit):
     assert not other.done()
     await owner.close()
     await end_task(None)
+
+
+async def test_closing_tells_those_whose_request_has_not_begun_too(kit, queue, owner):
+    tasks = [submit(queue, number, Work()) for number in range(3)]
+    await kit.turns()
+    queue.close()
+    await owner.close()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [ClosedError] * 3
+    assert len(queue) == 0
+
+
+async def test_a_waiter_cancelled_in_the_turn_in_which_its_place_comes_free_costs_no_place(kit, queue):
+    blocker, doomed, later = Work(), Work(), Work("later")
+    first = submit(queue, "first", blocker)
+    await kit.turns()
+    second = submit(queue, "second", doomed)
+    await kit.turns()
+    blocker.release.set()
+    for _ in range(12):
+        await asyncio.sleep(0)
+        if not second.cancelled():
+            second.cancel()
+    await first
+    later.release.set()
+    async with asyncio.timeout(2):
+        assert await queue.submit("third", later, priority=Priority.BULK, deadline_s=None) == "later"
+
+
+async def test_a_time_out_of_the_work_itself_is_not_mistaken_for_the_deadline(queue):
+    work = Work(TimeoutError("the work's own"))
+    work.release.set()
+    with pytest.raises(TimeoutError, match="the work's own"):
+        await queue.submit("key", work, priority=Priority.BULK, deadline_s=None)
+
+
+async def test_ending_a_task_does_not_swallow_the_callers_own_cancellation(kit):
+    async def stubborn():
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(stubborn())
+    ending = asyncio.create_task(end_task(task))
+    await kit.turns()
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    await asyncio.wait([task])

@@ -13,6 +13,7 @@ from market_backbone import (
     RouteStep,
     SmartRoutingPolicy,
     UnknownSymbolError,
+    UnsupportedRequestError,
     create_candle_request,
     create_ticker_request,
 )
@@ -106,7 +107,7 @@ async def test_a_report_from_outside_keeps_a_channel_out_of_the_next_plans(route
 
 
 def test_a_report_about_an_unknown_channel_names_the_installed_ones(router):
-    with pytest.raises(PluginError, match="installed: rest, websocket"):
+    with pytest.raises(UnsupportedRequestError, match="installed: rest, websocket"):
         router.update_channel_performance("websockets", 1.0, True)
 
 
@@ -144,3 +145,10 @@ def test_a_plan_with_an_unknown_channel_is_refused(channels, clock):
     router = SmartChannelRouter(channels, BadPolicy(lambda *_: plan_with((step,))), clock, cool_down_s=30.0)
     with pytest.raises(PluginError, match="unknown channel 'moon'"):
         router.explain(create_candle_request("KRW-BTC"))
+
+
+async def test_a_strangers_channel_that_raises_anything_fails_over_like_any_other(router, channels):
+    channels["websocket"].failures.append(ZeroDivisionError("stranger"))
+    ticker, trace = await router.run(QUOTE, quote)
+    assert ticker.source == "rest"
+    assert "ZeroDivisionError" in trace.steps[0].error
