@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
-from ..domain.coverage import Coverage
+from ..domain.coverage import Coverage, Reason
 from ..domain.errors import AllChannelsFailedError, ChannelError, UnsupportedRequestError
 from ..domain.instants import EPOCH, to_text
 from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime, TradeHistory
@@ -13,6 +13,7 @@ from ..domain.request import CandleRequest, TradesRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
+from ..domain.timeframe import Timeframe
 from ..domain.trade import Trade
 from .paging import CandlePaging, ForwardWindows
 from .router import Fetched, SmartChannelRouter
@@ -58,10 +59,12 @@ class CandleFetch:
             walk.take(await channel.get_candles(symbol, frame, count, end=page.end))
 
     async def _forward(self, channel: Channel, start: datetime, count: int) -> tuple[CandleSeries, Fetched]:
-        windows = ForwardWindows(self.request.timeframe, count, self.request.timeframe.ceil(start))
-        parts: list[CandleSeries] = []
-        calls = found = 0
         now = await self._server_now(channel)
+        listed_from, calls = await self._listing(channel, start, now)
+        begin = self.request.timeframe.ceil(listed_from)
+        windows = ForwardWindows(self.request.timeframe, count, begin)
+        parts: list[CandleSeries] = []
+        found = 0
         while found < count and (not parts or windows.cursor <= now):
             window = windows.next_window(found)
             asked = evolve(self.request, count=None, start=window.start, end=window.end)
@@ -70,7 +73,28 @@ class CandleFetch:
             parts.append(walk.result())
             calls, found = calls + walk.calls, found + len(parts[-1])
         series = _first_rows(parts, start, count)
+        if begin > start:
+            explained = series.coverage.explain(TimeRange(start, begin), Reason.BEFORE_LISTING)
+            series = evolve(series, coverage=explained)
         return series, Fetched(len(series), calls)
+
+    async def _listing(self, channel: Channel, start: datetime, now: datetime) -> tuple[datetime, int]:
+        """Return where to begin looking, and what finding that out has cost.
+
+        Years before a listing are not walked minute by minute: the months that exist say when it was, and
+        a second read proves it. What lies so near that one page reaches it is not worth the calls.
+        """
+        near = self.request.timeframe.nominal_width * self._page_size(channel)
+        if now - start <= near or Timeframe.MONTH not in channel.capabilities.timeframes:
+            return start, 0
+        months = CandleRequest(symbol=self.request.symbol, timeframe=Timeframe.MONTH, count=self._page_size(channel))
+        walk = CandlePaging.of(months, self._page_size(channel))
+        while (page := walk.next_page()) is not None:
+            await self.clock.sleep(page.delay_s)
+            walk.take(await channel.get_candles(months.symbol, months.timeframe, page.count, end=page.end))
+        found = walk.result()
+        is_proven = any(part.reason is Reason.BEFORE_LISTING for part in found.quiet())
+        return (max(start, found[0].opened_at) if len(found) and is_proven else start), walk.calls
 
     async def _server_now(self, channel: Channel) -> datetime:
         if (now := self.server_time.latest()) is None:

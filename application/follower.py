@@ -127,7 +127,10 @@ class Follower:
     def give(self, event: MarketEvent) -> None:
         """Hand an event to the reader, unless it has had it already."""
         if self._pending is not None:
-            self._pending.append(event)
+            if len(self._pending) < self.buffer.capacity:
+                self._pending.append(event)
+            else:
+                self.buffer.fail(SlowConsumerError("the history took so long that live events would have been dropped"))
             return
         if isinstance(event, CandleUpdated):
             if not self._is_news(event):

@@ -119,7 +119,9 @@ def _nearest(text: str) -> str | None:
     """Return the timeframe that ``1H``, ``1min`` or ``1month`` most likely means."""
     found = _SPELLING.match(text.lower())
     meant = f"{found[1]}{'M' if found[2] == 'mo' else found[2]}" if found else text
-    known = [*Timeframe, *ALIASES]
+    if meant in ALIASES:
+        return ALIASES[meant]
+    known = [str(member) for member in Timeframe]
     near = get_close_matches(meant, known, n=1, cutoff=0.6)
     return str(meant if meant in known else near[0]) if near else None
 

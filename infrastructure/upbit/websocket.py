@@ -164,22 +164,24 @@ class UpbitWebSocket:
 
     async def _ask(self, topics: Sequence[Topic], *, depth: int | None = None) -> dict[Topic, LiveValue]:
         """Return the SNAPSHOT of every topic; one request at a time, since a new one replaces the old."""
-        async with self._asking:
-            try:
-                async with asyncio.timeout(self._options.reply_timeout_s):
-                    socket = await self._kept_socket()
-                    await socket.subscribe(uuid.uuid4().hex, topics, depth=depth, snapshot_only=True)
-                    return await self._collect(socket, set(topics))
-            except TimeoutError as error:
-                await self._drop_kept()
-                msg = (
-                    f"no snapshot of {' '.join(map(str, topics))} within {self._options.reply_timeout_s:g} s; "
-                    "the exchange says nothing about codes that it does not know"
-                )
-                raise ChannelTimeoutError(msg, channel=self.name) from error
-            except BaseException:  # lost or cancelled half-way: what the socket still sends belongs to nobody
-                await self._drop_kept()
-                raise
+        try:
+            async with asyncio.timeout(self._options.reply_timeout_s), self._asking:
+                return await self._ask_alone(topics, depth)
+        except TimeoutError as error:
+            msg = (
+                f"no snapshot of {' '.join(map(str, topics))} within {self._options.reply_timeout_s:g} s; "
+                "the exchange says nothing about codes that it does not know"
+            )
+            raise ChannelTimeoutError(msg, channel=self.name) from error
+
+    async def _ask_alone(self, topics: Sequence[Topic], depth: int | None) -> dict[Topic, LiveValue]:
+        try:
+            socket = await self._kept_socket()
+            await socket.subscribe(uuid.uuid4().hex, topics, depth=depth, snapshot_only=True)
+            return await self._collect(socket, set(topics))
+        except BaseException:  # late, lost or cancelled half-way: what the socket still sends belongs to nobody
+            await self._drop_kept()
+            raise
 
     async def _collect(self, socket: UpbitSocket, missing: set[Topic]) -> dict[Topic, LiveValue]:
         found: dict[Topic, LiveValue] = {}

@@ -157,7 +157,7 @@ class FakeChannel:
         self.quotes = {}
         self.capabilities = capabilities or Capabilities(
             answers=frozenset(DataKind),
-            timeframes=frozenset(Timeframe),
+            timeframes=frozenset({Timeframe.S1, Timeframe.M1}),
             history=HistoryDepth.FULL,
             candles_per_call=page,
             trades_per_call=3,

@@ -20,6 +20,7 @@ from market_backbone import (
     MarketDataRepository,
     OrderBookUpdated,
     PluginError,
+    Reason,
     RequestFailed,
     TickerUpdated,
     TradeReceived,
@@ -428,3 +429,13 @@ async def test_one_address_is_enough_and_the_other_follows_from_it(sandbox):
         async with create_unified_api("test", {**section, "log.level": "ERROR"}) as single:
             assert (await single.get_ticker("KRW-BTC")).venue == f"sandbox:{sandbox.dataset}"
             assert (await single.get_candles("KRW-BTC", count=2)).venue == f"sandbox:{sandbox.dataset}"
+
+
+async def test_the_first_candles_of_a_young_market_are_found_without_walking_the_years_before_it(api):
+    series = await api.get_candles("KRW-KAIA", "1m", 10, start=datetime(2017, 9, 1, tzinfo=UTC))
+    assert len(series) == 10
+    assert series.trace.calls < 60
+    assert series.gaps() == ()
+    assert series.quiet()[0].reason is Reason.BEFORE_LISTING
+    deep = await api.get_candles("KRW-BTC", "1d", 5, start=datetime(2010, 1, 1, tzinfo=UTC))
+    assert deep[0].opened_at.year == 2017

@@ -107,7 +107,7 @@ def test_a_timeframe_reads_its_text_and_the_aliases_of_the_exchange(alias, timef
 
 @pytest.mark.parametrize(
     ("text", "hint"),
-    [("1H", "1h"), ("5M", "5m"), ("1min", "1m"), ("1month", "1M"), ("1 day", "1d"), ("60M", "60m"), ("1year", "1y")],
+    [("1H", "1h"), ("5M", "5m"), ("1min", "1m"), ("1month", "1M"), ("1 day", "1d"), ("60M", "1h"), ("1year", "1y")],
 )
 def test_a_misspelt_timeframe_is_answered_with_the_one_that_was_meant(text, hint):
     with pytest.raises(UnsupportedRequestError, match=f"did you mean '{hint}'"):
