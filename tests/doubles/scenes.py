@@ -1,0 +1,75 @@
+"""A hub over a fake exchange, and one follower of one topic."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from market_backbone import (
+    DataKind,
+    SmartRoutingPolicy,
+    Timeframe,
+)
+from market_backbone.application.feed import FeedRules
+from market_backbone.application.follower import Follower
+from market_backbone.application.hub import FeedRoute, LiveHub
+from market_backbone.application.router import SmartChannelRouter
+from market_backbone.application.tasks import TaskOwner
+from market_backbone.domain.finality import Grace
+from market_backbone.domain.request import Topic
+
+RULES = FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0)
+
+
+class Scene:
+    """A hub over a fake exchange, and one follower of one topic."""
+
+    def __init__(self, kit, kind, *, canary="", minutes=range(20), rest="rest"):
+        self.kit = kit
+        self.clock = kit.Clock()
+        self.rest = kit.Channel(clock=self.clock, minutes=minutes)
+        self.live = kit.LiveChannel(clock=self.clock, canary=canary)
+        self.server_time = kit.ServerTime(self.clock)
+        self.reports = []
+        self.router = SmartChannelRouter(
+            {"rest": self.rest, "websocket": self.live}, SmartRoutingPolicy(), self.clock, cool_down_s=30.0
+        )
+        self.tasks = TaskOwner(lambda name, error: self.reports.append((name, error)))
+        self.hub = LiveHub(
+            router=self.router, clock=self.clock, server_time=self.server_time, grace=Grace(),
+            repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
+        )  # fmt: skip
+        self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
+        self.route = FeedRoute("websocket", rest)
+        self.follower = Follower.of(1000, waits_for_history=False)
+        self.state = self.hub.join(self.topic, self.route, self.follower)
+        self.events = []
+
+    async def until(self, condition, turns=4000):
+        """Let the feed work until the condition holds; collects events."""
+        for _ in range(turns):
+            while len(self.follower.buffer):
+                self.events.append(await self.follower.buffer.get())
+            if condition():
+                return
+            await asyncio.sleep(0)
+        pytest.fail(f"never came true; events: {self.events[-5:]}")
+
+    async def read_to_the_end(self):
+        """Read until the stream ends, with whatever error."""
+        async with asyncio.timeout(5):
+            while True:
+                self.events.append(await self.follower.buffer.get())
+
+    @property
+    def stream(self):
+        return self.live.streams[0]
+
+    async def open(self):
+        await self.until(lambda: self.live.streams)
+
+    def give(self, value, **rest):
+        self.stream.give(self.topic, value, self.clock, **rest)
+
+    def kinds(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]

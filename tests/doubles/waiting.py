@@ -1,0 +1,21 @@
+"""Waiting for something to happen, and never for ever."""
+
+import asyncio
+
+
+async def take(events, enough, *, seconds=15):
+    """Read events until ``enough(them)`` is true."""
+    taken = []
+    async with asyncio.timeout(seconds):
+        async for event in events:
+            taken.append(event)
+            if enough(taken):
+                return taken
+    return taken
+
+
+async def until(condition, *, seconds=15):
+    """Wait until something has happened."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.02)
