@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from scenes import Scene
 
 from market_backbone.domain.candle import Candle
 from market_backbone.domain.capabilities import Capabilities, DataKind, HistoryDepth
@@ -319,3 +320,32 @@ class Kit:
 def kit():
     """Doubles and makers."""
     return Kit
+
+
+@pytest.fixture
+async def make_scene(kit):
+    scenes = []
+
+    def make(kind, **rest):
+        scenes.append(Scene(kit, kind, **rest))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        await scene.tasks.close()
+
+
+@pytest.fixture
+async def market(open_market):
+    async with open_market() as opened:
+        yield opened
+
+
+@pytest.fixture
+def sandbox(market):
+    return market[0]
+
+
+@pytest.fixture
+def api(market):
+    return market[1]

@@ -34,22 +34,6 @@ from market_backbone import (
 from market_backbone.infrastructure.sandbox import Fault
 
 
-@pytest.fixture
-async def market(open_market):
-    async with open_market() as opened:
-        yield opened
-
-
-@pytest.fixture
-def sandbox(market):
-    return market[0]
-
-
-@pytest.fixture
-def api(market):
-    return market[1]
-
-
 async def test_five_hundred_candles_come_in_one_format_with_a_trace(sandbox, api):
     series = await api.request_data_sync(create_candle_request("KRW-BTC", "1m", 500))
     assert isinstance(series, CandleSeries)

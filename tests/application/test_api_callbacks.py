@@ -19,22 +19,6 @@ from market_backbone import (
 )
 
 
-@pytest.fixture
-async def market(open_market):
-    async with open_market() as opened:
-        yield opened
-
-
-@pytest.fixture
-def sandbox(market):
-    return market[0]
-
-
-@pytest.fixture
-def api(market):
-    return market[1]
-
-
 async def test_three_symbols_at_once_with_plain_and_async_callbacks(api):
     seen = {"KRW-BTC": 0, "KRW-ETH": 0, "KRW-XRP": 0}
 

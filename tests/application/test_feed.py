@@ -2,8 +2,7 @@
 
 import asyncio
 
-import pytest
-from scenes import RULES, Scene
+from scenes import RULES
 
 from market_backbone import (
     CandleUpdated,
@@ -19,19 +18,6 @@ from market_backbone.application.follower import Follower
 from market_backbone.application.hub import FeedRoute
 from market_backbone.application.router import SmartChannelRouter
 from market_backbone.domain.request import Topic
-
-
-@pytest.fixture
-async def make_scene(kit):
-    scenes = []
-
-    def make(kind, **rest):
-        scenes.append(Scene(kit, kind, **rest))
-        return scenes[-1]
-
-    yield make
-    for scene in scenes:
-        await scene.tasks.close()
 
 
 async def test_tickers_pass_and_older_ones_do_not(kit, make_scene):

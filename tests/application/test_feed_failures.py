@@ -1,7 +1,6 @@
 """A feed on a bad day: silence, refusals, faults of others and of our own; nobody is left waiting."""
 
 import pytest
-from scenes import Scene
 
 from market_backbone import (
     ChannelError,
@@ -22,19 +21,6 @@ from market_backbone.application.hub import FeedRoute
 from market_backbone.application.router import SmartChannelRouter
 from market_backbone.domain.request import Topic
 from market_backbone.domain.streaming import Rejected
-
-
-@pytest.fixture
-async def make_scene(kit):
-    scenes = []
-
-    def make(kind, **rest):
-        scenes.append(Scene(kit, kind, **rest))
-        return scenes[-1]
-
-    yield make
-    for scene in scenes:
-        await scene.tasks.close()
 
 
 async def test_while_both_are_dead_the_follower_is_told_and_recovers_by_itself(kit, make_scene):
