@@ -1,7 +1,7 @@
 """market-backbone: one channel for Upbit market data.
 
-Ask for candles, tickers, trades or order books; the backbone chooses between REST, WebSocket and its own
-disk, stays inside the rate limits, and returns one series that says what is proven, what is final, and why.
+Ask for candles, tickers, trades or order books; the backbone chooses between REST and WebSocket,
+stays inside the rate limits, and returns one series that says what is proven, what is final, and why.
 """
 
 from .application.api import UnifiedMarketDataAPI

@@ -87,6 +87,7 @@ class CandleTail:
         for candle in series:
             yield from self._take(CandleView(candle, read_at=None))
         yield from self._pay_debts(series)
+        self._recheck = {slot for slot in self._recheck if not any(slot in span for span in series.coverage.proven)}
         if self.frontier is None:
             return
         for span in series.coverage.proven:

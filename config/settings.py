@@ -129,13 +129,11 @@ class RoutingSettings:
     Attributes:
         policy: name of an installed routing policy.
         cool_down_s: how long a failed channel is left alone.
-        market_list_refresh_s: least time between two reads of the list of symbols.
 
     """
 
     policy: str = field(validator=rules.NAME)
     cool_down_s: float = field(validator=rules.SECONDS)
-    market_list_refresh_s: float = field(validator=rules.SECONDS)
 
 
 @frozen
@@ -145,13 +143,11 @@ class QueueSettings:
     Attributes:
         capacity: most requests that may wait.
         concurrency: most requests that are served at once.
-        deadline_s: longest that a caller waits who did not say how long.
 
     """
 
     capacity: int = field(validator=rules.whole_number(1))
     concurrency: int = field(validator=rules.whole_number(1))
-    deadline_s: float = field(validator=rules.SECONDS)
 
 
 @frozen
@@ -194,12 +190,10 @@ class CacheSettings:
 
     Attributes:
         folder: where it lies; empty for the platform's folder for caches.
-        enabled: whether it is used.
 
     """
 
     folder: str = field(validator=rules.PATH)
-    enabled: bool = field(validator=rules.FLAG)
 
 
 @frozen

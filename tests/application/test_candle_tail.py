@@ -214,3 +214,13 @@ def test_what_a_late_joiner_still_misses_is_owed_once_something_was_sealed(kit, 
     assert tail.owed == (TimeRange(at(kit, 1), at(kit, 2)),)
     paid = list(tail.take_series(rest_series(kit, [1], start=1, end=2)))
     assert [type(event) for event in paid] == [Backfilled]
+
+
+def test_a_doubt_that_rest_has_nothing_to_say_about_is_asked_about_once(kit, tail):
+    list(tail.take_frame(kit.candle(0)))
+    list(tail.take_frame(kit.candle(1)))
+    list(tail.settle(at(kit, 1, 10)))
+    list(tail.take_frame(kit.candle(0, volume="7")))
+    assert tail.unsettled(at(kit, 1, 11)) is not None
+    list(tail.take_series(rest_series(kit, [], start=0, end=1)))
+    assert tail.unsettled(at(kit, 1, 12)) is None

@@ -80,35 +80,29 @@ def test_an_unknown_environment_is_refused_with_the_known_ones(arguments, source
 
 
 def test_each_layer_wins_over_those_before_it(users_file):
-    file = users_file("[queue]\ncapacity = 3\nconcurrency = 3\ndeadline_s = 3")
+    file = users_file("[queue]\ncapacity = 3\nconcurrency = 3\n[routing]\ncool_down_s = 3")
     loaded = load(
         "test",
         {"queue.concurrency": 5},
         MARKET_BACKBONE_CONFIG=file,
-        MARKET_BACKBONE__QUEUE__DEADLINE_S="4",
+        MARKET_BACKBONE__QUEUE__CAPACITY="4",
         MARKET_BACKBONE__QUEUE__CONCURRENCY="4",
     )
 
-    assert (loaded.settings.queue.capacity, loaded.settings.queue.deadline_s, loaded.settings.queue.concurrency) == (
-        3,
-        4.0,
-        5,
-    )
+    queue, routing = loaded.settings.queue, loaded.settings.routing
+    assert (routing.cool_down_s, queue.capacity, queue.concurrency) == (3.0, 4, 5)
     assert loaded.settings.upbit.reply_timeout_s < load().settings.upbit.reply_timeout_s
-    assert {path: source for path, source in loaded.origins.items() if path.startswith("queue")} == {
-        "queue.capacity": file,
-        "queue.deadline_s": "environment variable MARKET_BACKBONE__QUEUE__DEADLINE_S",
-        "queue.concurrency": "argument",
-    }
+    assert loaded.origins["routing.cool_down_s"] == file
+    assert loaded.origins["queue.capacity"] == "environment variable MARKET_BACKBONE__QUEUE__CAPACITY"
+    assert loaded.origins["queue.concurrency"] == "argument"
     assert loaded.origins["upbit.reply_timeout_s"] == "test.toml"
     assert loaded.origins["upbit.region"] == "default.toml"
 
 
 def test_arguments_may_be_nested_or_dotted(tmp_path):
-    settings = load(None, {"cache": {"folder": tmp_path, "enabled": True}, "log.level": "DEBUG", "queue": {}}).settings
+    settings = load(None, {"cache": {"folder": tmp_path}, "log.level": "DEBUG", "queue": {}}).settings
 
     assert settings.cache_folder() == tmp_path
-    assert settings.cache.enabled
     assert settings.log.level == "DEBUG"
 
 
