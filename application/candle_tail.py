@@ -4,7 +4,10 @@ Invariants:
     Every slot before ``frontier`` has been delivered FINAL exactly once, or is known to be empty, or is
     owed (told as a ``Gap`` and delivered later as ``Backfilled``). FINAL candles leave in slot order.
     A slot of which the present life saw no SNAPSHOT or frame can be sealed by REST only.
+    A stream seals a slot only when the socket's own data has passed the slot's end plus grace: server
+    time alone would seal what still waits in a buffer of a process that slept.
     A frame that arrives after its slot was closed is as closed as what it is compared with.
+    An answer of REST that lacks a candle which the stream saw proves nothing from that slot on.
 """
 
 from collections.abc import Iterator
@@ -17,8 +20,9 @@ from ..domain.coverage import Reason
 from ..domain.events import Backfilled, CandleRevised, CandleUpdated, Gap, MarketEvent
 from ..domain.finality import Finality, SealedBy
 from ..domain.series import CandleSeries
-from ..domain.time_range import TimeRange, subtract
+from ..domain.time_range import TimeRange, subtract, unite
 from ..domain.timeframe import Timeframe
+from .seam_watch import SeamWatch
 from .unifier import CandleView, DataUnifier
 
 TICK = timedelta(seconds=1)
@@ -42,6 +46,7 @@ class CandleTail:
     rules: TailRules
     frontier: datetime | None = None
     owed: tuple[TimeRange, ...] = ()
+    seams: SeamWatch = field(init=False)
     _began_at: datetime | None = None
     _views: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
     _sealed: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
@@ -50,33 +55,50 @@ class CandleTail:
     _newest_frame: datetime | None = None
     _waiting_since: datetime | None = None
     _recheck: set[datetime] = field(factory=set[datetime])
+    _older: str = ""
+    _first_frame: Candle | None = None
 
-    def start_at(self, promised_from: datetime) -> None:
-        """Promise every slot from here on.
+    def __attrs_post_init__(self) -> None:
+        """Watch the joints of the same series."""
+        self.seams = SeamWatch(self.rules.timeframe)
+
+    def start_at(self, promised_from: datetime, older: str = "") -> None:
+        """Promise every slot from here on; ``older`` delivered those before.
 
         A frame may have come before the history that somebody asked for: while nothing has been settled
         yet, the frontier goes back; afterwards, older slots are owed.
         """
         slot = self.rules.timeframe.floor(promised_from)
+        self._older = older or self._older
+        self._join_life()
         if self.frontier is None or (self.frontier == self._began_at and slot < self.frontier):
             self.frontier = slot
         elif self._began_at is not None and slot < self._began_at:
             self.owed = (*self.owed, TimeRange(slot, self._began_at))
         self._began_at = slot if self._began_at is None else min(slot, self._began_at)
 
+    def _join_life(self) -> None:
+        """Begin a joint, once a life, as soon as both of its sides are known."""
+        if self._first_frame is not None and self._older:
+            self.seams.begin(self._first_frame, self._older)
+            self._first_frame = None
+
     def begin_life(self) -> None:
         """Forget what the last socket witnessed: a new life proves nothing about it."""
-        self._witnessed_from = self._witnessed_until = self._newest_frame = None
+        self._witnessed_from = self._witnessed_until = self._newest_frame = self._first_frame = None
 
-    def witness(self, server_now: datetime) -> None:
-        """Note that a data frame of the present socket has arrived."""
+    def witness(self, position: datetime) -> None:
+        """Note how far the data of the present socket reaches, by the stamps of its own frames."""
         if self._witnessed_from is not None:
-            self._witnessed_until = server_now
+            self._witnessed_until = position
 
     def take_frame(self, candle: Candle) -> Iterator[MarketEvent]:
         """Take a candle of the stream; yields what followers learn from it at once."""
         if self._witnessed_from is None:
             self._witnessed_from = candle.opened_at
+            self._first_frame = candle
+            self._join_life()
+        self.seams.saw(candle)
         self._newest_frame = max(candle.opened_at, self._newest_frame or candle.opened_at)
         if self.frontier is None:
             self.start_at(candle.opened_at)
@@ -84,15 +106,20 @@ class CandleTail:
 
     def take_series(self, series: CandleSeries) -> Iterator[MarketEvent]:
         """Take a REST answer: candles, and what it proves about slots without one."""
+        self._older = series[-1].source if len(series) else self._older
         for candle in series:
-            yield from self._take(CandleView(candle, read_at=None))
+            yield from self._take(CandleView(candle))
         yield from self._pay_debts(series)
         self._recheck = {slot for slot in self._recheck if not any(slot in span for span in series.coverage.proven)}
-        if self.frontier is None:
-            return
         for span in series.coverage.proven:
-            if span.start <= self.frontier < span.end:
-                yield from self._settle_until(span.end, None)
+            if self.frontier is not None and span.start <= self.frontier < span.end:
+                yield from self._settle_until(min(span.end, self._first_contradiction(span)), None)
+        yield from self.seams.settle(series)
+
+    def _first_contradiction(self, span: TimeRange) -> datetime:
+        """Return the first slot that the stream saw and REST does not know; the end of ``span`` for none."""
+        seen = (slot for slot, view in self._views.items() if slot in span and not view.candle.is_final)
+        return min(seen, default=span.end)
 
     def _take(self, view: CandleView) -> Iterator[MarketEvent]:
         slot = view.candle.opened_at
@@ -137,10 +164,12 @@ class CandleTail:
 
     def _seal_of(self, slot: datetime, server_now: datetime) -> SealedBy | None:
         sealable_at = self.rules.timeframe.next(slot) + self.rules.grace
-        if self._newest_frame is not None and self._newest_frame > slot and server_now >= sealable_at:
+        if self._witnessed_until is None:
+            return None
+        passed = min(self._witnessed_until, server_now)
+        if self._newest_frame is not None and self._newest_frame > slot and passed >= sealable_at:
             return SealedBy.SUCCESSOR
-        witnessed = self._witnessed_until
-        return SealedBy.STREAM_QUIET if witnessed is not None and witnessed >= sealable_at + TICK else None
+        return SealedBy.STREAM_QUIET if passed >= sealable_at + TICK else None
 
     def _close_until(self, server_now: datetime) -> Iterator[MarketEvent]:
         for slot in sorted(self._views):
@@ -167,35 +196,39 @@ class CandleTail:
         while len(self._sealed) > SEALED_KEPT:
             self._sealed.pop(next(iter(self._sealed)))
 
-    def unsettled(self, server_now: datetime) -> TimeRange | None:
-        """Return the slots that only a REST read can settle now: over by the grace, not witnessed whole."""
+    def unsettled(self, server_now: datetime) -> tuple[TimeRange, ...]:
+        """Return the slots that a REST read has to settle now, the newest range first."""
+        if self.frontier is None:
+            return ()
+        missing = self._missing(server_now)
+        spans = [TimeRange(slot, self.rules.timeframe.next(slot)) for slot in self._recheck]
+        spans += [*self.owed, *self.seams.due(server_now, self.rules.grace)]
+        return tuple(reversed(unite([*spans, missing] if missing is not None else spans)))
+
+    def _missing(self, server_now: datetime) -> TimeRange | None:
+        """Return the slots that are over by the grace and that the present life has not seen whole."""
         if self.frontier is None:
             return None
         end = self.rules.timeframe.floor(server_now - self.rules.grace)
         if self._witnessed_from is not None:
             end = min(end, self._witnessed_from)
-        spans = [TimeRange(self.frontier, end)] if end > self.frontier else []
-        spans += [TimeRange(slot, self.rules.timeframe.next(slot)) for slot in self._recheck]
-        spans += self.owed
-        if not spans:
-            return None
-        return TimeRange(min(span.start for span in spans), max(span.end for span in spans))
+        return TimeRange(self.frontier, end) if end > self.frontier else None
 
     def give_up(self, server_now: datetime) -> Iterator[MarketEvent]:
         """Stop holding newer candles back once a missing slot could not be had for ``repair_bound``."""
-        missing = self.unsettled(server_now)
-        if missing is None or self.frontier is None or missing.end <= self.frontier:
+        given_up = self._missing(server_now)
+        if given_up is None:
             self._waiting_since = None
             return
         self._waiting_since = self._waiting_since or server_now
         if server_now - self._waiting_since < self.rules.repair_bound:
             return
-        given_up = TimeRange(self.frontier, missing.end)
         for slot in [slot for slot in self._views if slot < given_up.end]:
             self._views.pop(slot)
         self.owed = (*self.owed, given_up)
         self.frontier, self._waiting_since = given_up.end, None
         yield Gap(given_up, Reason.UNKNOWN)
+        yield from self.seams.give_up(given_up)
 
     def _pay_debts(self, series: CandleSeries) -> Iterator[MarketEvent]:
         if not self.owed:

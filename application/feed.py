@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from datetime import datetime
 
 from attrs import define, field, frozen
 
@@ -11,7 +12,7 @@ from ..domain.events import ChannelSwitched, Degraded, ItemRejected, MarketEvent
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, Clock, LiveChannel, LiveStream, ServerTime
 from ..domain.request import Topic
-from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem
+from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
 from ..domain.symbol import Symbol
 from .router import SmartChannelRouter
 from .stall import Silence, StallWatch
@@ -20,6 +21,7 @@ from .topics import CandleTopic, TopicState, TradeTopic
 TICK_S = 0.2
 STILL_WITNESSED_S = 2.0
 LEAST_REPAIR_S = 1.0
+RANGES_PER_REPAIR = 4
 OPENING_S = 3.0
 
 
@@ -59,6 +61,7 @@ class Feed:
     _is_degraded: bool = False
     _is_waiting: bool = False
     _canary: Topic | None = field(init=False, default=None)
+    _position: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
         """Choose the canary: the venue's busiest book."""
@@ -112,6 +115,7 @@ class Feed:
                 self._receive(name, item)
             case LifeBegan():
                 self._life_began_at = self.clock.monotonic()
+                self._position = None
                 self.watch.begin_life(self._life_began_at)
                 for state in self.states.values():
                     state.begin_life()
@@ -134,10 +138,17 @@ class Feed:
         stamp = item.value.updated_at if is_canary and isinstance(item.value, OrderBook) else None
         self.watch.heard(item.received_at, stamp)
         self._fresh_at = item.received_at
+        self._advance(item)
         state = self.states.get(item.topic)
         if state is not None:
             state.audience.publish(state.take(item.value))
             state.audience.is_live.set()
+
+    def _advance(self, item: Received) -> None:
+        """Note how far the socket's data reaches; a stamp from the future says nothing."""
+        latest = self.server_time.latest(item.received_at)
+        if latest is not None and (stamp := stamp_of(item.value)) is not None and stamp <= latest:
+            self._position = stamp if self._position is None else max(self._position, stamp)
 
     def _lose(self, name: str, cause: str) -> None:
         self.router.record(name, self._life_began_at, success=False, error=cause)
@@ -183,11 +194,10 @@ class Feed:
         server_now = self.server_time.earliest()
         if server_now is None:
             return
-        witnessed_until = self.server_time.earliest(self.watch.heard_at) if self._is_proven else None
         for state in self.states.values():
             if isinstance(state, CandleTopic):
-                if witnessed_until is not None:
-                    state.tail.witness(witnessed_until)
+                if self._position is not None and self._is_proven:
+                    state.tail.witness(self._position)
                 state.audience.publish(state.settle(server_now))
 
     async def _poll(self, rest: Channel) -> None:
@@ -226,9 +236,10 @@ class Feed:
 
     async def _repair(self, rest: Channel, state: CandleTopic) -> None:
         server_now, now = self.server_time.earliest(), self.clock.monotonic()
-        span = state.tail.unsettled(server_now) if server_now is not None else None
-        if span is not None and now - self._repaired_at.get(state.topic, 0.0) >= LEAST_REPAIR_S:
-            self._repaired_at[state.topic] = now
+        if server_now is None or now - self._repaired_at.get(state.topic, 0.0) < LEAST_REPAIR_S:
+            return
+        self._repaired_at[state.topic] = now
+        for span in state.tail.unsettled(server_now)[:RANGES_PER_REPAIR]:
             await self._attempt(rest, state, state.catch_up(rest, span))
 
     async def _ask(self, rest: Channel, state: TopicState) -> None:

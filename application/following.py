@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from attrs import define
+from attrs import define, evolve
 
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Coverage
@@ -64,7 +64,9 @@ class Following:
         promised_from = self._promised_from(series, state)
         tail = state.tail if isinstance(state, CandleTopic) else None
         if tail is not None and promised_from is not None:
-            tail.start_at(promised_from)
+            tail.start_at(promised_from, series[-1].source if len(series) else "")
+            joint = tail.seams.newest
+            series = evolve(series, seams=(*series.seams, joint) if len(series) and joint is not None else series.seams)
         held = tail.held_since(promised_from) if tail is not None and promised_from is not None else []
         follower.open(HistoryLoaded(series), promised_from, held)
 

@@ -284,7 +284,8 @@ class CandleTopic:
         else:
             series = await self._whole(rest, span)
         if self.tail.frontier is None and len(series):
-            self.tail.start_at(next((c.opened_at for c in series if not c.is_final), series[-1].closed_at))
+            promised_from = next((c.opened_at for c in series if not c.is_final), series[-1].closed_at)
+            self.tail.start_at(promised_from, rest.name)
         if len(series):
             self.newest = series[-1]
         return list(self.tail.take_series(series))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from .capabilities import Capabilities
+from .holding import HeldSeries, Ledger, Remembered, SeriesKey
 from .market import Market
 from .orderbook import OrderBook
 from .request import AnyRequest, Topic
@@ -13,6 +14,7 @@ from .routing import ChannelView, RoutePlan
 from .series import CandleSeries
 from .streaming import StreamItem
 from .ticker import Ticker
+from .time_range import TimeRange
 from .trade import Trade
 
 
@@ -147,6 +149,63 @@ class TradeHistory(Protocol):
 
         Never crosses a UTC day; ``days_ago`` is 1 to 7, None for today.
         """
+        ...
+
+
+@runtime_checkable
+class CandleStore(Protocol):
+    """FINAL candles and what is known of the slots between them, kept across requests.
+
+    Guarantees:
+        A write is all or nothing, also when the process is killed: coverage never outlives its candles.
+        What is FINAL and proven in a written series is kept, the rest of it is not.
+        Two writers of one series lose nothing of each other's.
+
+    Every method raises ``ChannelUnavailableError`` when the medium fails (full, gone, locked for long);
+    what was written before stays readable.
+    """
+
+    def ledger(self, key: SeriesKey) -> Ledger:
+        """Return what is known of a series, at once: from memory, or by one short read."""
+        ...
+
+    async def read(self, key: SeriesKey, span: TimeRange) -> CandleSeries:
+        """Return every candle with ``span.start <= opened_at < span.end``, and the coverage inside ``span``."""
+        ...
+
+    async def read_newest(self, key: SeriesKey, count: int, span: TimeRange) -> CandleSeries:
+        """Return the newest ``count`` candles of ``span``; coverage as of ``read``."""
+        ...
+
+    async def write(self, series: CandleSeries) -> Remembered:
+        """Keep the FINAL candles, the proven and provisional ranges and ``BEFORE_LISTING`` of a series.
+
+        A provisional range that is proven now is provisional no more. Which view of a slot stays is
+        decided by ``holding.keep``.
+        """
+        ...
+
+    async def set_aside(self, key: SeriesKey, reason: str) -> int:
+        """Serve nothing of a series any more and begin it anew; its rows are kept apart, never deleted.
+
+        Returns how many rows were set aside.
+        """
+        ...
+
+    async def mark_verified(self, key: SeriesKey, at: datetime) -> None:
+        """Note that stored pages were compared with the venue."""
+        ...
+
+    async def doubt(self, key: SeriesKey, span: TimeRange) -> None:
+        """Strike provisional coverage inside ``span``: a page of the venue has contradicted it."""
+        ...
+
+    async def inventory(self) -> Sequence[HeldSeries]:
+        """Return what is held, in the order of venue, symbol and timeframe; what was set aside comes last."""
+        ...
+
+    async def close(self) -> None:
+        """Release the medium; idempotent."""
         ...
 
 

@@ -1,5 +1,7 @@
 """What a live channel delivers; a lost connection is an item of the stream."""
 
+from datetime import datetime
+
 from attrs import frozen
 
 from .candle import Candle
@@ -9,6 +11,11 @@ from .ticker import Ticker
 from .trade import Trade
 
 LiveValue = Candle | Ticker | Trade | OrderBook
+
+
+def stamp_of(value: LiveValue) -> datetime | None:
+    """Return the server time that a value itself tells: it was not sent before; None when it tells none."""
+    return value.traded_at if isinstance(value, Trade) else value.updated_at
 
 
 @frozen

@@ -193,3 +193,21 @@ def test_a_feed_without_a_live_channel_has_no_canary(kit):
         clock=clock, server_time=kit.ServerTime(clock), rules=RULES,
     )  # fmt: skip
     assert not feed.is_delivering_live
+
+
+async def test_a_burst_that_waited_in_a_buffer_is_not_sealed_by_the_time_at_which_it_is_read(kit, make_scene):
+    """A process that slept reads minutes of frames at once; each frame says itself how far the market was."""
+    scene = make_scene(DataKind.CANDLE, canary="KRW-BTC", rest=None)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.candle(0, volume="1", second=1))
+    await scene.until(lambda: scene.kinds(CandleUpdated))
+    await scene.clock.sleep(600)
+    scene.give(kit.candle(0, volume="2", second=30))
+    await scene.until(lambda: scene.kinds(CandleUpdated)[-1].candle.volume == 2)
+    for _ in range(50):
+        await scene.clock.sleep(0.2)
+    scene.give(kit.candle(0, volume="3", second=59))
+    scene.give(kit.candle(1, volume="1", second=7))
+    await scene.until(lambda: any(event.candle.is_final for event in scene.kinds(CandleUpdated)))
+    assert [event.candle.volume for event in scene.kinds(CandleUpdated) if event.candle.is_final] == [3]
