@@ -40,6 +40,7 @@ from .domain.events import (
     Degraded,
     Gap,
     HistoryLoaded,
+    HistoryRewritten,
     ItemRejected,
     MarketEvent,
     OrderBookUpdated,
@@ -50,9 +51,10 @@ from .domain.events import (
     TradeReceived,
 )
 from .domain.finality import Finality, SealedBy
+from .domain.holding import SeriesKey
 from .domain.market import Instrument, Market
 from .domain.orderbook import BookLevel, OrderBook
-from .domain.ports import Channel, LiveChannel, MarketDataRepository, RoutingPolicy
+from .domain.ports import CandleStore, Channel, LiveChannel, MarketDataRepository, RoutingPolicy
 from .domain.request import (
     CandleRequest,
     OrderBookRequest,
@@ -87,6 +89,7 @@ __all__ = [
     "CandleRequest",
     "CandleRevised",
     "CandleSeries",
+    "CandleStore",
     "CandleUpdated",
     "Capabilities",
     "Channel",
@@ -108,6 +111,7 @@ __all__ = [
     "Gap",
     "HistoryDepth",
     "HistoryLoaded",
+    "HistoryRewritten",
     "Instrument",
     "IntegrityError",
     "InvalidRangeError",
@@ -138,6 +142,7 @@ __all__ = [
     "Seam",
     "SeamSettled",
     "SeamVerdict",
+    "SeriesKey",
     "SlowConsumerError",
     "SmartRoutingPolicy",
     "Symbol",

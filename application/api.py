@@ -11,11 +11,12 @@ from attrs import frozen
 
 from ..domain.capabilities import DataKind
 from ..domain.errors import ClosedError, UnsupportedRequestError
-from ..domain.events import RequestFailed
+from ..domain.events import MarketEvent, RequestFailed
 from ..domain.finality import Grace
+from ..domain.holding import SeriesKey
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, Clock, Diary, MarketDirectory, RoutingPolicy, ServerTime
+from ..domain.ports import CandleCache, Channel, Clock, Diary, MarketDirectory, RoutingPolicy, ServerTime
 from ..domain.request import (
     AnyRequest,
     CandleRequest,
@@ -30,15 +31,18 @@ from ..domain.routing import ChannelHealth, RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
+from .cache_desk import CacheDesk
 from .callbacks import call_back
 from .feed import FeedRules
 from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
 from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
 from .hub import LiveHub
+from .keeping import FinalKeeper
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .tasks import TaskOwner, end_task, start_ending
+from .trade_reading import TradeReader
 
 Answer = TypeVar("Answer")
 
@@ -79,6 +83,10 @@ class UnifiedMarketDataAPI:
         self._diary = diary
         self._tasks = TaskOwner(self._report)
         self._channel_router = SmartChannelRouter(channels, policy, clock, cool_down_s=rules.cool_down_s)
+        self._store_error = ""
+        cache = next((channel for channel in channels.values() if isinstance(channel, CandleCache)), None)
+        store = None if cache is None else cache.store
+        self._keeper = FinalKeeper(store=store, clock=clock, tasks=self._tasks, report=self._report_store)
         self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
         feed_rules = FeedRules(
             polling_interval_s=rules.polling_interval_s,
@@ -94,7 +102,12 @@ class UnifiedMarketDataAPI:
             repair_bound=timedelta(seconds=rules.repair_bound_s),
             rules=feed_rules,
             tasks=self._tasks,
+            keeper=self._keeper,
         )
+        self._desk = CacheDesk.of(
+            channels.values(), server_time, self._publish, self._report_store, self._hub.tip_of, self._keeper.flush
+        )
+        self._channel_router.watch_holdings(self._desk.held)
         self._channel_router.watch_followed(self._hub.followed)
         self._following = Following(
             hub=self._hub,
@@ -116,6 +129,17 @@ class UnifiedMarketDataAPI:
 
     def _report(self, task: str, error: Exception) -> None:
         self._diary.warn("task_failed", task=task, error=f"{type(error).__name__}: {error}")
+
+    def _report_store(self, error: str) -> None:
+        """Say it once: a disk that is full fails every request alike."""
+        if error != self._store_error:
+            self._store_error = error
+            self._diary.warn("store_failed", error=error)
+
+    def _publish(self, key: SeriesKey, event: MarketEvent) -> None:
+        """Tell the followers of a series what the venue has changed in it."""
+        self._diary.warn("history_changed", series=str(key), change=type(event).__name__)
+        self._hub.publish(Topic(DataKind.CANDLE, key.symbol, key.timeframe), event)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -147,7 +171,7 @@ class UnifiedMarketDataAPI:
         self._check_open()
         match request:
             case CandleRequest():
-                fetch = CandleFetch(request, self._clock, self._server_time)
+                fetch = CandleFetch(request, self._clock, self._server_time, self._desk)
                 series = await self._submit(request, lambda: fetch_candles(fetch, self._channel_router))
                 self._note_served(series.trace)
                 return series
@@ -156,7 +180,8 @@ class UnifiedMarketDataAPI:
             case OrderBookRequest():
                 return await self._routed(request, lambda channel: self._orderbook(request, channel))
             case TradesRequest():
-                return await self._routed(request, lambda channel: fetch_trades(request, channel))
+                reader = TradeReader(self._clock, self._server_time)
+                return await self._routed(request, lambda channel: fetch_trades(request, channel, reader))
             case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
                 kind = type(request).__name__
                 msg = f"expected a request made by create_…_request, got {kind}; follow() takes live ones"
@@ -336,7 +361,7 @@ class UnifiedMarketDataAPI:
     @property
     def venue(self) -> str:
         """Whose data this is, as far as the channels know now."""
-        return next((channel.venue for channel in self.channels.values()), "none")
+        return self._desk.venue()
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -352,6 +377,7 @@ class UnifiedMarketDataAPI:
             steps.push_async_callback(self._resources.aclose)
             for channel in self._channel_router.channels.values():
                 steps.push_async_callback(channel.close)
+            steps.push_async_callback(self._keeper.flush)
             steps.push_async_callback(self._tasks.close)
             self._hub.each_follower(_tell_closed)
             self._queue.close()

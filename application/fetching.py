@@ -5,19 +5,34 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
+from ..domain.column_parts import join
 from ..domain.coverage import Coverage, Reason
-from ..domain.errors import AllChannelsFailedError, ChannelError, UnsupportedRequestError
-from ..domain.instants import EPOCH, to_text
-from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime, TradeHistory
+from ..domain.errors import (
+    AllChannelsFailedError,
+    ChannelError,
+    IntegrityError,
+    RequestError,
+    SymbolDelistedError,
+    UnknownSymbolError,
+    UnsupportedRequestError,
+)
+from ..domain.instants import EPOCH, from_micros, to_text
+from ..domain.ports import CandleCache, Channel, Clock, MarketDirectory, ServerTime, TradeHistory
 from ..domain.request import CandleRequest, TradesRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
 from ..domain.timeframe import Timeframe
 from ..domain.trade import Trade
+from .cache_desk import CacheDesk
+from .cached import CachedRepository, HistoryRewrittenError
 from .paging import CandlePaging, ForwardWindows
 from .router import Fetched, SmartChannelRouter
+from .trade_reading import TradeReader
 from .trades import TradePaging
+
+TRIES = 3
+STALE = "stale: nobody could be asked for what is not held; the gaps say what lacks"
 
 
 @define(eq=False)
@@ -25,15 +40,68 @@ class CandleFetch:
     """Fetches one request; pages that arrived are kept when a later one fails.
 
     A retry on the same channel continues where the last attempt stopped.
+
+    Attributes:
+        desk: the store that answers what it holds and keeps what was asked for.
+        reads: False to ask the venue for everything.
+
     """
 
     request: CandleRequest
     clock: Clock
     server_time: ServerTime
+    desk: CacheDesk
+    reads: bool = True
     _walks: dict[str, CandlePaging] = field(factory=dict[str, CandlePaging])
+    _cached: CachedRepository | None = None
 
     async def from_channel(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
-        """Return the whole answer of one channel."""
+        """Return the whole answer of one channel, and of the store beside it.
+
+        Raises:
+            IntegrityError: the venue rewrote its history again while it was read anew.
+
+        """
+        if isinstance(channel, CandleCache):
+            return await self._from_store(channel)
+        for _ in range(TRIES):
+            self._cached = self.desk.decorate(channel, reads=self.reads)
+            try:
+                series, calls = await self._from_venue(self._cached or channel)
+            except HistoryRewrittenError:
+                self._walks.pop(channel.name, None)
+                continue
+            return await self._counted(series, calls)
+        msg = f"{channel.name} rewrote its history again while it was read anew; ask again later"
+        raise IntegrityError(msg)
+
+    async def _counted(self, series: CandleSeries, calls: int) -> tuple[CandleSeries, Fetched]:
+        cached = self._cached
+        if cached is None:
+            return series, Fetched(len(series), calls)
+        await cached.remember_beginning(series)
+        tally = cached.tally
+        beside = min(tally.held_rows + tally.live_rows, len(series)) if self.reads else None
+        series = evolve(series, seams=tuple(tally.seams))
+        return series, Fetched(len(series), tally.calls, beside=beside, notes=tally.notes())
+
+    async def _from_store(self, cache: CandleCache) -> tuple[CandleSeries, Fetched]:
+        """Return what is held; when it is not all that was asked for, the trace says so."""
+        request = self.request
+        series = await cache.get_candles(
+            request.symbol, request.timeframe, request.count, start=request.start, end=request.end
+        )
+        now = self.server_time.earliest()
+        if (
+            request.end is None
+            and now is not None
+            and (until := request.timeframe.floor(now)) > series.coverage.asked.end
+        ):
+            series = evolve(series, coverage=series.coverage.within(TimeRange(series.coverage.asked.start, until)))
+        notes = (STALE,) if series.gaps() else ()
+        return series, Fetched(len(series), 0, notes=notes)
+
+    async def _from_venue(self, channel: Channel) -> tuple[CandleSeries, int]:
         if self.request.start is not None and self.request.end is None and self.request.count is not None:
             return await self._forward(channel, self.request.start, self.request.count)
         request = self.request
@@ -41,8 +109,7 @@ class CandleFetch:
             request = evolve(request, end=await self._server_now(channel))
         walk = self._walks.setdefault(channel.name, CandlePaging.of(request, self._page_size(channel)))
         await self._walk(channel, walk)
-        series = walk.result()
-        return series, Fetched(len(series), walk.calls)
+        return walk.result(), walk.calls
 
     def _page_size(self, channel: Channel) -> int:
         size = channel.capabilities.candles_per_call
@@ -53,12 +120,17 @@ class CandleFetch:
 
     async def _walk(self, channel: Channel, walk: CandlePaging) -> None:
         while (page := walk.next_page()) is not None:
-            await self.clock.sleep(page.delay_s)
             symbol, frame = self.request.symbol, self.request.timeframe
+            if isinstance(channel, CachedRepository) and page.end is not None:
+                held = await channel.get_held(symbol, frame, walk.missing, page.end)
+                if held is not None:
+                    walk.take(held, calls=0)
+                    continue
+            await self.clock.sleep(page.delay_s)
             count = None if channel.capabilities.candles_per_call == 1 else page.count
             walk.take(await channel.get_candles(symbol, frame, count, end=page.end))
 
-    async def _forward(self, channel: Channel, start: datetime, count: int) -> tuple[CandleSeries, Fetched]:
+    async def _forward(self, channel: Channel, start: datetime, count: int) -> tuple[CandleSeries, int]:
         now = await self._server_now(channel)
         listed_from, calls = await self._listing(channel, start, now)
         begin = self.request.timeframe.ceil(listed_from)
@@ -76,7 +148,7 @@ class CandleFetch:
         if begin > start:
             explained = series.coverage.explain(TimeRange(start, begin), Reason.BEFORE_LISTING)
             series = evolve(series, coverage=explained)
-        return series, Fetched(len(series), calls)
+        return series, calls
 
     async def _listing(self, channel: Channel, start: datetime, now: datetime) -> tuple[datetime, int]:
         """Return where to begin looking, and what finding that out has cost.
@@ -102,6 +174,18 @@ class CandleFetch:
             now = self.server_time.latest()
         return now if now is not None else self.request.timeframe.next(self.request.start or EPOCH)
 
+    async def held_of_delisted(self, error: RequestError) -> CandleSeries:
+        """Return what is held of a symbol that the venue no longer knows; raises ``error`` where nothing is."""
+        if self.desk.cache is None or not self.reads:
+            raise error
+        try:
+            series, _ = await self._from_store(self.desk.cache)
+        except ChannelError:
+            raise error from None
+        known = max((span.end for span in series.coverage.proven), default=series.coverage.asked.start)
+        ended = TimeRange(known, max(known, series.coverage.asked.end))
+        return evolve(series, coverage=series.coverage.explain(ended, Reason.DELISTED))
+
     def partial(self) -> CandleSeries | None:
         """Return the longest part that any channel delivered before it failed; what lacks is a gap."""
         walks = [walk for walk in self._walks.values() if walk.calls and walk.rows]
@@ -120,11 +204,12 @@ def _first_rows(parts: list[CandleSeries], start: datetime, count: int) -> Candl
     coverage: Coverage = parts[0].coverage
     for part in parts[1:]:
         coverage = coverage.join(part.coverage)
-    candles = [candle for part in parts for candle in part][:count]
-    end = candles[-1].closed_at if len(candles) == count else coverage.asked.end
-    first = parts[0]
+    columns = join([part.columns for part in parts])
+    columns = columns.slice(0, count)
+    is_full = len(columns) == count
+    end = columns.timeframe.next(from_micros(columns.opened[-1])) if is_full else coverage.asked.end
     asked = TimeRange(min(start, end), end)
-    return CandleSeries.of(first.venue, first.symbol, first.timeframe, candles, coverage.within(asked))
+    return CandleSeries(columns, coverage.within(asked))
 
 
 async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> CandleSeries:
@@ -135,8 +220,14 @@ async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> Candl
         AllChannelsFailedError: no channel delivered a single row.
 
     """
+    await fetch.desk.flush()
+    plan = router.explain(fetch.request)
+    fetch.reads = any(router.channels[name].capabilities.answers_from_store for name in plan.channels)
     try:
-        series, trace = await router.run(fetch.request, fetch.from_channel)
+        series, trace = await router.run(fetch.request, fetch.from_channel, plan)
+    except (SymbolDelistedError, UnknownSymbolError) as error:
+        held = await fetch.held_of_delisted(error)
+        return evolve(held, trace=plan.with_note(f"no longer listed, served from what is held: {error}"))
     except AllChannelsFailedError as error:
         partial = fetch.partial()
         if partial is None:
@@ -153,17 +244,13 @@ def _with_remarks(trace: RoutePlan, request: CandleRequest, series: CandleSeries
     return trace
 
 
-async def fetch_trades(request: TradesRequest, channel: Channel) -> tuple[list[Trade], Fetched]:
+async def fetch_trades(request: TradesRequest, channel: Channel, reader: TradeReader) -> tuple[list[Trade], Fetched]:
     """Return the newest trades of one channel, across UTC days where the channel keeps them."""
     if not isinstance(channel, TradeHistory):
         trades = list(await channel.get_trades(request.symbol, request.count))
         return trades, Fetched(len(trades))
     paging = TradePaging(channel.capabilities.trades_per_call, request.count)
-    while (page := paging.next_page()) is not None:
-        rows = await channel.get_trade_page(
-            request.symbol, page.count, before_id=page.before_id, days_ago=page.days_ago
-        )
-        paging.take(page, rows)
+    await reader.walk(channel, request.symbol, paging)
     return paging.trades, Fetched(len(paging.trades), paging.calls)
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import Self
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ..domain.candle import Candle
 from ..domain.errors import ClosedError, SlowConsumerError
@@ -14,12 +14,20 @@ from ..domain.events import (
     Backfilled,
     CandleUpdated,
     Degraded,
+    Gap,
     HistoryLoaded,
     MarketEvent,
     OrderBookUpdated,
     Recovered,
     TickerUpdated,
+    TradeReceived,
 )
+from ..domain.ports import Clock
+from ..domain.trade import Trade
+from .reordering import TradeReordering
+from .trades import TradeGate
+
+LEAST_WAIT_S = 0.01
 
 
 def conflation_key(event: MarketEvent) -> Hashable | None:
@@ -53,6 +61,20 @@ class EventBuffer:
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _error: Exception | None = None
     _is_ended: bool = False
+    _before_end: Callable[[], None] = lambda: None
+
+    def ends_with(self, last: Callable[[], None]) -> None:
+        """Call ``last`` before the first error or the end: it may put what was still held back."""
+        self._before_end = last
+
+    def put_history(self, events: Iterable[MarketEvent]) -> None:
+        """Add trades and gaps, however many: the reader is not slow for having asked for them."""
+        if self._error is not None or self._is_ended:
+            return
+        waiting = [(None, event) for event in events]
+        self._queue.extend(waiting)
+        self.capacity += len(waiting)
+        self._wake.set()
 
     def put(self, event: MarketEvent) -> None:
         """Add an event; after an error or the end it is ignored."""
@@ -73,13 +95,20 @@ class EventBuffer:
 
     def fail(self, error: Exception) -> None:
         """Let the reader have what waits, then raise ``error``."""
+        self._flush()
         self._error = self._error or error
         self._wake.set()
 
     def end(self) -> None:
         """Let the reader have what waits, then stop."""
+        self._flush()
         self._is_ended = True
         self._wake.set()
+
+    def _flush(self) -> None:
+        before_end, self._before_end = self._before_end, lambda: None
+        if self._error is None and not self._is_ended:
+            before_end()
 
     async def get(self) -> MarketEvent:
         """Return the next event.
@@ -111,6 +140,8 @@ class Follower:
     Until its history has been read, events wait; then those about slots that the history already holds
     FINAL are left out.
 
+    Trades pass the gate of a follower that resumes, and are held while they are put in order.
+
     Invariant: no slot is FINAL twice, and nothing about a slot follows its FINAL candle but a revision.
     """
 
@@ -118,6 +149,8 @@ class Follower:
     _pending: list[MarketEvent] | None = None
     _promised_from: datetime | None = None
     _final_until: datetime | None = None
+    _gate: TradeGate | None = None
+    _order: "OrderKeeper | None" = None
 
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
@@ -132,14 +165,52 @@ class Follower:
             else:
                 self.buffer.fail(SlowConsumerError("the history took so long that live events would have been dropped"))
             return
+        if isinstance(event, TradeReceived):
+            self._give_trade(event.trade)
+            return
+        if isinstance(event, Gap) and self._order is not None:
+            self._order.flush()
+        if self._is_wanted(event):
+            self.buffer.put(event)
+
+    def _is_wanted(self, event: MarketEvent) -> bool:
+        """Return whether the reader has not had what the event tells; notes what is FINAL now."""
         if isinstance(event, CandleUpdated):
             if not self._is_news(event):
-                return
+                return False
             if event.candle.is_final:
                 self._final_until = event.candle.opened_at
-        elif isinstance(event, Backfilled) and self._was_promised_later(event):
+        return not (isinstance(event, Backfilled) and self._was_promised_later(event))
+
+    def _give_trade(self, trade: Trade) -> None:
+        admitted = trade if self._gate is None else self._gate.admit(trade)
+        if admitted is None:
             return
-        self.buffer.put(event)
+        if self._order is None:
+            self.buffer.put(TradeReceived(admitted))
+        else:
+            self._order.hold(admitted)
+
+    def put_in_order(self, hold_s: float, clock: Clock) -> "OrderKeeper":
+        """Hold trades for ``hold_s`` from now on; what is returned has to be run."""
+        self._order = OrderKeeper(self.buffer, TradeReordering(hold_s), clock)
+        self.buffer.ends_with(self._order.flush)
+        return self._order
+
+    @property
+    def waiting_trades(self) -> list[Trade]:
+        """The live trades that wait until what was missed has been read."""
+        return [event.trade for event in self._pending or [] if isinstance(event, TradeReceived)]
+
+    def resume(self, before: Iterable[Gap], missed: list[Trade], after: Iterable[Gap], gate: TradeGate) -> None:
+        """Deliver what was missed, with the gaps around it, then what has happened meanwhile, once each."""
+        pending, self._pending = self._pending or [], None
+        self._gate = gate
+        self.buffer.put_history([*before, *map(TradeReceived, missed), *after])
+        if self._order is not None:
+            self._order.note(missed)
+        for event in pending:
+            self.give(event)
 
     def greet(self, events: Iterable[MarketEvent]) -> None:
         """Hand over what the feed has held since before this follower came."""
@@ -162,6 +233,37 @@ class Follower:
 
     def _was_promised_later(self, event: Backfilled) -> bool:
         return self._promised_from is not None and event.candle.opened_at < self._promised_from
+
+
+@frozen(eq=False)
+class OrderKeeper:
+    """Lets a follower's trades go when their time is up."""
+
+    buffer: EventBuffer
+    reordering: TradeReordering
+    clock: Clock
+
+    async def run(self) -> None:
+        """Let trades go until cancelled."""
+        while True:
+            await self.clock.sleep(max(LEAST_WAIT_S, self.reordering.wait_s(self.clock.monotonic())))
+            self._put(self.reordering.release(self.clock.monotonic()))
+
+    def hold(self, trade: Trade) -> None:
+        """Hold a trade that has just arrived."""
+        self.reordering.take(trade, self.clock.monotonic())
+
+    def note(self, delivered: list[Trade]) -> None:
+        """Count sorted trades as delivered."""
+        self.reordering.note(delivered)
+
+    def flush(self) -> None:
+        """Let all go at once: something follows that must not overtake them."""
+        self._put(self.reordering.flush())
+
+    def _put(self, trades: list[Trade]) -> None:
+        for trade in trades:
+            self.buffer.put(TradeReceived(trade))
 
 
 class FollowedEvents:

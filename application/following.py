@@ -15,11 +15,15 @@ from ..domain.ports import Clock, MarketDataRepository, ServerTime
 from ..domain.request import RealtimeRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
+from ..domain.trade import Trade
 from .fetching import check_listed
 from .follower import FollowedEvents, Follower
 from .hub import FeedRoute, LiveHub
+from .resuming import Resumed, TradeResumption
 from .router import SmartChannelRouter
-from .topics import CandleTopic, QuoteTopic, TopicState
+from .tasks import end_task
+from .topics import CandleTopic, QuoteTopic, TopicState, TradeTopic
+from .trade_reading import TradeReader
 
 
 @define(eq=False, kw_only=True)
@@ -46,22 +50,46 @@ class Following:
         await check_listed((self.router.channels[name] for name in plan.channels), [request.symbol])
         route = FeedRoute.of(plan)
         is_candle = request.kind is DataKind.CANDLE
-        follower = Follower.of(self.capacity, waits_for_history=is_candle)
+        is_resumed = request.resume_after is not None
+        follower = Follower.of(self.capacity, waits_for_history=is_candle or is_resumed)
         state = self.hub.join(request.topic, route, follower)
+        resumed = _resumed(request, state, follower)
         try:
-            if is_candle:
-                await self._open(request, state, follower, plan)
-            elif isinstance(state, QuoteTopic):
-                follower.greet(state.held())
-            yield FollowedEvents(follower.buffer)
+            async with self._in_order(request, follower):
+                if is_candle:
+                    await self._open(request, state, follower, plan)
+                elif isinstance(state, QuoteTopic):
+                    follower.greet(state.held())
+                elif resumed is not None:
+                    await self._resume(resumed, route)
+                yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)
+
+    @asynccontextmanager
+    async def _in_order(self, request: RealtimeRequest, follower: Follower) -> AsyncGenerator[None]:
+        """Put trades in order, if that was asked for."""
+        if not request.reorder_s:
+            yield
+            return
+        keeper = follower.put_in_order(request.reorder_s, self.clock)
+        task = self.hub.tasks.start(keeper.run(), f"order {request.topic}")
+        try:
+            yield
+        finally:
+            await end_task(task)
+
+    async def _resume(self, resumed: Resumed, route: FeedRoute) -> None:
+        """Subscribe first, read afterwards: what comes live meanwhile waits."""
+        await self._wait_until_live(resumed.topic)
+        rest = self.router.channels[route.rest] if route.rest is not None else None
+        await TradeResumption(TradeReader(self.clock, self.server_time)).open(resumed, rest)
 
     async def _open(self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
         await self._wait_until_live(state)
         series = await self._history(request, state, plan)
-        promised_from = self._promised_from(series, state)
+        promised_from = self._promised_from(series, state, request.first_missed)
         tail = state.tail if isinstance(state, CandleTopic) else None
         if tail is not None and promised_from is not None:
             tail.start_at(promised_from, series[-1].source if len(series) else "")
@@ -80,16 +108,26 @@ class Following:
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
         if request.history:
             return await self.repository.get_candles(request.symbol, request.timeframe, request.history)
+        if request.first_missed is not None:
+            return await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
         at = self._promised_from(None, state) or self.server_time.earliest() or EPOCH
         venue = self.router.channels[plan.channels[0]].venue
         return CandleSeries.of(venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
 
-    def _promised_from(self, series: CandleSeries | None, state: TopicState) -> datetime | None:
+    def _promised_from(
+        self, series: CandleSeries | None, state: TopicState, first_missed: datetime | None = None
+    ) -> datetime | None:
         """Return the first slot that is still to be delivered FINAL."""
         if series is not None and len(series):
             open_slots = (candle.opened_at for candle in series if not candle.is_final)
             return next(open_slots, series[-1].closed_at)
-        tail = state.tail if isinstance(state, CandleTopic) else None
-        if tail is None or tail.frontier is None:
-            return None
-        return tail.frontier
+        if first_missed is not None:
+            return first_missed
+        return state.tail.frontier if isinstance(state, CandleTopic) else None
+
+
+def _resumed(request: RealtimeRequest, state: TopicState, follower: Follower) -> Resumed | None:
+    after = request.resume_after
+    if not isinstance(state, TradeTopic) or not isinstance(after, Trade | int):
+        return None
+    return Resumed(after=after, topic=state, follower=follower, before=state.newest)

@@ -9,17 +9,22 @@ from attrs import define, field, frozen
 
 from ..domain.capabilities import DataKind
 from ..domain.errors import ChannelError, MarketDataError
+from ..domain.events import MarketEvent
 from ..domain.finality import Grace
+from ..domain.holding import SeriesKey
 from ..domain.ports import Channel, Clock, LiveChannel, ServerTime, TradeHistory
 from ..domain.request import Topic
 from ..domain.routing import RoutePlan, StepStatus
+from ..domain.series import CandleSeries
 from ..domain.streaming import LiveValue
 from .candle_tail import CandleTail, TailRules
 from .feed import Feed, FeedRules
 from .follower import Follower
+from .keeping import FinalKeeper
 from .router import SmartChannelRouter
 from .tasks import TaskOwner, end_task
 from .topics import CandleTopic, QuoteTopic, TopicState, TradeTopic
+from .trade_reading import TradeReader
 
 GATHER_S = 0.25
 
@@ -69,6 +74,7 @@ class LiveHub:
     repair_bound: timedelta
     rules: FeedRules
     tasks: TaskOwner
+    keeper: FinalKeeper
     _states: dict[tuple[FeedRoute, Topic], TopicState] = field(factory=dict[tuple[FeedRoute, Topic], TopicState])
     _feeds: list[RunningFeed] = field(factory=list[RunningFeed])
     _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
@@ -89,9 +95,12 @@ class LiveHub:
         if topic.timeframe is not None:
             grace = self.grace.of(topic.timeframe)
             rules = TailRules(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
-            return CandleTopic(topic, CandleTail(rules))
+            state = CandleTopic(topic, CandleTail(rules))
+            state.audience.listeners.append(self.keeper.listener(topic))
+            return state
         if topic.kind is DataKind.TRADE:
-            return TradeTopic(topic, can_fill=isinstance(self._channel(route.rest), TradeHistory))
+            reader = TradeReader(self.clock, self.server_time)
+            return TradeTopic(topic, reader, can_fill=isinstance(self._channel(route.rest), TradeHistory))
         return QuoteTopic(topic)
 
     async def _gather(self, route: FeedRoute) -> None:
@@ -173,6 +182,24 @@ class LiveHub:
             if state is not None and running.route.live == channel and running.feed.is_delivering_live:
                 return state.newest
         return None
+
+    def tip_of(self, key: SeriesKey) -> CandleSeries | None:
+        """Return the slots that a live stream holds open now, or None where none is witnessed.
+
+        The question begins where everything before has been delivered FINAL or is known to be empty.
+        """
+        topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
+        for running in self._feeds:
+            state = running.feed.states.get(topic)
+            if isinstance(state, CandleTopic) and running.feed.is_delivering_live and state.newest is not None:
+                return state.tip()
+        return None
+
+    def publish(self, topic: Topic, event: MarketEvent) -> None:
+        """Tell the followers of a topic, on whatever route."""
+        for (_, followed), state in list(self._states.items()):
+            if followed == topic:
+                state.audience.publish((event,))
 
     def each_follower(self, act: Callable[[Follower], None]) -> None:
         """Do something with every follower."""

@@ -11,15 +11,16 @@ from typing import Self
 
 from attrs import define, field, frozen
 
-from ..domain.candle import Candle
+from ..domain.column_parts import cut, join, pick
+from ..domain.columns import CandleColumns
 from ..domain.coverage import Coverage, Reason
-from ..domain.errors import MalformedReplyError
+from ..domain.errors import IntegrityError, MalformedReplyError
 from ..domain.finality import Finality
+from ..domain.instants import from_micros
 from ..domain.request import CandleRequest
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
 from ..domain.timeframe import Timeframe
-from .unifier import CandleView, DataUnifier
 
 PROOF_DELAY_S = 1.0
 SPARE_ROWS = 2
@@ -40,7 +41,8 @@ class CandlePaging:
     """The pages of one backward walk.
 
     Invariant: after each ``take``, the rows held are exactly the existing candles in
-    ``[cursor, end)`` as far as the pages' own coverage proves it.
+    ``[cursor, end)`` as far as the pages' own coverage proves it. Each page is older than the one
+    before, so that no slot is held twice.
     """
 
     timeframe: Timeframe
@@ -50,10 +52,11 @@ class CandlePaging:
     end: datetime | None
     least_finality: Finality = Finality.FORMING
     calls: int = 0
+    rows: int = 0
     _cursor: datetime | None = None
     _claim: datetime | None = None
     _is_done: bool = False
-    _views: list[CandleView] = field(factory=list[CandleView])
+    _parts: list[CandleColumns] = field(factory=list[CandleColumns])
     _coverage: Coverage | None = None
     _first: CandleSeries | None = None
 
@@ -61,19 +64,9 @@ class CandlePaging:
     def of(cls, request: CandleRequest, page_size: int) -> Self:
         """Begin the walk for a request with a count, or with both bounds."""
         least = Finality.FINAL if request.final_only else Finality.CLOSED if request.closed_only else Finality.FORMING
-        return cls(request.timeframe, page_size, request.count, request.start, request.end, least, 0, request.end)
-
-    @property
-    def rows(self) -> int:
-        """How many rows are held that the request wants."""
-        return len(self._wanted())
-
-    def _wanted(self) -> list[Candle]:
-        candles = DataUnifier().unify(self._views)
-        wanted = [candle for candle in candles if candle.finality >= self.least_finality]
-        if self.start is not None:
-            wanted = [candle for candle in wanted if candle.opened_at >= self.start]
-        return wanted if self.count is None else wanted[-self.count :]
+        walk = cls(request.timeframe, page_size, request.count, request.start, request.end, least)
+        walk._cursor = request.end
+        return walk
 
     def next_page(self) -> Page | None:
         """Return the page to ask for next; None when the walk is over."""
@@ -81,42 +74,61 @@ class CandlePaging:
             return None
         if self._claim is not None:
             return Page(1, self._claim, PROOF_DELAY_S)
-        return Page(min(self.page_size, self._missing()), self._cursor)
+        return Page(min(self.page_size, self.missing), self._cursor)
 
-    def _missing(self) -> int:
+    @property
+    def missing(self) -> int:
+        """How many rows the walk may still want: one at least."""
         if self.count is not None:
-            spare = SPARE_ROWS if self.least_finality > Finality.FORMING and not self._views else 0
+            spare = SPARE_ROWS if self.least_finality > Finality.FORMING and not self._parts else 0
             return max(1, self.count - self.rows) + spare
         if self.start is None or self._cursor is None:
             return self.page_size
         return max(1, self.timeframe.count_slots(TimeRange(min(self.start, self._cursor), self._cursor)))
 
-    def take(self, page: CandleSeries) -> None:
-        """Take the answer to the last page.
+    def take(self, page: CandleSeries, *, calls: int = 1) -> None:
+        """Take the answer to the last page, which has cost ``calls``.
 
         Raises:
             MalformedReplyError: the page is no step backwards.
 
         """
-        self.calls += 1
+        self.calls += calls
         self._first = self._first or page
-        if self._claim is not None and not len(page):
+        if self._claim is not None and not len(page) and page.coverage.claimed_beginning is not None:
             self._settle_beginning(self._claim, page)
             return
-        self._check_progress(page)
+        self._check(page)
         self._claim = None
-        self._views += [CandleView(candle) for candle in page]
-        self._coverage = page.coverage if self._coverage is None else self._coverage.join(page.coverage)
-        if len(page):
-            self._cursor = page[0].opened_at
-        self._is_done = self._has_enough() or (not len(page) and page.coverage.claimed_beginning is None)
-        if not self._is_done and page.coverage.claimed_beginning is not None:
-            self._meet_claim(page.coverage.claimed_beginning)
+        self._keep(page)
+        before, self._cursor = self._cursor, _reached(page, self._cursor)
+        beginning = _proven_beginning(page, self._cursor)
+        if beginning is not None and not self._has_enough():
+            self._settle_beginning(beginning, page)
+            return
+        claimed = page.coverage.claimed_beginning
+        self._is_done = self._has_enough() or (claimed is None and self._cursor == before)
+        if not self._is_done and claimed is not None:
+            self._meet_claim(claimed)
 
-    def _check_progress(self, page: CandleSeries) -> None:
+    def _check(self, page: CandleSeries) -> None:
+        if self._first is not None and page.venue != self._first.venue:
+            msg = f"one series never mixes venues, got a page of {page.venue} after one of {self._first.venue}"
+            raise IntegrityError(msg)
         if len(page) and self._cursor is not None and page[-1].opened_at >= self._cursor:
             msg = f"a page before {self._cursor.isoformat()} holds {page[-1].opened_at.isoformat()}"
             raise MalformedReplyError(msg, channel=page[-1].source)
+
+    def _keep(self, page: CandleSeries) -> None:
+        wanted = {place for place, mark in enumerate(page.columns.marks) if mark.finality >= self.least_finality}
+        columns = page.columns
+        if len(wanted) < len(columns.marks):
+            columns = pick(columns, (mark in wanted for mark in columns.mark))
+        if self.start is not None and len(columns):
+            columns = cut(columns, TimeRange(self.start, max(self.start, self.timeframe.next(page[-1].opened_at))))
+        self._parts.append(columns)
+        self.rows += len(columns)
+        self._coverage = page.coverage if self._coverage is None else self._coverage.join(page.coverage)
 
     def _has_enough(self) -> bool:
         if self.count is not None and self.rows >= self.count:
@@ -148,27 +160,43 @@ class CandlePaging:
 
     def result(self) -> CandleSeries:
         """Return what was found, with the coverage of the question."""
-        candles = self._wanted()
         first = self._first
         if first is None or self._coverage is None:
             msg = "a walk without a page has no result"
             raise AssertionError(msg)
-        return CandleSeries.of(
-            first.venue, first.symbol, self.timeframe, candles, self._coverage.within(self._asked(candles, first))
-        )
+        columns = join(self._parts[::-1]) if self._parts else first.columns
+        if self.count is not None and self.rows > self.count:
+            columns = columns.slice(self.rows - self.count, self.rows)
+        return CandleSeries(columns, self._coverage.within(self._asked(columns, first)))
 
-    def _asked(self, candles: list[Candle], first: CandleSeries) -> TimeRange:
+    def _asked(self, columns: CandleColumns, first: CandleSeries) -> TimeRange:
         end = first.coverage.asked.end
+        opened = [from_micros(micros) for micros in (*columns.opened[:1], *columns.opened[-1:])]
         if self.least_finality > Finality.FORMING:
-            end = min(end, self._last_wanted_end(candles, first))
+            end = min(end, self._last_wanted_end(opened, first))
         explained = self._coverage.explained if self._coverage else ()
-        starts = [part.start for part in explained] + [candle.opened_at for candle in candles[:1]]
+        starts = [part.start for part in explained] + opened[:1]
         start = self.start if self.start is not None else min(starts, default=end)
         return TimeRange(min(start, end), end)
 
-    def _last_wanted_end(self, candles: list[Candle], first: CandleSeries) -> datetime:
+    def _last_wanted_end(self, opened: list[datetime], first: CandleSeries) -> datetime:
         proven = max((span.end for span in first.coverage.proven), default=first.coverage.asked.start)
-        return max([proven, *(candle.closed_at for candle in candles[-1:])])
+        return max([proven, *(self.timeframe.next(at) for at in opened[-1:])])
+
+
+def _reached(page: CandleSeries, cursor: datetime | None) -> datetime | None:
+    """Return how far back the walk has come: to the oldest row, or further where a page proves emptiness."""
+    reached = [page[0].opened_at] if len(page) else []
+    asked = page.coverage.asked
+    if asked and (cursor is None or asked.start < cursor):
+        reached.append(asked.start)
+    return min(reached, default=cursor)
+
+
+def _proven_beginning(page: CandleSeries, cursor: datetime | None) -> datetime | None:
+    """Return the beginning of history if the page says, by proof held from before, that it lies at the cursor."""
+    ends = (part.end for part in page.coverage.explained if part.reason is Reason.BEFORE_LISTING)
+    return next((end for end in ends if cursor is None or end >= cursor), None)
 
 
 @define

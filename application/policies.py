@@ -10,21 +10,25 @@ from attrs import frozen
 from ..domain.capabilities import DataKind, HistoryDepth
 from ..domain.errors import UnsupportedRequestError
 from ..domain.request import AnyRequest, CandleRequest, OrderBookRequest, RealtimeRequest, TickerRequest, TradesRequest
-from ..domain.routing import ChannelView, RoutePlan, RouteStep, StepStatus
+from ..domain.routing import ChannelView, Holding, RoutePlan, RouteStep, StepStatus
 from ..domain.timeframe import Timeframe
 
-REST, WEBSOCKET = "rest", "websocket"
+REST, WEBSOCKET, CACHE = "rest", "websocket", "cache"
 Views = Sequence[ChannelView]
 
 
 @frozen
 class Rule:
-    """One row of the table: when it applies, which channels come first, and why."""
+    """One row of the table: when it applies, which channels come first, and why.
+
+    ``joins`` names a channel that gives its part to the answer of the first one.
+    """
 
     name: str
     reason: str
     order: tuple[str, ...]
     applies: Callable[[AnyRequest, Views], bool]
+    joins: str = ""
 
 
 def _is_followable(request: AnyRequest, views: Views) -> bool:
@@ -50,6 +54,14 @@ def _is_quote(request: AnyRequest, _: Views) -> bool:
     return isinstance(request, TickerRequest | OrderBookRequest)
 
 
+def _holds(*extents: Holding) -> Callable[[AnyRequest, Views], bool]:
+    return lambda request, views: isinstance(request, CandleRequest) and _held(views) in extents
+
+
+def _held(views: Views) -> Holding:
+    return next((view.holding.extent for view in views if view.name == CACHE), Holding.NOTHING)
+
+
 def _always(_: AnyRequest, __: Views) -> bool:
     return True
 
@@ -69,6 +81,20 @@ SMART_RULES = (
     Rule("quote-followed", "already followed: the newest value is in memory and free", (WEBSOCKET, REST), _is_followed),
     Rule("quote-snapshot", "book and price belong to the socket; one snapshot is free", (WEBSOCKET, REST), _is_quote),
     Rule("trades", "past trades are known to REST only", (REST,), _is_a(TradesRequest)),
+    Rule(
+        "candles-held",
+        "everything that is over is held; nothing has to be asked",
+        (REST,),
+        _holds(Holding.WHOLE),
+        joins=CACHE,
+    ),
+    Rule(
+        "candles-partly-held",
+        "only what is not held is asked for, and one row more to compare",
+        (REST,),
+        _holds(Holding.PART),
+        joins=CACHE,
+    ),
     Rule("candles-bulk", "bulk and stable", (REST,), _is_a(CandleRequest)),
 )
 
@@ -83,12 +109,17 @@ def can_serve(view: ChannelView, request: AnyRequest) -> bool:
     able = view.capabilities
     match request:
         case RealtimeRequest():
-            polled = request.kind in able.answers and (
-                request.kind is not DataKind.CANDLE or able.can_answer_candles(request.timeframe, HistoryDepth.FULL)
+            polled = (
+                not able.answers_from_store
+                and request.kind in able.answers
+                and (
+                    request.kind is not DataKind.CANDLE or able.can_answer_candles(request.timeframe, HistoryDepth.FULL)
+                )
             )
             return able.can_follow(request.kind, request.timeframe) or polled
         case CandleRequest():
-            return able.can_answer_candles(request.timeframe, _history_needed(request))
+            holds_any = not able.answers_from_store or view.holding.extent is not Holding.NOTHING
+            return holds_any and able.can_answer_candles(request.timeframe, _history_needed(request))
         case TickerRequest():
             return DataKind.TICKER in able.answers
         case OrderBookRequest():
@@ -97,10 +128,12 @@ def can_serve(view: ChannelView, request: AnyRequest) -> bool:
             return DataKind.TRADE in able.answers and able.trades_per_call >= min(request.count, 2)
 
 
-def _calls(view: ChannelView, request: AnyRequest) -> int:
+def _calls(view: ChannelView, request: AnyRequest, missing: int | None = None) -> int:
     if view.capabilities.calls_are_free:
         return 0
     page = max(1, view.capabilities.candles_per_call)
+    if missing is not None:
+        return -(-missing // page)
     match request:
         case CandleRequest(count=int(count)):
             return -(-count // page)
@@ -149,9 +182,29 @@ def make_plan(
     if not able:
         raise UnsupportedRequestError(_nothing_serves(request, views))
     usable = [view for view in able if view.is_usable] or able
-    steps = [_step(view, request, rule) for view in _ordered(usable, rule.order)]
+    steps = _steps(_ordered(usable, rule.order), request, rule)
     skipped = [_skipped(view, request) for view in _ordered(able, rule.order) if view not in usable]
     return RoutePlan(request=str(request), policy=policy, rule=rule.name, reason=rule.reason, steps=(*steps, *skipped))
+
+
+def _steps(views: Sequence[ChannelView], request: AnyRequest, rule: Rule) -> list[RouteStep]:
+    """Return one step a channel; what is held comes last, or joins the first channel and comes last again."""
+    held = [view for view in views if view.capabilities.answers_from_store]
+    asked = [view for view in views if view not in held]
+    joined = [view for view in held if view.name == rule.joins and asked and asked[0].name in rule.order]
+    missing = joined[0].holding.missing_slots if joined else None
+    steps = [_joined(view, request, rule) for view in joined]
+    steps += [_step(view, request, rule, missing if number == 0 else None) for number, view in enumerate(asked)]
+    return steps + [_stale(view, request, asked) for view in held]
+
+
+def _joined(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
+    return RouteStep(channel=view.name, action=f"{_action(view, request)}, held", reason=rule.reason, joins_next=True)
+
+
+def _stale(view: ChannelView, request: AnyRequest, asked: Sequence[ChannelView]) -> RouteStep:
+    reason = "what is held, possibly stale, when nobody can be asked" if asked else "nobody else may be asked"
+    return RouteStep(channel=view.name, action=f"{_action(view, request)}, held", reason=reason)
 
 
 def _nothing_serves(request: AnyRequest, views: Views) -> str:
@@ -167,9 +220,13 @@ def _nothing_serves(request: AnyRequest, views: Views) -> str:
     return f"{asked}; 'market-backbone adapters' shows what each can do"
 
 
-def _step(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
+def _step(view: ChannelView, request: AnyRequest, rule: Rule, missing: int | None) -> RouteStep:
     reason = rule.reason if rule.order[:1] == (view.name,) else "takes over when the channels above fail"
-    return RouteStep(channel=view.name, action=_action(view, request), reason=reason, calls=_calls(view, request))
+    if missing is not None:
+        reason = "the rest, and one row more to compare" if missing else "only if what is held does not suffice"
+    return RouteStep(
+        channel=view.name, action=_action(view, request), reason=reason, calls=_calls(view, request, missing)
+    )
 
 
 def _skipped(view: ChannelView, request: AnyRequest) -> RouteStep:

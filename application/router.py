@@ -15,7 +15,15 @@ from ..domain.errors import (
 )
 from ..domain.ports import Channel, Clock, RoutingPolicy
 from ..domain.request import AnyRequest
-from ..domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
+from ..domain.routing import (
+    ChannelHealth,
+    ChannelView,
+    CircuitState,
+    Held,
+    RoutePlan,
+    RouteStep,
+    StepStatus,
+)
 from .health import ChannelPerformance
 
 ATTEMPTS = 2
@@ -27,10 +35,19 @@ Result = TypeVar("Result")
 
 @frozen
 class Fetched:
-    """What a channel answered with: the value, its rows, and what it cost."""
+    """What a channel answered with: the value, its rows, and what it cost.
+
+    Attributes:
+        beside: rows that the channel of the step above gave to the same answer; None when it gave none
+            and was not meant to.
+        notes: remarks for the trace.
+
+    """
 
     rows: int
     calls: int = 1
+    beside: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 Fetch = Callable[[Channel], Awaitable[tuple[Result, Fetched]]]
@@ -48,13 +65,14 @@ class SmartChannelRouter:
         self._clock = clock
         self._performance = {name: ChannelPerformance(cool_down_s) for name in channels}
         self._followed: Callable[[str], frozenset[str]] = lambda _: frozenset()
+        self._held: Callable[[str, AnyRequest], Held] = lambda _, __: Held()
 
     def watch_followed(self, followed: Callable[[str], frozenset[str]]) -> None:
         """Learn from whom to hear which topics a channel delivers live now."""
         self._followed = followed
 
-    def views(self) -> list[ChannelView]:
-        """Return what a policy may know of each channel now."""
+    def views(self, request: AnyRequest) -> list[ChannelView]:
+        """Return what a policy may know of each channel now, in view of a request."""
         now = self._clock.monotonic()
         return [
             ChannelView(
@@ -62,9 +80,14 @@ class SmartChannelRouter:
                 capabilities=channel.capabilities,
                 health=self._performance[name].health(now),
                 followed=self._followed(name),
+                holding=self._held(name, request),
             )
             for name, channel in self.channels.items()
         ]
+
+    def watch_holdings(self, held: Callable[[str, AnyRequest], Held]) -> None:
+        """Learn from whom to hear how much of a request a channel holds already."""
+        self._held = held
 
     def explain(self, request: AnyRequest) -> RoutePlan:
         """Return the plan that the request would get now; asks nobody.
@@ -86,35 +109,42 @@ class SmartChannelRouter:
 
     def _ask_policy(self, request: AnyRequest) -> RoutePlan:
         try:
-            return self.policy.plan(request, self.views())
+            return self.policy.plan(request, self.views(request))
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             msg = f"policy {self.policy.name!r} failed on {str(request)!r}: {type(error).__name__}: {error}"
             raise PluginError(msg) from error
 
-    async def run(self, request: AnyRequest, fetch: Fetch[Result]) -> tuple[Result, RoutePlan]:
+    async def run(
+        self, request: AnyRequest, fetch: Fetch[Result], plan: RoutePlan | None = None
+    ) -> tuple[Result, RoutePlan]:
         """Return the first channel's answer and the trace of how it came about.
+
+        Args:
+            request: the question.
+            fetch: asks one channel.
+            plan: the plan to follow; the policy's when left out.
 
         Raises:
             RequestError: the request is wrong; no other channel is asked.
             AllChannelsFailedError: every channel of the plan failed.
 
         """
-        trace = self.explain(request)
+        trace = self.explain(request) if plan is None else plan
         errors: list[ChannelError] = []
         for number, step in enumerate(trace.steps):
-            if step.status is StepStatus.SKIPPED:
+            if step.status is StepStatus.SKIPPED or step.joins_next:
                 continue
             try:
-                result, done = await self._take_step(step, fetch)
+                result, done, fetched = await self._take_step(step, fetch)
             except ChannelError as error:
                 errors.append(error)
                 trace = trace.with_step(number, evolve(step, status=StepStatus.FAILED, error=str(error)))
                 continue
-            return result, trace.with_step(number, done)
+            return result, _told(trace.with_step(number, done), number, fetched)
         msg = f"no channel could serve {str(request)!r}"
         raise AllChannelsFailedError(msg, errors)
 
-    async def _take_step(self, step: RouteStep, fetch: Fetch[Result]) -> tuple[Result, RouteStep]:
+    async def _take_step(self, step: RouteStep, fetch: Fetch[Result]) -> tuple[Result, RouteStep, Fetched]:
         channel = self.channels[step.channel]
         for attempt in range(ATTEMPTS):
             started = self._clock.monotonic()
@@ -136,16 +166,17 @@ class SmartChannelRouter:
                 msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
                 self.record(step.channel, started, success=False, error=msg)
                 raise ChannelError(msg, channel=step.channel, retryable=False) from error
-            latency = self.record(step.channel, started, success=True)
+            was_asked = fetched.calls or channel.capabilities.calls_are_free
+            latency = self.record(step.channel, started, success=True) if was_asked else 0.0
             done = evolve(
                 step,
                 status=StepStatus.SERVED,
-                rows=fetched.rows,
+                rows=fetched.rows - (fetched.beside or 0),
                 calls=fetched.calls,
                 retries=attempt,
                 latency_ms=latency,
             )
-            return result, done
+            return result, done, fetched
         msg = "the last attempt neither answered nor failed"
         raise AssertionError(msg)
 
@@ -180,3 +211,16 @@ class SmartChannelRouter:
         """Return the health of each channel by name."""
         now = self._clock.monotonic()
         return {name: performance.health(now) for name, performance in self._performance.items()}
+
+
+def _told(trace: RoutePlan, number: int, fetched: Fetched) -> RoutePlan:
+    """Write into the trace what the step above, which joins this one, has given, and what else was remarked."""
+    above = trace.steps[number - 1] if number else None
+    if above is not None and above.joins_next:
+        status = StepStatus.SERVED if fetched.beside else StepStatus.SKIPPED
+        trace = trace.with_step(number - 1, evolve(above, status=status, rows=fetched.beside or 0))
+        if fetched.beside and not fetched.calls:
+            trace = trace.with_step(number, evolve(trace.steps[number], status=StepStatus.SKIPPED))
+    for note in fetched.notes:
+        trace = trace.with_note(note)
+    return trace

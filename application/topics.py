@@ -4,20 +4,19 @@ Each topic turns values into events (pure) and knows what to ask REST for while 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from attrs import define, field
 
 from ..domain.candle import Candle
 from ..domain.capabilities import DataKind
-from ..domain.coverage import Reason
+from ..domain.coverage import Coverage, Reason
 from ..domain.events import Gap, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
-from ..domain.finality import Finality
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, TradeHistory
-from ..domain.request import Topic
+from ..domain.request import CandleRequest, Topic
 from ..domain.series import CandleSeries
 from ..domain.streaming import LiveValue
 from ..domain.ticker import Ticker
@@ -27,11 +26,10 @@ from ..domain.trade import Trade
 from .candle_tail import CandleTail
 from .follower import Follower
 from .paging import CandlePaging
-from .trades import TradePaging, TradeTail
+from .trade_reading import TradeReader
+from .trades import OVERLAP, TradePaging, TradeTail, start_of_day
 
 PAGES_PER_CATCH_UP = 40
-OVERLAP = timedelta(seconds=2)
-"""How far behind the newest trade a missed one can lie; the latest arrival on record was 0.386 s late."""
 BOOK_DEPTH = 30
 
 
@@ -75,11 +73,14 @@ class Audience:
     """The followers of one topic; a thousand of them are one subscription."""
 
     followers: set[Follower] = field(factory=set[Follower])
+    listeners: list[Callable[[MarketEvent], None]] = field(factory=list[Callable[[MarketEvent], None]])
     is_live: asyncio.Event = field(factory=asyncio.Event)
 
     def publish(self, events: Iterable[MarketEvent]) -> None:
-        """Hand events to every follower."""
+        """Hand events to every follower, and to whoever listens whether anybody follows or not."""
         for event in events:
+            for listen in self.listeners:
+                listen(event)
             for follower in tuple(self.followers):
                 follower.give(event)
 
@@ -97,6 +98,7 @@ class QuoteTopic:
     topic: Topic
     audience: Audience = field(factory=Audience)
     newest: Ticker | OrderBook | None = None
+    _frames: int = 0
 
     def begin_life(self) -> None:
         """Nothing to forget: a value is no older for having come by another socket."""
@@ -104,9 +106,15 @@ class QuoteTopic:
     def suspect(self) -> None:
         """Nothing to doubt: the next value is the newest."""
 
-    def take(self, value: LiveValue) -> Iterator[MarketEvent]:
-        """Pass on a value that is not older than the one before."""
-        if not isinstance(value, Ticker | OrderBook) or value == self.newest:
+    def take(self, value: LiveValue) -> list[MarketEvent]:
+        """Pass on a value of the stream that is not older than the one before."""
+        if not isinstance(value, Ticker | OrderBook):
+            return []
+        self._frames += 1
+        return list(self._news(value))
+
+    def _news(self, value: Ticker | OrderBook) -> Iterator[MarketEvent]:
+        if value == self.newest:
             return
         if self.newest is not None and value.updated_at < self.newest.updated_at:
             return
@@ -124,12 +132,14 @@ class QuoteTopic:
         return [] if self.newest is None else [_quoted(self.newest)]
 
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
-        """Ask REST for the newest value."""
-        symbol = self.topic.symbol
+        """Ask REST for the newest value; once the stream delivers meanwhile, the answer is of no use.
+
+        A stamp of REST that runs ahead would keep the stream's own values out.
+        """
+        symbol, frames = self.topic.symbol, self._frames
         is_ticker = self.topic.kind is DataKind.TICKER
-        return list(
-            self.take(await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH))
-        )
+        value = await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH)
+        return list(self._news(value)) if frames == self._frames else []
 
 
 def _quoted(value: Ticker | OrderBook) -> TickerUpdated | OrderBookUpdated:
@@ -141,6 +151,7 @@ class TradeTopic:
     """Trades: each once, whatever the channels do."""
 
     topic: Topic
+    reader: TradeReader
     can_fill: bool = True
     audience: Audience = field(factory=Audience)
     tail: TradeTail = field(factory=TradeTail)
@@ -149,6 +160,7 @@ class TradeTopic:
     is_witnessed: bool = False
     tries: int = 0
     lives: int = 0
+    _quiet_until: datetime | None = None
 
     @property
     def newest(self) -> Trade | None:
@@ -160,6 +172,12 @@ class TradeTopic:
         self.is_witnessed = False
         self.lives += 1
         self._doubt()
+
+    def go_on_from(self, trade: Trade) -> None:
+        """Count a trade as delivered, and fill what follows it, unless something was delivered before."""
+        if self.tail.newest is None:
+            self.tail.start_at(trade)
+            self._doubt()
 
     def _doubt(self) -> None:
         """Expect a hole before the next live trade: filled back where REST can, told as a gap where not."""
@@ -205,47 +223,57 @@ class TradeTopic:
         last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
         if not isinstance(rest, TradeHistory):
             return []
-        found, is_whole = await _trades_since(rest, self.topic, last, rest.capabilities.trades_per_call)
+        is_joining = self.is_behind and is_witnessed
+        quiet_until = None if self.is_behind else self._quiet_until
+        walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
         if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
-        if not (self.is_behind and is_witnessed):
-            missing = [] if is_whole else self._gap(found, last)
+        found = _since(walk)
+        if not is_joining:
+            self._note_quiet(walk)
+            missing = [] if walk.has_reached or last is None else self._gap(walk, last)
             return [*missing, *map(TradeReceived, self.tail.absorb(found))]
         if last is not None and not self.tail.joins(found, last):
             self.tries += 1
             if self.tries < MOST_TRIES:
                 return []
-        missing = self._gap(found, last)
+        missing = self._gap(walk, last)
         self.is_behind = self.has_hole = False
         return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
 
-    def _gap(self, found: Sequence[Trade], last: Trade | None) -> list[MarketEvent]:
+    async def _trades_since(
+        self, rest: TradeHistory, last: Trade | None, quiet_until: datetime | None, page_size: int
+    ) -> TradePaging:
+        """Walk back to ``last``, with an overlap, or to the newest trade if there is no last one."""
+        not_before = (
+            quiet_until if last is None else max(last.traded_at - OVERLAP, quiet_until or last.traded_at - OVERLAP)
+        )
+        walk = TradePaging(page_size, count=1 if last is None else None, not_before=not_before)
+        await self.reader.walk(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
+        return walk
+
+    def _note_quiet(self, walk: TradePaging) -> None:
+        """Remember that REST knows all until today: a poll of a quiet market need not walk back over days."""
+        now = self.reader.server_time.earliest()
+        if now is not None and (walk.has_reached or walk.is_exhausted):
+            self._quiet_until = start_of_day((now - OVERLAP).date())
+
+    def _gap(self, walk: TradePaging, last: Trade | None) -> list[MarketEvent]:
+        found = _since(walk)
         if last is None or any(trade.sequential_id == last.sequential_id for trade in found):
             return []
-        end = min((trade.traded_at for trade in found), default=last.traded_at)
-        return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), Reason.UNKNOWN)]
+        reason = Reason.BEYOND_RETENTION if walk.is_exhausted else Reason.UNKNOWN
+        oldest = min((trade.traded_at for trade in found), default=last.traded_at)
+        end = walk.known_since if walk.is_exhausted and walk.known_since is not None else oldest
+        return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), reason)]
+
+
+def _since(walk: TradePaging) -> list[Trade]:
+    """Return what a walk found, less what it took along from before its aim."""
+    return [trade for trade in walk.trades if walk.not_before is None or trade.traded_at >= walk.not_before]
 
 
 MOST_TRIES = 5
-
-
-async def _trades_since(
-    rest: TradeHistory, topic: Topic, last: Trade | None, page_size: int
-) -> tuple[list[Trade], bool]:
-    """Return what REST knows since ``last``, with an overlap, and whether the walk reached back to it."""
-    if last is None:
-        paging = TradePaging(page_size, count=1)
-    else:
-        paging = TradePaging(page_size, not_before=last.traded_at - OVERLAP)
-    for _ in range(PAGES_PER_CATCH_UP):
-        page = paging.next_page()
-        if page is None:
-            break
-        rows = await rest.get_trade_page(topic.symbol, page.count, before_id=page.before_id, days_ago=page.days_ago)
-        paging.take(page, rows)
-    since = None if last is None else last.traded_at - OVERLAP
-    found = [trade for trade in paging.trades if since is None or trade.traded_at >= since]
-    return found, since is None or paging.has_reached
 
 
 @define(eq=False)
@@ -293,10 +321,21 @@ class CandleTopic:
     async def _whole(self, rest: Channel, span: TimeRange) -> CandleSeries:
         """Return every candle of a range, in as many pages as it takes."""
         page_size = rest.capabilities.candles_per_call
-        walk = CandlePaging(self.timeframe, page_size, None, span.start, span.end, Finality.FORMING, 0, span.end)
+        walk = CandlePaging.of(self._request(span), page_size)
         while (page := walk.next_page()) is not None and not page.delay_s:
             walk.take(await rest.get_candles(self.topic.symbol, self.timeframe, page.count, end=page.end))
         return walk.result()
+
+    def tip(self) -> CandleSeries | None:
+        """Return the slots that are not FINAL yet, oldest first; None before the first of them."""
+        current, frontier = self.tail.current(), self.tail.frontier
+        if frontier is None or not current or self.newest is None:
+            return None
+        coverage = Coverage(asked=TimeRange(frontier, max(frontier, current[-1].closed_at)))
+        return CandleSeries.of(self.newest.venue, self.topic.symbol, self.timeframe, current, coverage)
+
+    def _request(self, span: TimeRange) -> CandleRequest:
+        return CandleRequest(symbol=self.topic.symbol, timeframe=self.timeframe, start=span.start, end=span.end)
 
     def settle(self, server_now: datetime) -> list[MarketEvent]:
         """Return what time alone has decided."""

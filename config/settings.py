@@ -20,6 +20,7 @@ Region = Literal["kr", "sg", "id", "th"]
 FrameFormat = Literal["DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LogFormat = Literal["console", "json"]
+StoreKind = Literal["sqlite", "memory"]
 
 
 @frozen
@@ -189,10 +190,12 @@ class CacheSettings:
     """The candle store on disk.
 
     Attributes:
-        folder: where it lies; empty for the platform's folder for caches.
+        store: ``sqlite`` for a file that lasts, ``memory`` for nothing on disk.
+        folder: where the file lies; empty for the platform's folder for caches.
 
     """
 
+    store: StoreKind = field(validator=rules.one_of(get_args(StoreKind)))
     folder: str = field(validator=rules.PATH)
 
 

@@ -19,6 +19,7 @@ class AdapterContext:
         clock: market time; an adapter reads no other clock.
         server_time: shared by all channels of one backbone: tell it what replies prove.
         grace: how long after a slot's end its candle may still change.
+        warn: writes what somebody should look at into the log: an event's name and a sentence.
 
     """
 
@@ -27,6 +28,7 @@ class AdapterContext:
     clock: Clock
     server_time: ServerTime
     grace: Grace
+    warn: Callable[[str, str], None] = lambda _, __: None
 
     def section(self, name: str) -> Mapping[str, object]:
         """Return one section of the settings; an empty one where there is none."""

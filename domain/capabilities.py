@@ -40,6 +40,8 @@ class Capabilities:
         trades_per_call: the most trades that one call returns.
         rows_are_final: its rows never change (files, archives).
         calls_are_free: a call takes nothing from the venue's budget.
+        answers_from_store: it knows only what was asked for before, and is never newer than that.
+        references: the venue's busiest markets; when all of them are silent at once, the venue was.
         canary: the venue's busiest market, whose silence on a stream is worth a question; empty for none.
 
     """
@@ -53,6 +55,8 @@ class Capabilities:
     trades_per_call: int = 0
     rows_are_final: bool = False
     calls_are_free: bool = False
+    answers_from_store: bool = False
+    references: tuple[str, ...] = ()
     canary: str = ""
 
     def can_follow(self, kind: DataKind, timeframe: Timeframe) -> bool:

@@ -1,5 +1,7 @@
 """What a live stream yields. Reconnects, gaps and repairs are events, not log lines."""
 
+from datetime import datetime
+
 from attrs import frozen
 
 from .candle import Candle
@@ -7,8 +9,10 @@ from .coverage import Reason
 from .orderbook import OrderBook
 from .seam import Seam
 from .series import CandleSeries
+from .symbol import Symbol
 from .ticker import Ticker
 from .time_range import TimeRange
+from .timeframe import Timeframe
 from .trade import Trade
 
 
@@ -83,6 +87,21 @@ class SeamSettled:
 
 
 @frozen
+class HistoryRewritten:
+    """The venue changed more of its past than single candles; what was held was set aside and is read anew.
+
+    Attributes:
+        noticed_at: opening of the newest slot that was seen to differ.
+
+    """
+
+    symbol: Symbol
+    timeframe: Timeframe
+    noticed_at: datetime
+    detail: str
+
+
+@frozen
 class ChannelSwitched:
     """From now on another channel delivers; ``reason`` says why."""
 
@@ -133,6 +152,7 @@ MarketEvent = (
     | OrderBookUpdated
     | Gap
     | SeamSettled
+    | HistoryRewritten
     | ChannelSwitched
     | Degraded
     | Recovered

@@ -5,11 +5,11 @@ from datetime import datetime
 from attrs import evolve, field, frozen
 
 from .candle import Candle
-from .coverage import ExplainedRange
+from .coverage import ExplainedRange, Reason
 from .errors import IntegrityError
 from .finality import SealedBy
 from .symbol import Symbol
-from .time_range import TimeRange, unite
+from .time_range import TimeRange, subtract, unite
 from .timeframe import Timeframe
 
 
@@ -47,6 +47,24 @@ class Ledger:
     def is_empty(self) -> bool:
         """Whether nothing is known at all."""
         return not (self.proven or self.provisional or self.explained)
+
+    @property
+    def beginning(self) -> datetime | None:
+        """Before this instant the venue has no candle; None while that is not proven."""
+        return max((part.end for part in self.explained if part.reason is Reason.BEFORE_LISTING), default=None)
+
+    def known_below(self, at: datetime) -> TimeRange | None:
+        """Return the proven range that reaches up to ``at``, cut there; None when a hole lies below ``at``."""
+        return next((TimeRange(span.start, at) for span in self.proven if span.start < at <= span.end), None)
+
+    def known_end_before(self, at: datetime) -> datetime | None:
+        """Return where the newest proven range that begins before ``at`` ends, at most ``at``."""
+        return max((min(span.end, at) for span in self.proven if span.start < at), default=None)
+
+    def missing(self, span: TimeRange) -> tuple[TimeRange, ...]:
+        """Return the parts of ``span`` that the venue would have to be asked for, oldest first."""
+        begin = span.start if self.beginning is None else min(max(span.start, self.beginning), span.end)
+        return tuple(subtract(TimeRange(begin, span.end), self.proven))
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """What the application needs from the world, said as guarantees."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -85,6 +85,20 @@ class Channel(MarketDataRepository, Protocol):
 
     async def close(self) -> None:
         """Release connections; idempotent."""
+        ...
+
+
+@runtime_checkable
+class CandleCache(Channel, Protocol):
+    """A channel that answers from a store of candles, and asks nobody."""
+
+    @property
+    def store(self) -> "CandleStore":
+        """What it answers from; whoever reads the venue writes into it."""
+        ...
+
+    def stand_in_for(self, venue: Callable[[], str]) -> None:
+        """Answer with what is held of the venue that ``venue`` names at the time of the question."""
         ...
 
 

@@ -10,8 +10,10 @@ from attrs import field, frozen
 from .capabilities import DataKind
 from .errors import DeadlineExceededError, InvalidRangeError, UnsupportedRequestError
 from .instants import to_text, to_utc
+from .resuming import check_reorder, read_resume_point, type_of_resume_point
 from .symbol import Symbol
 from .timeframe import Timeframe
+from .trade import Trade
 
 DEFAULT_COUNT = 200
 LARGEST_COUNT = 100_000_000
@@ -198,6 +200,14 @@ class RealtimeRequest:
         kind: what to follow.
         timeframe: for candles.
         history: how many candles come first, in ``HistoryLoaded``.
+        resume_after: what the follower had last, before it was started anew. For trades, the trade that lies
+            last by (traded_at, sequential_id), or its sequential_id: every trade after it comes first, in that
+            order, as far as REST keeps them (today and seven UTC days), then live goes on; what lies beyond,
+            or a trade that is not found, is told by a ``Gap`` first (of an empty range if nobody knows when
+            that trade was). For candles, the last FINAL one or its ``opened_at``: ``HistoryLoaded`` brings
+            every slot after it up to now, of which the FINAL ones count as delivered.
+        reorder_s: hold trades for this many market seconds and deliver them by (traded_at, sequential_id);
+            what comes later still is delivered with ``is_late``. 0 delivers at once, as received.
         data_callback: plain or async function that receives every event, when ``request_data`` is used.
 
     """
@@ -206,15 +216,28 @@ class RealtimeRequest:
     timeframe: Timeframe = field(converter=Timeframe.parse, default=Timeframe.M1)
     kind: DataKind = DataKind.CANDLE
     history: int = 0
+    resume_after: type_of_resume_point | None = None
+    reorder_s: float = 0.0
     data_callback: type_of_callback | None = field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a history that cannot be meant."""
+        """Refuse a history, or a point to go on from, that cannot be meant."""
         if self.history != 0:
             check_count(self.history, LARGEST_COUNT, "candles of history")
         if self.history and self.kind is not DataKind.CANDLE:
             msg = f"history is for candles only, got history={self.history} for kind={self.kind.value!r}"
             raise UnsupportedRequestError(msg)
+        if self.history and self.resume_after is not None:
+            msg = f"history={self.history} and resume_after both say where to begin; give one of them"
+            raise UnsupportedRequestError(msg)
+        point = read_resume_point(self.resume_after, self.kind, self.symbol, self.timeframe)
+        object.__setattr__(self, "resume_after", point)
+        check_reorder(self.reorder_s, self.kind)
+
+    @property
+    def first_missed(self) -> datetime | None:
+        """The first candle slot that a follower who resumes has not had."""
+        return self.timeframe.next(self.resume_after) if isinstance(self.resume_after, datetime) else None
 
     @property
     def topic(self) -> "Topic":
@@ -224,7 +247,18 @@ class RealtimeRequest:
     def __str__(self) -> str:
         """Say the question in one line."""
         what = f"{self.kind} {self.timeframe}" if self.kind is DataKind.CANDLE else str(self.kind)
-        return f"follow {what} {self.symbol} history={self.history}"
+        parts = [f"follow {what} {self.symbol} history={self.history}"]
+        match self.resume_after:
+            case None:
+                pass
+            case datetime() as opened_at:
+                parts.append(f"resume_after={to_text(opened_at)}")
+            case Trade() as trade:
+                parts.append(f"resume_after={trade.sequential_id}")
+            case other:
+                parts.append(f"resume_after={other}")
+        parts += [f"reorder_s={self.reorder_s:g}"] if self.reorder_s else []
+        return " ".join(parts)
 
 
 @frozen
@@ -323,8 +357,21 @@ def create_realtime_request(
     *,
     kind: str = "candle",
     history: int = 0,
+    resume_after: type_of_resume_point | None = None,
+    reorder_s: float = 0.0,
 ) -> RealtimeRequest:
-    """Ask to follow a symbol live; ``kind`` is candle, ticker, trade or orderbook."""
+    """Ask to follow a symbol live; ``kind`` is candle, ticker, trade or orderbook. See :class:`RealtimeRequest`.
+
+    Raises:
+        RequestError: the symbol, the timeframe, or the point to go on from cannot be meant.
+
+    """
     return RealtimeRequest(
-        symbol=symbol, timeframe=timeframe, data_callback=data_callback, kind=parse_kind(kind), history=history
+        symbol=symbol,
+        timeframe=timeframe,
+        data_callback=data_callback,
+        kind=parse_kind(kind),
+        history=history,
+        resume_after=resume_after,
+        reorder_s=reorder_s,
     )

@@ -14,6 +14,22 @@ def _read_only(figures: Mapping[str, float]) -> Mapping[str, float]:
     return MappingProxyType(dict(figures))
 
 
+class Holding(StrEnum):
+    """How much of a request a channel holds already, without asking anybody."""
+
+    NOTHING = "nothing"
+    PART = "part"
+    WHOLE = "whole"
+
+
+@frozen(kw_only=True)
+class Held:
+    """What a channel holds of one request; ``missing_slots`` is None when nobody can tell beforehand."""
+
+    extent: Holding = Holding.NOTHING
+    missing_slots: int | None = None
+
+
 class CircuitState(StrEnum):
     """Whether a channel may be asked."""
 
@@ -52,6 +68,7 @@ class ChannelView:
 
     Attributes:
         followed: symbols with kinds (``candle.1m:KRW-BTC``) that a witnessed life delivers now.
+        holding: how much of the request at hand it holds already.
 
     """
 
@@ -59,6 +76,7 @@ class ChannelView:
     capabilities: Capabilities
     health: ChannelHealth = ChannelHealth()
     followed: frozenset[str] = frozenset()
+    holding: Held = Held()
 
     @property
     def is_usable(self) -> bool:
@@ -85,6 +103,7 @@ class RouteStep:
         retries: how many of its calls were repeated.
         latency_ms: from the step's start to its end.
         waited_ms: what part of that was spent waiting for the budget.
+        joins_next: the channel gives its part to the answer of the step below, and nothing alone.
 
     """
 
@@ -98,6 +117,7 @@ class RouteStep:
     latency_ms: float = 0.0
     waited_ms: float = 0.0
     error: str = ""
+    joins_next: bool = False
 
 
 @frozen(kw_only=True)
@@ -123,7 +143,8 @@ class RoutePlan:
     def calls(self) -> int:
         """Calls of the first channel before the request, of all channels after it."""
         taken = [step for step in self.steps if step.status is not StepStatus.PLANNED]
-        return sum(step.calls for step in taken or self.steps[:1])
+        first = next((number for number, step in enumerate(self.steps) if not step.joins_next), 0)
+        return sum(step.calls for step in taken or self.steps[: first + 1])
 
     @property
     def served_by(self) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+NAMED_GAPS = 5
+
+
 @frozen(eq=False, repr=False)
 class CandleSeries(Sequence[Candle]):
     """Candles of one venue, symbol and timeframe: oldest first, unique by ``opened_at``.
@@ -144,6 +147,25 @@ class CandleSeries(Sequence[Candle]):
         """Return the ranges that are known to hold no candle: start, end and reason of each."""
         return tuple(self.coverage.quiet(self._opened(), self.timeframe))
 
+    def strict(self) -> Self:
+        """Return the series itself if nothing that was asked for is unknown.
+
+        Raises:
+            IntegrityError: it has gaps; the message names the first of them.
+
+        """
+        if unknown := self.gaps():
+            msg = f"{self.symbol} {self.timeframe} is not complete: {_named(unknown)}; ask again later, or for less"
+            raise IntegrityError(msg)
+        return self
+
+    def drop_empty(self) -> Self:
+        """Return the series without the fillers of ``fill_forward``: candles of slots that traded."""
+        if not any(mark.is_empty for mark in self.columns.marks):
+            return self
+        traded = (candle for candle in self if not candle.is_empty)
+        return evolve(self, columns=CandleColumns.of(self.venue, self.symbol, self.timeframe, traded))
+
     def fill_forward(self, *, partial: bool = False) -> Self:
         """Return the series with slots that saw no trade as flat candles, ``is_empty=True``.
 
@@ -162,7 +184,7 @@ class CandleSeries(Sequence[Candle]):
         first = from_micros(self.columns.opened[0])
         unknown = [gap for gap in self.gaps() if gap.end > first]
         if unknown and not partial:
-            named = ", ".join(f"{gap.span} {gap.reason}" for gap in unknown[:5])
+            named = _named(unknown)
             msg = f"cannot fill what is not known: {named}; ask again later, or pass partial=True to leave it out"
             raise IntegrityError(msg)
         fillable = {Reason.NO_TRADE, Reason.OUTAGE}
@@ -218,6 +240,12 @@ class CandleSeries(Sequence[Candle]):
             f"<CandleSeries {self.symbol} {self.timeframe} at {self.venue}: {len(self)} candles {span}, "
             f"{len(self.quiet())} quiet, {len(self.gaps())} gaps>"
         )
+
+
+def _named(unknown: Sequence[ExplainedRange]) -> str:
+    """Name gaps, but never a thousand of them."""
+    more = f" and {len(unknown) - NAMED_GAPS} more" if len(unknown) > NAMED_GAPS else ""
+    return ", ".join(f"{gap.span} {gap.reason}" for gap in unknown[:NAMED_GAPS]) + more
 
 
 def _flat(last: Candle, span: TimeRange) -> Iterator[Candle]:

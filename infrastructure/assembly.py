@@ -31,10 +31,17 @@ def channels(  # noqa: PLR0917 - the container injects by position
         PluginError: no channel is left.
 
     """
-    options: Mapping[str, object] = MappingProxyType(attrs.asdict(settings, recurse=True))
+    sections = attrs.asdict(settings, recurse=True)
+    sections["cache"]["folder"] = str(settings.cache_folder())
+    options: Mapping[str, object] = MappingProxyType(sections)
+
+    def warn(event: str, text: str) -> None:
+        diary.warn(event, detail=text)
 
     def context_of(name: str) -> AdapterContext:
-        return AdapterContext(name=name, options=options, clock=clock, server_time=server_time, grace=grace)
+        return AdapterContext(
+            name=name, options=options, clock=clock, server_time=server_time, grace=grace, warn=warn
+        )
 
     built = registry.build_channels(context_of)
     for problem in registry.problems:

@@ -11,7 +11,7 @@ from ..application.api import UnifiedMarketDataAPI
 from ..config import Settings
 from ..domain.errors import MarketDataError
 from ..domain.instants import to_text
-from ..domain.ports import Channel
+from ..domain.ports import CandleCache, Channel
 from .clock import read_wall_clock
 from .upbit import UpbitRest
 
@@ -33,6 +33,9 @@ async def examine(api: UnifiedMarketDataAPI, settings: Settings) -> list[Finding
     """Look at everything that a running backbone needs."""
     findings: list[Finding] = []
     for name, channel in api.channels.items():
+        if isinstance(channel, CandleCache):
+            findings.append(await _store(channel))
+            continue
         findings.append(await _reach(name, channel))
         if isinstance(channel, UpbitRest):
             findings += [_budget(channel), _clock(channel)]
@@ -87,6 +90,18 @@ def _offset(wall: datetime, earliest: datetime, latest: datetime) -> float:
     if wall < earliest:
         return (wall - earliest).total_seconds()
     return max(0.0, (wall - latest).total_seconds())
+
+
+async def _store(cache: CandleCache) -> Finding:
+    what = "candle store"
+    try:
+        lines = await cache.store.inventory()
+    except MarketDataError as error:
+        advice = "answers go on without it, but nothing is remembered"
+        return Finding(what, is_ok=False, found=str(error), advice=advice)
+    held, aside = [line for line in lines if not line.set_aside], [line for line in lines if line.set_aside]
+    found = f"{sum(line.rows for line in held)} candles of {len(held)} series"
+    return Finding(what, is_ok=True, found=found + (f", {len(aside)} series set aside" if aside else ""))
 
 
 def _folder(folder: Path) -> Finding:

@@ -89,7 +89,11 @@ async def start_sandbox(loaded: LoadedSettings, resources: AsyncExitStack) -> di
         region=settings.upbit.region,
     )
     sandbox = await resources.enter_async_context(Sandbox(config))
-    return {"upbit.rest_url": sandbox.rest_url, "upbit.websocket_url": sandbox.websocket_url}
+    return {
+        "upbit.rest_url": sandbox.rest_url,
+        "upbit.websocket_url": sandbox.websocket_url,
+        "cache.store": "memory",  # the market ends with this process; nobody will ask for its past again
+    }
 
 
 def create_unified_api(

@@ -35,7 +35,7 @@ def no_environment_of_this_machine(monkeypatch, tmp_path):
     """Keep the settings of whoever runs the tests out of them, and every test away from the exchange."""
     monkeypatch.setenv("MARKET_BACKBONE_ENV", "test")
     monkeypatch.delenv("MARKET_BACKBONE_CONFIG", raising=False)
-    monkeypatch.setenv("MARKET_BACKBONE__CACHE__FOLDER", str(tmp_path / "cache"))
+    monkeypatch.setenv("MARKET_BACKBONE__CACHE__FOLDER", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def desk_opens_with_policy(desk, installed):
 
 @then("the archive stands beside rest and websocket")
 def listed(desk):
-    assert set(desk.api.channels) == {"archive", "rest", "websocket"}
+    assert set(desk.api.channels) == {"archive", "cache", "rest", "websocket"}
     assert desk.registry.problems == []
 
 

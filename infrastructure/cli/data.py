@@ -1,6 +1,7 @@
 """Commands that bring data: candles, follow, download, markets."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,10 @@ def follow(
     kind: Annotated[str, typer.Option(help="candle, ticker, trade or orderbook.")] = "candle",
     timeframe: Annotated[str, typer.Option(help="For candles.")] = "1m",
     history: Annotated[int, typer.Option(help="Candles before the live ones.")] = 0,
+    resume_after: Annotated[
+        str | None, typer.Option(help="What was had last: a trade's sequential_id, or a FINAL candle's opening.")
+    ] = None,
+    reorder: Annotated[float, typer.Option(help="Hold trades for so many seconds, and sort them.")] = 0.0,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this many seconds.")] = None,
     events: Annotated[int | None, typer.Option(min=1, help="Stop after this many events.")] = None,
     json: Json = False,
@@ -72,9 +77,20 @@ def follow(
     reader = _Reader(events, json=json)
 
     async def work() -> None:
+        requests = [
+            create_realtime_request(
+                symbol,
+                timeframe,
+                reader.take,
+                kind=kind,
+                history=history,
+                resume_after=_resume_point(resume_after, symbols, kind),
+                reorder_s=reorder,
+            )
+            for symbol in symbols
+        ]
         async with open_api() as api:
-            for symbol in symbols:
-                request = create_realtime_request(symbol, timeframe, reader.take, kind=kind, history=history)
+            for request in requests:
                 await api.request_data(request)
             try:
                 async with asyncio.timeout(seconds):
@@ -87,6 +103,19 @@ def follow(
     run(work)
     if reader.error is not None:
         fail(reader.error)
+
+
+def _resume_point(text: str | None, symbols: list[str], kind: str) -> datetime | int | None:
+    """Read what was had last: ids of trades are of one symbol, openings of candles are not."""
+    if text is None or kind != "trade":
+        return parse_instant(text, "--resume-after")
+    if len(symbols) > 1:
+        msg = f"--resume-after is a trade of one symbol, got {len(symbols)} symbols; follow each by itself"
+        raise UnsupportedRequestError(msg)
+    if not text.isdecimal():
+        msg = f"--resume-after must be a trade's sequential_id such as 17000000000000000, got {text!r}"
+        raise typer.BadParameter(msg)
+    return int(text)
 
 
 class _Reader:

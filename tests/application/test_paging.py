@@ -16,6 +16,7 @@ from market_backbone import (
     TimeRange,
     create_candle_request,
 )
+from market_backbone.application.cache_desk import CacheDesk
 from market_backbone.application.fetching import CandleFetch
 from market_backbone.application.paging import PROOF_DELAY_S, CandlePaging, ForwardWindows
 
@@ -31,7 +32,9 @@ async def walk(kit, minutes, *, page=10, **question):
         if isinstance(question.get(bound), int):
             question[bound] = kit.START + timedelta(minutes=question[bound])
     request = create_candle_request("KRW-BTC", "1m", question.pop("count", None), **question)
-    fetch = CandleFetch(request, clock, kit.ServerTime(clock))
+    server_time = kit.ServerTime(clock)
+    desk = CacheDesk.of([channel], server_time, publish=print, report=print)
+    fetch = CandleFetch(request, clock, server_time, desk)
     series, fetched = await fetch.from_channel(channel)
     return series, fetched, channel
 

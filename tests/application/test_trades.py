@@ -1,49 +1,243 @@
 """Trades: paged back over days, and delivered exactly once each."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
+import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market_backbone.application.trades import DAYS_KEPT, TradePaging, TradeTail, order_of_trade
+from market_backbone import IntegrityError, TimeRange
+from market_backbone.application.trade_reading import TradeReader
+from market_backbone.application.trades import DAYS_KEPT, MOST_DOUBTS, TradePaging, TradeTail, order_of_trade
+
+NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
-def test_a_short_page_ends_its_day_and_not_the_history(kit):
+@pytest.fixture(scope="session")
+def trade_at(kit):
+    """Make a trade whose id is that of its instant, like the exchange's."""
+
+    def make(at, number=0):
+        milliseconds = (at - kit.START) // timedelta(milliseconds=1)
+        return kit.trade((milliseconds + 10**12) * 10 + number, milliseconds=milliseconds)
+
+    return make
+
+
+def moment(at):
+    return TimeRange(at, at)
+
+
+def test_a_short_page_ends_its_day_and_not_the_history(trade_at):
     paging = TradePaging(page_size=3, count=5)
-    page = paging.next_page()
-    assert (page.count, page.before_id, page.days_ago) == (3, None, None)
-    paging.take(page, [kit.trade(8), kit.trade(9)])
-    page = paging.next_page()
-    assert (page.count, page.before_id, page.days_ago) == (3, None, 1)
-    paging.take(page, [kit.trade(5), kit.trade(6), kit.trade(7)])
-    assert [trade.sequential_id for trade in paging.trades] == [5, 6, 7, 8, 9]
-    assert paging.next_page() is None
+    page = paging.next_page(moment(NOON))
+    assert (page.count, page.before_id, page.days_ago, page.day) == (3, None, None, NOON.date())
+    today = [trade_at(NOON, number) for number in range(2)]
+    paging.take(page, today, moment(NOON))
+    page = paging.next_page(moment(NOON))
+    assert (page.count, page.before_id, page.days_ago, page.day) == (3, None, 1, (NOON - DAY).date())
+    yesterday = [trade_at(NOON - DAY, number) for number in range(3)]
+    paging.take(page, yesterday, moment(NOON))
+    assert paging.trades == [*yesterday, *today]
+    assert paging.next_page(moment(NOON)) is None
     assert paging.calls == 2
 
 
-def test_inside_a_day_the_oldest_id_is_the_cursor(kit):
+def test_inside_a_day_the_oldest_id_is_the_cursor(trade_at):
     paging = TradePaging(page_size=2, count=4)
-    paging.take(paging.next_page(), [kit.trade(8), kit.trade(9)])
-    assert paging.next_page().before_id == 8
+    rows = [trade_at(NOON, number) for number in range(2)]
+    paging.take(paging.next_page(moment(NOON)), rows, moment(NOON))
+    assert paging.next_page(moment(NOON)).before_id == rows[0].sequential_id
+
+
+def test_a_day_without_a_trade_costs_one_call_and_is_walked_over(trade_at):
+    paging = TradePaging(page_size=2, count=1)
+    for expected in (None, 1, 2):
+        page = paging.next_page(moment(NOON))
+        assert page.days_ago == expected
+        paging.take(page, [trade_at(NOON - 2 * DAY)] if expected == 2 else [], moment(NOON))
+    assert len(paging.trades) == 1
+    assert paging.calls == 3
+
+
+def test_the_day_stays_the_same_when_midnight_passes_between_two_pages(trade_at):
+    late = datetime(2026, 11, 10, 23, 59, 59, tzinfo=UTC)
+    paging = TradePaging(page_size=2, count=4)
+    paging.take(paging.next_page(moment(late)), [trade_at(late, number) for number in range(2)], moment(late))
+    after = moment(late + timedelta(seconds=2))
+    page = paging.next_page(after)
+    assert (page.day, page.days_ago) == (late.date(), 1)
+    paging.take(page, [], after)
+    page = paging.next_page(after)
+    assert (page.day, page.days_ago) == ((late - DAY).date(), 2)
+
+
+def test_rows_of_another_day_are_no_data_but_a_reason_to_ask_again(trade_at):
+    late = datetime(2026, 11, 10, 23, 59, 59, tzinfo=UTC)
+    crossed = TimeRange(late, late + timedelta(seconds=2))
+    paging = TradePaging(page_size=2, count=2)
+    paging.take(paging.next_page(moment(late)), [trade_at(late)], moment(late))
+    page = paging.next_page(moment(late))
+    assert page.days_ago == 1
+    paging.take(page, [trade_at(late, 1)], crossed)
+    assert [trade.sequential_id for trade in paging.trades] == [trade_at(late).sequential_id]
+    again = paging.next_page(moment(crossed.end))
+    assert (again.day, again.days_ago) == (page.day, 2)
+
+
+def test_an_answer_without_rows_says_nothing_if_midnight_may_have_passed_meanwhile(trade_at):
+    late = datetime(2026, 11, 10, 23, 59, 59, tzinfo=UTC)
+    paging = TradePaging(page_size=1, count=3)
+    paging.take(paging.next_page(moment(late)), [trade_at(late)], moment(late))
+    page = paging.next_page(moment(late))
+    paging.take(page, [], TimeRange(late, late + timedelta(seconds=2)))
+    assert paging.next_page(moment(late + timedelta(seconds=2))).day == page.day
+    sent_too_late = moment(late + timedelta(seconds=2))
+    paging.take(page, [], sent_too_late)
+    assert paging.next_page(sent_too_late).day == page.day
+
+
+def test_a_server_that_never_tells_of_the_day_it_was_asked_for_contradicts_itself(trade_at):
+    paging = TradePaging(page_size=2, count=2)
+    older = [trade_at(NOON - 2 * DAY)]
+    for _ in range(MOST_DOUBTS - 1):
+        paging.take(paging.next_page(moment(NOON)), older, moment(NOON))
+    page = paging.next_page(moment(NOON))
+    with pytest.raises(IntegrityError, match=r"asked 5 times for trades of 2026-11-10 \(UTC\), got 2026-11-08"):
+        paging.take(page, older, moment(NOON))
+    assert paging.trades == []
+
+
+def test_rows_of_two_days_in_one_answer_are_no_data(trade_at):
+    paging = TradePaging(page_size=2, count=2)
+    page = paging.next_page(moment(NOON))
+    paging.take(page, [trade_at(NOON - DAY), trade_at(NOON)], moment(NOON))
+    assert paging.trades == []
 
 
 def test_the_walk_ends_after_seven_days_back():
     paging = TradePaging(page_size=2, count=4)
-    calls = 0
-    while (page := paging.next_page()) is not None:
-        paging.take(page, [])
-        calls += 1
-    assert calls == DAYS_KEPT + 1
+    while (page := paging.next_page(moment(NOON))) is not None:
+        paging.take(page, [], moment(NOON))
+    assert paging.calls == DAYS_KEPT + 1
     assert paging.trades == []
+    assert paging.is_exhausted
+    assert paging.known_since == datetime(2026, 11, 3, tzinfo=UTC)
 
 
-def test_the_walk_ends_before_an_instant(kit):
-    paging = TradePaging(page_size=2, not_before=kit.START + timedelta(milliseconds=5))
-    paging.take(paging.next_page(), [kit.trade(6), kit.trade(7)])
-    assert paging.next_page() is not None
-    paging.take(paging.next_page(), [kit.trade(4), kit.trade(5)])
-    assert paging.next_page() is None
+@pytest.mark.parametrize("is_told", [True, False])
+def test_while_nothing_tells_the_date_days_are_counted_and_rows_name_them(trade_at, is_told):
+    now = moment(NOON) if is_told else None
+    paging = TradePaging(page_size=2, count=2)
+    paging.take(paging.next_page(None), [], now)
+    page = paging.next_page(now)
+    assert page.days_ago == (None if is_told else 1)  # once the date is known an empty day can be named
+    if is_told:
+        return
+    paging.take(page, [trade_at(NOON - DAY)], None)
+    page = paging.next_page(None)
+    assert (page.day, page.days_ago) == ((NOON - 2 * DAY).date(), 2)
+
+
+def test_the_walk_ends_before_an_instant(trade_at):
+    paging = TradePaging(page_size=2, not_before=NOON)
+    now = moment(NOON + timedelta(hours=1))
+    seconds = [trade_at(NOON + timedelta(seconds=second)) for second in range(-1, 3)]
+    paging.take(paging.next_page(now), seconds[2:], now)
+    assert not paging.has_reached
+    paging.take(paging.next_page(now), seconds[:2], now)
+    assert paging.has_reached
+    assert paging.next_page(now) is None
+
+
+def test_the_walk_ends_with_the_first_day_that_begins_before_the_instant():
+    midnight = NOON.replace(hour=0)
+    paging = TradePaging(page_size=2, not_before=midnight)
+    paging.take(paging.next_page(moment(NOON)), [], moment(NOON))
+    assert paging.has_reached
+    assert paging.next_page(moment(NOON)) is None
+
+
+def test_the_walk_ends_with_a_trade_and_what_a_late_one_may_lie_before_it(trade_at):
+    rows = [trade_at(NOON + timedelta(seconds=second)) for second in range(-4, 4)]
+    paging = TradePaging(page_size=2, until_id=rows[4].sequential_id)
+    now = moment(NOON + timedelta(hours=1))
+    for first in (6, 4, 2, 0):
+        assert not paging.has_reached
+        paging.take(paging.next_page(now), rows[first : first + 2], now)
+    assert paging.has_reached
+    unknown = TradePaging(page_size=2, until_id=rows[6].sequential_id + 1)
+    unknown.take(unknown.next_page(now), rows[6:], now)
+    assert unknown.next_page(now) is None
+    assert not unknown.has_reached
+
+
+class ModelServer:
+    """Trades of nine days behind a clock that may cross midnight at any call, before it answers or after."""
+
+    def __init__(self, trades, now, leaps, page, uncertain=0.0):
+        self.trades = trades
+        self.now = now
+        self.uncertain = timedelta(seconds=uncertain)
+        self.leaps = leaps
+        self.page = page
+        self.answered_at = []
+        self.days_asked = []
+
+    def earliest(self, at=None):
+        return self.now - self.uncertain
+
+    def latest(self, at=None):
+        return self.now - self.uncertain + timedelta(seconds=1)
+
+    async def sleep(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+    def leap(self):
+        self.now += timedelta(seconds=self.leaps.pop(0) if self.leaps else 0.05)
+
+    async def get_trade_page(self, symbol, count, *, before_id=None, days_ago=None):
+        self.leap()
+        assert days_ago is None or 1 <= days_ago <= DAYS_KEPT
+        assert 1 <= count <= self.page
+        self.days_asked.append(days_ago)
+        self.answered_at.append(self.now)
+        day = (self.now - DAY * (days_ago or 0)).date()
+        rows = [trade for trade in self.trades if trade.traded_at <= self.now and trade.traded_at.date() == day]
+        rows = [trade for trade in rows if before_id is None or trade.sequential_id < before_id][-count:]
+        self.leap()
+        return rows
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    instants=st.lists(st.integers(0, 9 * 86_400), max_size=60, unique=True),
+    near=st.lists(st.integers(-40, 40), max_size=30, unique=True),
+    before_midnight=st.floats(0, 30),
+    leaps=st.lists(st.sampled_from([0.0, 0.1, 0.9, 5.0, 20.0]), max_size=40),
+    count=st.integers(1, 80),
+    page=st.integers(1, 7),
+    uncertain=st.floats(0, 0.999),
+)
+async def test_the_newest_trades_each_once_whenever_midnight_comes(  # noqa: PLR0917 - what hypothesis varies
+    kit, trade_at, instants, near, before_midnight, leaps, count, page, uncertain
+):
+    midnight = kit.START + 9 * DAY
+    seconds = sorted({*instants, *(9 * 86_400 + second for second in near)})
+    trades = [trade_at(kit.START + timedelta(seconds=second)) for second in seconds]
+    server = ModelServer(trades, midnight - timedelta(seconds=before_midnight), leaps, page, uncertain)
+    paging = TradePaging(page, count)
+    await TradeReader(server, server).walk(server, kit.BTC, paging)
+
+    found = paging.trades
+    assert len({trade.sequential_id for trade in found}) == len(found)
+    known = [[trade for trade in trades if trade.traded_at <= at] for at in server.answered_at]
+    kept_from = datetime.combine((server.now - DAYS_KEPT * DAY).date(), time(), UTC)
+    kept = [trade for trade in found if trade.traded_at >= kept_from]
+    assert any([t for t in one[-count:] if t.traded_at >= kept_from] == kept for one in known)
+    assert found == trades[trades.index(found[0]) : trades.index(found[-1]) + 1] if found else True
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 300)), max_size=60))

@@ -84,7 +84,7 @@ def test_settings_are_values_that_nobody_can_change():
 
 
 def test_the_cache_lies_where_the_user_says():
-    settings = evolve(load({}), cache=CacheSettings(folder="~/candles"))
+    settings = evolve(load({}), cache=CacheSettings(store="sqlite", folder="~/candles"))
 
     assert settings.cache_folder() == Path.home() / "candles"
 

@@ -14,6 +14,7 @@ from market_backbone.domain.errors import UnsupportedRequestError
 from market_backbone.domain.finality import Finality
 from market_backbone.domain.series import CandleSeries
 from market_backbone.domain.symbol import Symbol
+from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,7 +22,12 @@ NUMBERS = ["open", "high", "low", "close", "volume", "quote_volume"]
 OUTSIZED = Decimal("123456789012345678901234567890.123456789")
 
 
-def series(*volumes):
+def series(*volumes, last=None):
+    """Candles of the first minutes; up to minute ``last`` it is known that nothing was traded."""
+    coverage = Coverage.nothing(START)
+    if last is not None:
+        asked = TimeRange(START, START + timedelta(minutes=last + 1))
+        coverage = Coverage(asked=asked, proven=(asked,))
     candles = [
         Candle(
             venue="upbit-kr",
@@ -39,7 +45,7 @@ def series(*volumes):
         )
         for row, volume in enumerate(volumes)
     ]
-    return CandleSeries.of("upbit-kr", Symbol("KRW-BTC"), Timeframe.M1, candles, Coverage.nothing(START))
+    return CandleSeries.of("upbit-kr", Symbol("KRW-BTC"), Timeframe.M1, candles, coverage)
 
 
 def test_pandas_gets_a_frame_indexed_by_opening_in_utc():
@@ -123,6 +129,7 @@ def test_a_series_without_candles_leaves_with_the_same_columns(leave, exact):
 
     assert len(empty) == 0
     if leave == "to_pandas":
+        assert (list(empty.columns), str(empty.index.dtype)) == (NUMBERS, "datetime64[us, UTC]")
         assert (list(empty.columns), empty.index.name) == (list(full.columns), full.index.name)
         assert str(empty.index.dtype) == str(full.index.dtype)
         assert list(empty.dtypes) == list(full.dtypes)
@@ -130,6 +137,48 @@ def test_a_series_without_candles_leaves_with_the_same_columns(leave, exact):
         assert empty.dtype == full.dtype
     else:
         assert empty.schema == full.schema
+
+
+def filled():
+    return series("0.5", last=2).fill_forward()
+
+
+def test_pandas_gets_fillers_like_any_candle():
+    frame = filled().to_pandas()
+
+    assert list(frame.columns) == NUMBERS
+    assert (frame.index.name, str(frame.index.dtype)) == ("opened_at", "datetime64[us, UTC]")
+    assert list(frame.index) == [START + timedelta(minutes=row) for row in range(3)]
+    assert set(map(str, frame.dtypes)) == {"float64"}
+    assert list(frame["open"]) == [1.1, 1.2, 1.2]
+    assert list(frame["volume"]) == [0.5, 0.0, 0.0]
+
+
+def test_polars_gets_fillers_like_any_candle():
+    frame, exact = filled().to_polars(), filled().to_polars(exact=True)
+
+    assert frame.schema["opened_at"] == pl.Datetime("us", "UTC")
+    assert {frame.schema[name] for name in NUMBERS} == {pl.Float64}
+    assert frame["volume"].to_list() == [0.5, 0.0, 0.0]
+    assert {exact.schema[name] for name in NUMBERS} == {pl.Decimal(38, 8)}
+    assert exact["close"].to_list() == [Decimal("1.2")] * 3
+
+
+def test_arrow_gets_fillers_like_any_candle():
+    table, exact = filled().to_arrow(), filled().to_arrow(exact=True)
+
+    assert table.schema.field("opened_at").type == pa.timestamp("us", tz="UTC")
+    assert {table.schema.field(name).type for name in NUMBERS} == {pa.float64()}
+    assert table["volume"].to_pylist() == [0.5, 0.0, 0.0]
+    assert {exact.schema.field(name).type for name in NUMBERS} == {pa.decimal128(38, 8)}
+
+
+def test_numpy_gets_fillers_like_any_candle():
+    rows = filled().to_numpy()
+
+    assert rows.dtype == series("1").to_numpy().dtype
+    assert rows["volume"].tolist() == [0.5, 0.0, 0.0]
+    assert rows["opened_at"].dtype == np.dtype("M8[us]")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 
+from market_backbone.domain.candle import Candle
 from market_backbone.domain.capabilities import DataKind
 from market_backbone.domain.errors import (
     DeadlineExceededError,
@@ -10,6 +12,7 @@ from market_backbone.domain.errors import (
     UnknownSymbolError,
     UnsupportedRequestError,
 )
+from market_backbone.domain.finality import Finality, SealedBy
 from market_backbone.domain.request import (
     CandleRequest,
     Priority,
@@ -20,7 +23,9 @@ from market_backbone.domain.request import (
     create_ticker_request,
     create_trades_request,
 )
+from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
+from market_backbone.domain.trade import TakerSide, Trade
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -149,6 +154,97 @@ def test_a_followed_topic_carries_a_timeframe_for_candles_only():
         "follow candle 1m KRW-BTC history=20",
         "follow trade KRW-BTC history=0",
     )
+
+
+def trade(symbol="KRW-BTC"):
+    return Trade(
+        venue="upbit-kr", symbol=Symbol(symbol), sequential_id=17, price=Decimal(1), volume=Decimal(1),
+        taker_side=TakerSide.BUY, traded_at=START, source="rest",
+    )  # fmt: skip
+
+
+def candle(symbol="KRW-BTC", timeframe=Timeframe.M1, finality=Finality.FINAL):
+    one = Decimal(1)
+    return Candle(
+        venue="upbit-kr", symbol=Symbol(symbol), timeframe=timeframe, opened_at=START, open=one, high=one, low=one,
+        close=one, volume=one, source="rest", finality=finality,
+        sealed_by=SealedBy.REST if finality is Finality.FINAL else None,
+    )  # fmt: skip
+
+
+def test_trades_go_on_after_a_trade_or_its_id_and_candles_after_a_candle_or_its_opening():
+    korean = timezone(timedelta(hours=9))
+
+    assert create_realtime_request("KRW-BTC", kind="trade", resume_after=trade()).resume_after == trade()
+    assert create_realtime_request("KRW-BTC", kind="trade", resume_after=0).resume_after == 0
+    assert create_realtime_request("KRW-BTC", resume_after=candle()).resume_after == START
+    assert create_realtime_request("KRW-BTC", resume_after=START.astimezone(korean)).resume_after == START
+    assert create_realtime_request("KRW-BTC").resume_after is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (trade("KRW-ETH"), "must be a trade of KRW-BTC, got one of KRW-ETH; follow each symbol by itself"),
+        (START, "must be the last trade had, or its sequential_id as an int, got datetime"),
+        (True, "sequential_id as an int, got True"),
+        (-1, "sequential_id as an int, got -1"),
+        (2**63, "sequential_id as an int, got 9223372036854775808"),
+        ("17", "sequential_id as an int, got '17'"),
+    ],
+)
+def test_trades_do_not_go_on_after_what_is_no_trade_of_theirs(given, told):
+    with pytest.raises(RequestError, match=told):
+        create_realtime_request("KRW-BTC", kind="trade", resume_after=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (candle("KRW-ETH"), "must be a candle of KRW-BTC 1m, got one of KRW-ETH 1m"),
+        (candle(timeframe=Timeframe.parse("5m")), "must be a candle of KRW-BTC 1m, got one of KRW-BTC 5m"),
+        (candle(finality=Finality.CLOSED), "last FINAL candle had, got a CLOSED one; give the FINAL one before"),
+        (17, "the last FINAL candle had, or its opened_at, got 17"),
+        (datetime(2026, 1, 1), "resume_after must carry a time zone"),
+        (START + timedelta(seconds=7), "opening of a 1m slot, .*00:07Z; did you mean 2026-01-01T00:00:00Z"),
+    ],
+)
+def test_candles_do_not_go_on_after_what_opens_no_slot_of_theirs(given, told):
+    with pytest.raises(RequestError, match=told):
+        create_realtime_request("KRW-BTC", "1m", resume_after=given)
+
+
+def test_what_is_only_ever_the_newest_goes_on_after_nothing():
+    with pytest.raises(UnsupportedRequestError, match="resume_after is for trades and candles, got one for kind='tick"):
+        create_realtime_request("KRW-BTC", kind="ticker", resume_after=17)
+
+
+def test_history_and_a_point_to_go_on_from_exclude_each_other():
+    with pytest.raises(UnsupportedRequestError, match="history=5 and resume_after both say where to begin"):
+        create_realtime_request("KRW-BTC", history=5, resume_after=START)
+
+
+@pytest.mark.parametrize("seconds", [-1, 61, True, "1", float("nan"), float("inf")])
+def test_a_time_that_trades_cannot_be_held_is_refused(seconds):
+    with pytest.raises(InvalidRangeError, match=r"reorder_s must be from 0 \(off\) to 60 market seconds, got"):
+        create_realtime_request("KRW-BTC", kind="trade", reorder_s=seconds)
+
+
+def test_only_trades_are_put_in_order():
+    with pytest.raises(
+        UnsupportedRequestError, match=r"reorder_s is for trades only, got reorder_s=0\.5 for kind='cand"
+    ):
+        create_realtime_request("KRW-BTC", reorder_s=0.5)
+
+
+def test_a_followed_request_says_where_it_goes_on():
+    by_trade = create_realtime_request("KRW-BTC", kind="trade", resume_after=trade(), reorder_s=0.5)
+    by_id = create_realtime_request("KRW-BTC", kind="trade", resume_after=17)
+    by_slot = create_realtime_request("KRW-BTC", resume_after=candle())
+
+    assert str(by_trade) == "follow trade KRW-BTC history=0 resume_after=17 reorder_s=0.5"
+    assert str(by_id) == "follow trade KRW-BTC history=0 resume_after=17"
+    assert str(by_slot) == "follow candle 1m KRW-BTC history=0 resume_after=2026-01-01T00:00:00Z"
 
 
 def test_every_request_says_its_question_in_one_line():

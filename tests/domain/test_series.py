@@ -177,6 +177,31 @@ def test_a_filled_series_has_every_slot_from_its_first_candle_on(slots):
     assert filled.gaps() == ()
 
 
+def test_a_series_that_lacks_nothing_is_itself_when_it_has_to_be_strict():
+    whole = series([1, 6], asked=(0, 8), proven=((0, 8),))
+
+    assert whole.strict() is whole
+    assert series([]).strict() == series([])
+
+
+def test_a_series_with_gaps_is_refused_when_it_has_to_be_strict_and_the_gaps_are_named():
+    torn = series([1, 6], asked=(0, 8), proven=((0, 3), (5, 8)))
+    shattered = series(range(0, 20, 2), asked=(0, 20), proven=())
+
+    with pytest.raises(IntegrityError, match=r"KRW-BTC 1m is not complete: \[2026-01-01T00:03:00Z, .* UNKNOWN; ask"):
+        torn.strict()
+    with pytest.raises(IntegrityError, match="and 5 more; ask again later"):
+        shattered.strict()
+
+
+def test_fillers_can_be_dropped_again_and_nothing_else_is():
+    traded = series([3, 5], asked=(0, 8), proven=((0, 8),))
+
+    assert traded.fill_forward().drop_empty() == traded
+    assert traded.fill_forward().drop_empty().quiet() == traded.quiet()
+    assert traded.drop_empty() is traded
+
+
 def test_what_is_told_about_a_series_can_be_changed_without_its_candles():
     whole = series([1, 2])
 

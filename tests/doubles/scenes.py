@@ -13,6 +13,7 @@ from market_backbone import (
 from market_backbone.application.feed import FeedRules
 from market_backbone.application.follower import Follower
 from market_backbone.application.hub import FeedRoute, LiveHub
+from market_backbone.application.keeping import FinalKeeper
 from market_backbone.application.router import SmartChannelRouter
 from market_backbone.application.tasks import TaskOwner
 from market_backbone.domain.finality import Grace
@@ -38,6 +39,7 @@ class Scene:
         self.hub = LiveHub(
             router=self.router, clock=self.clock, server_time=self.server_time, grace=Grace(),
             repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
+            keeper=FinalKeeper(store=None, clock=self.clock, tasks=self.tasks, report=print),
         )  # fmt: skip
         self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
         self.route = FeedRoute("websocket", rest)

@@ -19,6 +19,7 @@ async def test_a_healthy_backbone_has_no_complaint(open_market, tmp_path):
     async with open_market(speed=1.0) as (_, api):
         findings = await examine(api, settings_with(tmp_path / "cache"))
     assert [finding.what for finding in findings] == [
+        "candle store",
         "channel rest",
         "budget header",
         "clock",

@@ -37,7 +37,7 @@ def registry_of(**points):
 
 def test_our_own_channels_and_policies_come_through_the_same_groups():
     registry = Registry()
-    assert set(registry.build_channels(context_of)) == {"rest", "websocket"}
+    assert set(registry.build_channels(context_of)) == {"cache", "rest", "websocket"}
     assert registry.problems == []
     assert isinstance(registry.policy("smart"), SmartRoutingPolicy)
 

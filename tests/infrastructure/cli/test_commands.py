@@ -68,6 +68,14 @@ async def test_candles_as_json_are_one_object_a_line_with_a_summary_at_the_end(c
         (("candles", "KRW-BTC", "--start", "yesterday"), 2, "must look like 2026-11-01"),
         (("follow", "KRW-BTC", "--kind", "gossip"), 2, "expected one of candle"),
         (("follow", "KRW-NOPE", "--kind", "trade"), 2, "unknown symbol 'KRW-NOPE'"),
+        (
+            ("follow", "KRW-BTC", "--kind", "trade", "--resume-after", "noon"),
+            2,
+            "must be a trade's sequential_id such as",
+        ),
+        (("follow", "KRW-BTC", "KRW-ETH", "--kind", "trade", "--resume-after", "17"), 2, "follow each by itself"),
+        (("follow", "KRW-BTC", "--resume-after", "2026-11-01T00:00:07"), 2, "did you mean 2026-11-01T00:00:00Z"),
+        (("follow", "KRW-BTC", "--reorder", "1"), 2, "reorder_s is for trades only"),
         (("explain", "KRW-BTC", "--policy", "best"), 2, "installed: rest-only, smart, websocket-first"),
         (("download", "1m", "--from", "2026-11-01"), 2, "expected symbols and a timeframe"),
         (
@@ -118,7 +126,7 @@ async def test_adapters_lists_channels_with_what_they_can_do(command):
     assert "rest" in out
     assert "websocket" in out
     code, out, _ = await command("adapters", "--json")
-    assert {json.loads(line)["name"] for line in out.splitlines()} == {"rest", "websocket"}
+    assert {json.loads(line)["name"] for line in out.splitlines()} == {"cache", "rest", "websocket"}
 
 
 async def test_config_shows_what_is_in_force_and_where_it_comes_from(command):

@@ -1,0 +1,136 @@
+"""Everything that one API does with its store of candles."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Self
+
+from attrs import define
+
+from ..domain.capabilities import HistoryDepth
+from ..domain.errors import ChannelError
+from ..domain.events import MarketEvent
+from ..domain.holding import Ledger, SeriesKey
+from ..domain.ports import CandleCache, Channel, ServerTime
+from ..domain.request import AnyRequest, CandleRequest
+from ..domain.routing import Held, Holding
+from ..domain.series import CandleSeries
+from ..domain.time_range import TimeRange
+from .cached import CachedRepository
+
+
+async def _nothing_waits() -> None:
+    """Have nothing written: no stream feeds this store."""
+
+
+@define(eq=False, kw_only=True)
+class CacheDesk:
+    """The store of one API, if it has any, and whose data goes into it.
+
+    Attributes:
+        venue: names the venue of the moment.
+        publish: hears of revisions and of rewritten history.
+        report: hears of a store that failed.
+        tip: what a live stream holds open of a series now.
+        flush: has what streams sealed a moment ago written, so that it is held.
+
+    """
+
+    cache: CandleCache | None
+    venue: Callable[[], str]
+    server_time: ServerTime
+    publish: Callable[[SeriesKey, MarketEvent], None]
+    report: Callable[[str], None]
+    tip: Callable[[SeriesKey], CandleSeries | None]
+    flush: Callable[[], Awaitable[None]]
+
+    @classmethod
+    def of(
+        cls,
+        channels: Iterable[Channel],
+        server_time: ServerTime,
+        publish: Callable[[SeriesKey, MarketEvent], None],
+        report: Callable[[str], None],
+        tip: Callable[[SeriesKey], CandleSeries | None] = lambda _: None,
+        flush: Callable[[], Awaitable[None]] = _nothing_waits,
+    ) -> Self:
+        """Find the store among the channels; it stands in for the first channel that asks a venue."""
+        found = tuple(channels)
+        cache = next((channel for channel in found if isinstance(channel, CandleCache)), None)
+        others = [channel for channel in found if channel is not cache]
+
+        def venue() -> str:
+            return others[0].venue if others else "none"
+
+        if cache is not None:
+            cache.stand_in_for(venue)
+        return cls(
+            cache=cache, venue=venue, server_time=server_time, publish=publish, report=report, tip=tip, flush=flush
+        )
+
+    def remembers(self, channel: Channel) -> bool:
+        """Return whether what this channel answers is worth keeping."""
+        able = channel.capabilities
+        return self.cache is not None and able.history is HistoryDepth.FULL and not able.calls_are_free
+
+    def decorate(self, channel: Channel, *, reads: bool) -> CachedRepository | None:
+        """Return the channel and the store as one, or None where nothing is kept of it."""
+        if self.cache is None or not self.remembers(channel):
+            return None
+        store = self.cache.store
+        return CachedRepository(
+            inner=channel, store=store, publish=self.publish, report=self.report, tip=self.tip, reads=reads
+        )
+
+    def key(self, request: CandleRequest) -> SeriesKey:
+        """Return what the answer to a request is kept under."""
+        return SeriesKey(self.venue(), request.symbol, request.timeframe)
+
+    def held(self, channel: str, request: AnyRequest) -> Held:
+        """Return how much of a request the named channel holds."""
+        if self.cache is None or channel != self.cache.name or not isinstance(request, CandleRequest):
+            return Held()
+        try:
+            key = self.key(request)
+            ledger = self.cache.store.ledger(key)
+        except ChannelError as error:
+            self.report(str(error))
+            return Held()
+        live = self.tip(key)
+        return how_much_is_held(
+            request, ledger, self.server_time.latest(), None if live is None else live.coverage.asked.start
+        )
+
+
+def how_much_is_held(
+    request: CandleRequest, ledger: Ledger, server_now: datetime | None, live_from: datetime | None = None
+) -> Held:
+    """Return how much of a request a ledger knows; pure.
+
+    A count asks for rows, a ledger knows slots: where some slots are empty, the rows reach further back
+    than is reckoned here, and the plan's figure is the least.
+    """
+    if not ledger.proven:
+        return Held()
+    span = _asked_span(request, server_now)
+    if span is None:
+        return Held(extent=Holding.PART)
+    if live_from is not None and ledger.known_below(live_from) is not None and span.start <= live_from < span.end:
+        span = TimeRange(span.start, live_from)
+    missing = sum(request.timeframe.count_slots(part) for part in ledger.missing(span))
+    if missing >= request.timeframe.count_slots(span) > 0:
+        return Held()
+    return Held(extent=Holding.PART if missing else Holding.WHOLE, missing_slots=missing)
+
+
+def _asked_span(request: CandleRequest, server_now: datetime | None) -> TimeRange | None:
+    frame, width = request.timeframe, request.timeframe.nominal_width
+    now = None if server_now is None else frame.next(server_now)
+    if request.start is not None and request.count is not None:
+        start = frame.ceil(request.start)
+        end = start + width * request.count
+        return TimeRange(start, max(start, end if now is None else min(end, now)))
+    end = now if request.end is None else frame.ceil(request.end) if now is None else min(frame.ceil(request.end), now)
+    if end is None:
+        return None
+    start = end - width * (request.count or 0) if request.start is None else frame.ceil(request.start)
+    return TimeRange(min(start, end), end)

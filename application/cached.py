@@ -1,0 +1,321 @@
+"""A channel and a store as one: what is held is not asked for again, what was asked for is held.
+
+Invariants:
+    A page is answered from the store only as far as every slot of it is proven.
+    Each page of the venue that meets what is held takes at least one held row along and is compared with
+    it; nothing is served as held that the venue has just contradicted.
+    A store that fails costs the answer nothing: the venue is asked, and the failure is reported once.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from attrs import define, evolve, field
+
+from ..domain.candle import Candle
+from ..domain.capabilities import Capabilities
+from ..domain.coverage import Coverage, Reason
+from ..domain.errors import ChannelError, MalformedReplyError
+from ..domain.events import CandleRevised, HistoryRewritten, MarketEvent
+from ..domain.holding import Ledger, SeriesKey
+from ..domain.instants import to_text
+from ..domain.orderbook import OrderBook
+from ..domain.ports import CandleStore, Channel
+from ..domain.seam import Seam, SeamVerdict
+from ..domain.series import CandleSeries
+from ..domain.symbol import Symbol
+from ..domain.ticker import Ticker
+from ..domain.time_range import TimeRange
+from ..domain.timeframe import Timeframe
+from ..domain.trade import Trade
+from .comparing import Comparison, below, beyond, compare
+
+HELD = "cache"
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+UNVERIFIED = Comparison()
+
+
+class HistoryRewrittenError(Exception):
+    """What was held is no longer what the venue tells; it was set aside, and the walk has to begin anew."""
+
+
+@define
+class CacheTally:
+    """What a cached channel did for one request."""
+
+    calls: int = 0
+    held_rows: int = 0
+    live_rows: int = 0
+    overlap_rows: int = 0
+    verification_reads: int = 0
+    revised: int = 0
+    seams: list[Seam] = field(factory=list[Seam])
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the trace should tell."""
+        told = {
+            "newest candles from the live stream": self.live_rows,
+            "overlap rows compared": self.overlap_rows,
+            "verification reads": self.verification_reads,
+            "candles revised by the venue": self.revised,
+        }
+        counted = ", ".join(f"{what}: {number}" for what, number in told.items() if number)
+        joints = tuple(f"seam at {to_text(seam.at)}: {seam.older} | {seam.newer} {seam.verdict}" for seam in self.seams)
+        return ((counted,) if counted else ()) + joints
+
+
+@define(eq=False, kw_only=True)
+class CachedRepository:
+    """Decorates ``inner`` with ``store``; made for one request, and counts what it did.
+
+    Attributes:
+        publish: hears of revisions and of rewritten history.
+        report: hears of a store that failed.
+        tip: what a live stream holds open of a series now.
+        reads: False to ask the venue for everything, and only remember.
+
+    """
+
+    inner: Channel
+    store: CandleStore
+    publish: Callable[[SeriesKey, MarketEvent], None]
+    report: Callable[[str], None]
+    tip: Callable[[SeriesKey], CandleSeries | None]
+    reads: bool = True
+    tally: CacheTally = field(factory=CacheTally)
+    _above: Candle | None = None
+    _is_store_broken: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the channel inside."""
+        return self.inner.name
+
+    @property
+    def venue(self) -> str:
+        """Whose data this is."""
+        return self.inner.venue
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the channel inside can do."""
+        return self.inner.capabilities
+
+    def key(self, symbol: str, timeframe: str) -> SeriesKey:
+        """Return what the series is kept under."""
+        return SeriesKey(self.inner.venue, Symbol(symbol), Timeframe.parse(timeframe))
+
+    async def get_candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        count: int | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> CandleSeries:
+        """Return one page: from the store as far as that is proven, otherwise from the venue."""
+        rows = self.capabilities.candles_per_call if count is None else count
+        held = None if end is None or start is not None else await self.get_held(symbol, timeframe, rows, end)
+        if held is not None:
+            return held
+        key = self.key(symbol, timeframe)
+        if start is None and end is None and (live := self.get_tip(key)) is not None:
+            return live
+        return await self._ask(key, self._ledger(key), rows, start, end)
+
+    async def get_held(self, symbol: str, timeframe: str, rows: int, end: datetime) -> CandleSeries | None:
+        """Return up to ``rows`` candles below ``end`` that need not be asked for; None where a hole lies below it."""
+        key = self.key(symbol, timeframe)
+        ledger, at = self._ledger(key), key.timeframe.ceil(end)
+        if ledger.beginning is not None and at <= ledger.beginning:
+            return _nothing_older(key, at)
+        span = ledger.known_below(at)
+        if span is None:
+            return None
+        try:
+            series = await self.store.read_newest(key, rows, span)
+        except ChannelError as error:
+            self._give_up_store(error)
+            return None
+        if len(series) < rows and span.start == ledger.beginning:
+            older = TimeRange(key.timeframe.previous(span.start), span.start)
+            series = evolve(series, coverage=series.coverage.explain(older, Reason.BEFORE_LISTING))
+        self._above = series[0] if len(series) else self._above
+        self.tally.held_rows += len(series)
+        return series
+
+    def get_tip(self, key: SeriesKey) -> CandleSeries | None:
+        """Return the newest candles from a live stream, if everything before them is held."""
+        live = self.tip(key) if self.reads else None
+        if live is None or self._ledger(key).known_below(live.coverage.asked.start) is None:
+            return None
+        self.tally.live_rows += len(live)
+        return live
+
+    def _ledger(self, key: SeriesKey) -> Ledger:
+        if not self.reads or self._is_store_broken:
+            return Ledger()
+        try:
+            return self.store.ledger(key)
+        except ChannelError as error:
+            self._give_up_store(error)
+            return Ledger()
+
+    def _give_up_store(self, error: ChannelError) -> None:
+        if not self._is_store_broken:
+            self.report(str(error))
+        self._is_store_broken = True
+
+    async def _ask(
+        self, key: SeriesKey, ledger: Ledger, rows: int, start: datetime | None, end: datetime | None
+    ) -> CandleSeries:
+        above, self._above = self._above, None
+        at = None if end is None else key.timeframe.ceil(end)
+        floor = ledger.known_end_before(at or FAR_FUTURE)
+        wanted = rows + (floor is not None)
+        if at is not None and floor is not None:
+            wanted = min(wanted, key.timeframe.count_slots(TimeRange(floor, at)) + 1)
+        count = min(self.capabilities.candles_per_call, wanted + (above is not None))
+        upper = end if above is None else above.closed_at
+        page = await self.inner.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
+        self.tally.calls += 1
+        key = evolve(key, venue=page.venue)
+        page = self._check_claim(page, floor)
+        found = await self._compare(key, page)
+        if found.differences:
+            await self._read_back(key, page, found)
+        await self._remember(key, page)
+        self._join(key, found, above)
+        page = page if above is None or at is None else below(page, at)
+        is_met = floor is not None and any(slot < floor for slot in found.shared) and not self._is_store_broken
+        return page if floor is None or not is_met else beyond(page, floor)
+
+    def _check_claim(self, page: CandleSeries, floor: datetime | None) -> CandleSeries:
+        """A page that claims a beginning above what is held lies; for seconds it tells where the venue forgets."""
+        claimed = page.coverage.claimed_beginning
+        if claimed is None or floor is None or claimed <= floor:
+            return page
+        if page.timeframe is Timeframe.S1:
+            forgotten = TimeRange(floor, claimed)
+            coverage = evolve(page.coverage, claimed_beginning=None).explain(forgotten, Reason.BEYOND_RETENTION)
+            return evolve(page, coverage=coverage.within(TimeRange(floor, max(floor, page.coverage.asked.end))))
+        msg = f"the venue claims that nothing is older than {to_text(claimed)}, but older candles are held"
+        raise MalformedReplyError(msg, channel=self.name)
+
+    async def _compare(self, key: SeriesKey, page: CandleSeries) -> Comparison:
+        ledger = self._ledger(key)
+        if not len(page) or ledger.is_empty:
+            return UNVERIFIED
+        span = TimeRange(page[0].opened_at, page[-1].closed_at)
+        try:
+            found = compare(await self.store.read(key, span), page)
+            for doubted in found.doubted:
+                await self.store.doubt(key, doubted)
+        except ChannelError as error:
+            self._give_up_store(error)
+            return UNVERIFIED
+        self.tally.overlap_rows += len(found.shared)
+        return found
+
+    async def _read_back(self, key: SeriesKey, page: CandleSeries, found: Comparison) -> None:
+        """Read one more page of what is held: a second that differs means that history was rewritten."""
+        try:
+            second = await self._second_page(key, page, found)
+        except ChannelError as error:
+            self._give_up_store(error)
+            return
+        if second is None or not (again := await self._compare(key, second)).differences:
+            return
+        detail = f"{len(found.differences) + len(again.differences)} slots of two pages differ from what was held"
+        try:
+            await self.store.set_aside(key, f"rewritten by the venue: {detail}")
+            for fresh in (page, second):
+                await self.store.write(fresh)
+        except ChannelError as error:
+            self._give_up_store(error)
+        self.publish(key, HistoryRewritten(key.symbol, key.timeframe, found.differences[-1], detail))
+        raise HistoryRewrittenError(detail)
+
+    async def _second_page(self, key: SeriesKey, page: CandleSeries, found: Comparison) -> CandleSeries | None:
+        """Ask for the held page below the one that differed, or above it where nothing below is held."""
+        size, oldest = self.capabilities.candles_per_call, page[0].opened_at
+        older = self._ledger(key).known_below(oldest)
+        end = oldest
+        if older is None:
+            beyond = max(found.differences[-1], page[-1].opened_at)
+            above = [span for span in self._ledger(key).proven if span.end > key.timeframe.next(beyond)]
+            if not above:
+                return None
+            held = await self.store.read(key, TimeRange(max(above[0].start, key.timeframe.next(beyond)), above[0].end))
+            if not len(held):
+                return None
+            end = held[min(size, len(held)) - 1].closed_at
+        self.tally.verification_reads += 1
+        self.tally.calls += 1
+        return await self.inner.get_candles(key.symbol, key.timeframe, size, end=end)
+
+    async def _remember(self, key: SeriesKey, page: CandleSeries) -> None:
+        if self._is_store_broken:
+            return
+        try:
+            remembered = await self.store.write(page)
+        except ChannelError as error:
+            self._give_up_store(error)
+            return
+        for old, new in remembered.revised:
+            self.tally.revised += 1
+            self.publish(key, CandleRevised(old, new))
+
+    async def remember_beginning(self, series: CandleSeries) -> None:
+        """Keep what a whole walk has proven about the time before the first candle."""
+        listed = tuple(part for part in series.coverage.explained if part.reason is Reason.BEFORE_LISTING)
+        if listed and len(series):
+            key = SeriesKey(series.venue, series.symbol, series.timeframe)
+            coverage = evolve(series.coverage, proven=(), provisional=(), explained=listed)
+            await self._remember(key, evolve(series, columns=series.columns.slice(0, 0), coverage=coverage))
+
+    def _join(self, key: SeriesKey, found: Comparison, above: Candle | None) -> None:
+        """Note a joint with what is held above the page, and one with what is held below."""
+        if above is not None:
+            self._note_seam(above.opened_at, self.name, HELD, found, lambda slot: slot >= above.opened_at)
+        upper = above.opened_at if above is not None else None
+        lower = [slot for slot in found.shared if upper is None or slot < upper]
+        if lower:
+            at = key.timeframe.next(lower[-1])
+            self._note_seam(at, HELD, self.name, found, lambda slot: slot < at)
+
+    def _note_seam(
+        self, at: datetime, older: str, newer: str, found: Comparison, belongs: Callable[[datetime], bool]
+    ) -> None:
+        shared = [slot for slot in found.shared if belongs(slot)]
+        differing = [slot for slot in found.differences if belongs(slot)]
+        verdict = SeamVerdict.REPAIRED if differing else SeamVerdict.PROVEN if shared else SeamVerdict.PENDING
+        detail = f"{len(shared)} slots compared, {len(differing)} differed"
+        self.tally.seams.append(Seam(at=at, older=older, newer=newer, verdict=verdict, detail=detail))
+
+    async def get_ticker(self, symbol: str) -> Ticker:
+        """Return the newest ticker of the channel inside."""
+        return await self.inner.get_ticker(symbol)
+
+    async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
+        """Return the newest tickers of the channel inside."""
+        return await self.inner.get_tickers(symbols)
+
+    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
+        """Return the newest book of the channel inside."""
+        return await self.inner.get_orderbook(symbol, depth)
+
+    async def get_trades(self, symbol: str, count: int = 100) -> Sequence[Trade]:
+        """Return the newest trades of the channel inside."""
+        return await self.inner.get_trades(symbol, count)
+
+    async def close(self) -> None:
+        """Close the channel inside; the store belongs to others."""
+        await self.inner.close()
+
+
+def _nothing_older(key: SeriesKey, at: datetime) -> CandleSeries:
+    older = TimeRange(key.timeframe.previous(at), at)
+    coverage = Coverage.nothing(at).explain(older, Reason.BEFORE_LISTING)
+    return CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage)

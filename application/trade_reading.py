@@ -1,0 +1,54 @@
+"""How past trades are read: one page after another, by the server's own calendar."""
+
+from datetime import datetime
+
+from attrs import frozen
+
+from ..domain.ports import Clock, ServerTime, TradeHistory
+from ..domain.symbol import Symbol
+from ..domain.time_range import TimeRange
+from .trades import ONE_DAY, TradePaging, start_of_day
+
+
+@frozen(eq=False)
+class TradeReader:
+    """Walks a channel's past trades; around 00:00 UTC it waits until the server's date is certain.
+
+    The wait is as long as the server's clock is uncertain, about a second a day.
+    """
+
+    clock: Clock
+    server_time: ServerTime
+
+    async def walk(
+        self, channel: TradeHistory, symbol: Symbol, paging: TradePaging, most_calls: int | None = None
+    ) -> None:
+        """Ask for page after page until ``paging`` has enough, or ``most_calls`` were made.
+
+        Raises:
+            ChannelError: the channel failed; ``paging`` keeps what it has and may be walked on.
+            IntegrityError: the channel tells of other days than it is asked for.
+
+        """
+        while most_calls is None or paging.calls < most_calls:
+            page = paging.next_page(await self._certain_now())
+            if page is None:
+                return
+            sent = self.server_time.earliest()
+            rows = await channel.get_trade_page(symbol, page.count, before_id=page.before_id, days_ago=page.days_ago)
+            paging.take(page, rows, _span(sent, self.server_time.latest()))
+
+    async def _certain_now(self) -> TimeRange | None:
+        now = _span(self.server_time.earliest(), self.server_time.latest())
+        if now is None or now.start.date() == now.end.date():
+            return now
+        midnight = start_of_day(now.start.date() + ONE_DAY)
+        await self.clock.sleep((midnight - now.start).total_seconds())
+        return _span(self.server_time.earliest(), self.server_time.latest())
+
+
+def _span(earliest: datetime | None, latest: datetime | None) -> TimeRange | None:
+    """Return both bounds as a range; a clock that was measured anew may have turned them round."""
+    if latest is None:
+        return None
+    return TimeRange(min(earliest or latest, latest), max(earliest or latest, latest))

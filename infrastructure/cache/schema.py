@@ -1,0 +1,77 @@
+"""What the file looks like, whose it is, and the ladder from every older version to this one."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from .connection import writing
+
+APPLICATION_ID = int.from_bytes(b"MBbc")
+"""Tells our files from those of other programs; shown by ``file`` and ``PRAGMA application_id``."""
+
+LADDER: Sequence[Sequence[str]] = (
+    (
+        """
+        CREATE TABLE series (
+            id INTEGER PRIMARY KEY,
+            venue TEXT NOT NULL,
+            symbol TEXT NOT NULL,
+            timeframe TEXT NOT NULL,
+            set_aside TEXT NOT NULL DEFAULT '',
+            ledger BLOB NOT NULL
+        )
+        """,
+        "CREATE UNIQUE INDEX served ON series (venue, symbol, timeframe) WHERE set_aside = ''",
+        # With a rowid: a row of a table without one should fit into a page, and a block is much larger.
+        # The blob comes last, so that the counts before it are read without it.
+        """
+        CREATE TABLE blocks (
+            series INTEGER NOT NULL REFERENCES series (id),
+            start INTEGER NOT NULL,
+            rows INTEGER NOT NULL,
+            oldest INTEGER NOT NULL,
+            newest INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (series, start)
+        )
+        """,
+        """
+        CREATE TABLE damaged (
+            id INTEGER PRIMARY KEY,
+            series INTEGER NOT NULL REFERENCES series (id),
+            start INTEGER,
+            reason TEXT NOT NULL,
+            data BLOB NOT NULL
+        )
+        """,
+    ),
+)
+"""Step ``n`` leads from version ``n`` to ``n + 1``; a step that was released never changes again."""
+
+
+def objection(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = LADDER) -> str:
+    """Return in one word why a file is not for us, or nothing when it is ours or still empty."""
+    owner, version, tables = (
+        _number(connection, question)
+        for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    )
+    if owner != APPLICATION_ID:
+        return "foreign" if owner or version or tables else ""
+    return "newer" if version > len(ladder) else ""
+
+
+def climb(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = LADDER) -> None:
+    """Bring a file, also an empty one, to the newest version: wholly or not at all."""
+    if _number(connection, "PRAGMA user_version") == len(ladder):
+        return
+    with writing(connection):
+        version = _number(connection, "PRAGMA user_version")  # another process may have been here first
+        for step in ladder[version:]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(ladder)}")
+
+
+def _number(connection: sqlite3.Connection, question: str) -> int:
+    row: tuple[int] = connection.execute(question).fetchone()
+    return row[0]

@@ -1,0 +1,97 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from attrs import evolve
+
+from market_backbone.domain.candle import Candle
+from market_backbone.domain.coverage import ExplainedRange, Reason
+from market_backbone.domain.errors import IntegrityError
+from market_backbone.domain.finality import Finality, SealedBy
+from market_backbone.domain.holding import Ledger, SeriesKey, keep
+from market_backbone.domain.symbol import Symbol
+from market_backbone.domain.time_range import TimeRange
+from market_backbone.domain.timeframe import Timeframe
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+READ = Candle(
+    venue="upbit-kr",
+    symbol=Symbol("KRW-BTC"),
+    timeframe=Timeframe.M1,
+    opened_at=START,
+    open=Decimal(10),
+    high=Decimal(12),
+    low=Decimal(9),
+    close=Decimal(11),
+    volume=Decimal(3),
+    source="rest",
+    finality=Finality.FINAL,
+    sealed_by=SealedBy.REST,
+)
+STREAMED = evolve(READ, source="websocket", sealed_by=SealedBy.STREAM_QUIET)
+OTHER = Decimal("11.5")
+
+
+def test_the_first_view_of_a_slot_is_kept_as_it_is():
+    assert keep(None, STREAMED) is STREAMED
+
+
+@pytest.mark.parametrize("again", [READ, evolve(READ, sealed_by=SealedBy.SOURCE), STREAMED])
+def test_what_was_read_stays_when_somebody_tells_the_same(again):
+    held = evolve(READ, revision=2)
+
+    assert keep(held, again) is held
+
+
+@pytest.mark.parametrize("by", [SealedBy.REST, SealedBy.SOURCE])
+def test_a_read_that_tells_what_a_stream_told_vouches_for_it_without_a_revision(by):
+    kept = keep(evolve(STREAMED, revision=2), evolve(READ, sealed_by=by))
+
+    assert (kept.sealed_by, kept.source, kept.revision) == (by, "rest", 2)
+
+
+def test_a_read_that_tells_otherwise_is_a_revision_whatever_was_held():
+    for held in (READ, STREAMED, evolve(READ, revision=4)):
+        kept = keep(held, evolve(READ, close=OTHER))
+
+        assert (kept.close, kept.revision, kept.sealed_by) == (OTHER, held.revision + 1, SealedBy.REST)
+
+
+def test_a_stream_never_changes_what_was_read():
+    assert keep(READ, evolve(STREAMED, close=OTHER)) is READ
+
+
+def test_a_stream_may_change_what_a_stream_has_told():
+    assert keep(STREAMED, evolve(STREAMED, close=OTHER)) == evolve(STREAMED, close=OTHER, revision=1)
+
+
+def test_a_revision_that_the_source_has_counted_higher_keeps_its_number():
+    assert keep(READ, evolve(READ, close=OTHER, revision=7)).revision == 7
+    assert keep(STREAMED, evolve(READ, revision=7)).revision == 7
+
+
+@pytest.mark.parametrize(
+    ("held", "new"),
+    [
+        (None, evolve(READ, finality=Finality.CLOSED, sealed_by=None)),
+        (READ, evolve(READ, finality=Finality.FORMING, sealed_by=None)),
+        (READ, evolve(READ, opened_at=START + timedelta(minutes=1))),
+        (READ, evolve(READ, venue="upbit-sg")),
+    ],
+)
+def test_views_that_are_not_final_or_not_of_one_slot_are_refused(held, new):
+    with pytest.raises(IntegrityError, match="only FINAL views of one slot can be kept"):
+        keep(held, new)
+
+
+def test_a_ledger_unites_its_ranges_and_is_empty_only_when_it_knows_nothing():
+    first, second = (TimeRange(START + timedelta(hours=hour), START + timedelta(hours=hour + 1)) for hour in (0, 1))
+
+    assert Ledger(proven=(second, first)).proven == (TimeRange(first.start, second.end),)
+    assert Ledger(verified_at=START).is_empty
+    assert not Ledger(provisional=(first,)).is_empty
+    assert not Ledger(explained=(ExplainedRange(first.start, first.end, Reason.BEFORE_LISTING),)).is_empty
+
+
+def test_a_key_reads_as_a_person_says_it():
+    assert str(SeriesKey("upbit-kr", Symbol("KRW-BTC"), Timeframe.M1)) == "KRW-BTC 1m at upbit-kr"

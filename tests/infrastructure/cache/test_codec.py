@@ -1,0 +1,105 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_backbone.domain.candle import Candle
+from market_backbone.domain.columns import CandleColumns
+from market_backbone.domain.coverage import ExplainedRange, Reason
+from market_backbone.domain.finality import Finality, SealedBy
+from market_backbone.domain.holding import Ledger, SeriesKey
+from market_backbone.domain.symbol import Symbol
+from market_backbone.domain.time_range import TimeRange
+from market_backbone.domain.timeframe import Timeframe
+from market_backbone.infrastructure.cache.codec import (
+    DamagedBytesError,
+    decode_block,
+    decode_ledger,
+    encode_block,
+    encode_ledger,
+)
+
+START = datetime(1969, 12, 31, 23, tzinfo=UTC)
+KEY = SeriesKey("upbit-kr", Symbol("KRW-BTC"), Timeframe.M1)
+numbers = st.one_of(
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.builds(lambda digits, shift: Decimal(digits).scaleb(shift), st.integers(0, 10**60), st.integers(-80, 80)),
+    st.sampled_from(
+        [Decimal("92233720368.54775807"), Decimal("92233720368.54775808"), Decimal("1E+999999"), Decimal("1E-999999")]
+    ),
+)
+instants = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+marks = st.fixed_dictionaries(
+    {
+        "source": st.sampled_from(["rest", "", '"파일"\n\0']),
+        "sealed_by": st.sampled_from(SealedBy),
+        "revision": st.integers(0, 2**40),
+        "updated_at": st.none() | instants,
+    }
+)
+
+
+@st.composite
+def candles(draw):
+    low, *middle, high = sorted(draw(st.lists(numbers, min_size=4, max_size=4)))
+    prices = dict(zip(("open", "close"), draw(st.permutations(middle)), strict=True), low=low, high=high)
+    volumes = {"volume": abs(draw(numbers)), "quote_volume": draw(st.none() | numbers.map(abs))}
+    return {**prices, **volumes, **draw(marks)}
+
+
+@given(st.lists(candles(), max_size=12))
+def test_a_block_gives_back_every_candle_exactly(rows):
+    given_rows = [
+        Candle(
+            venue=KEY.venue,
+            symbol=KEY.symbol,
+            timeframe=KEY.timeframe,
+            opened_at=START + timedelta(minutes=number * 7),
+            finality=Finality.FINAL,
+            **row,
+        )
+        for number, row in enumerate(rows)
+    ]
+    columns = CandleColumns.of(KEY.venue, KEY.symbol, KEY.timeframe, given_rows)
+
+    found = decode_block(KEY, encode_block(columns))
+
+    assert [found.candle(row) for row in range(len(found))] == given_rows
+    assert found.marks == columns.marks
+
+
+spans = st.tuples(instants, instants).map(lambda pair: TimeRange(min(pair), max(pair)))
+
+
+@given(
+    st.builds(
+        Ledger,
+        proven=st.lists(spans, max_size=4),
+        provisional=st.lists(spans, max_size=4),
+        explained=st.lists(spans.map(lambda part: ExplainedRange(part.start, part.end, Reason.BEFORE_LISTING))).map(
+            tuple
+        ),
+        verified_at=st.none() | instants,
+    )
+)
+def test_a_ledger_comes_back_as_it_was(ledger):
+    assert decode_ledger(encode_ledger(ledger)) == ledger
+
+
+@given(st.data())
+def test_a_block_with_any_byte_changed_or_missing_is_noticed(pages, data):
+    block = encode_block(pages.page(0, 30).columns)
+    place = data.draw(st.integers(0, len(block) - 1))
+    flipped = block[:place] + bytes([block[place] ^ data.draw(st.integers(1, 255))]) + block[place + 1 :]
+
+    for damaged in (flipped, block[:place], block + b"\0"):
+        with pytest.raises(DamagedBytesError, match=r"expected"):
+            decode_block(KEY, damaged)
+
+
+def test_an_ordinary_row_takes_little_more_than_its_numbers(pages):
+    block = encode_block(pages.page(0, 1440).columns)
+
+    assert len(block) < 70 * len(pages.page(0, 1440))
