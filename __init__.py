@@ -11,6 +11,7 @@ from .domain.adapter import AdapterContext
 from .domain.candle import Candle, CandleData
 from .domain.capabilities import Capabilities, DataKind, HistoryDepth
 from .domain.coverage import Coverage, ExplainedRange, Reason
+from .domain.coverage_report import CoverageReport
 from .domain.errors import (
     AllChannelsFailedError,
     ChannelError,
@@ -103,6 +104,7 @@ __all__ = [
     "ClosedError",
     "ConfigurationError",
     "Coverage",
+    "CoverageReport",
     "DataKind",
     "DeadlineExceededError",
     "Degraded",

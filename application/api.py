@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar, overload
 
 from attrs import frozen
 
-from ..domain.capabilities import DataKind
+from ..domain.capabilities import Capabilities, DataKind
+from ..domain.coverage_report import CoverageReport
 from ..domain.errors import ClosedError, UnsupportedRequestError
 from ..domain.events import MarketEvent, RequestFailed
 from ..domain.finality import Grace
@@ -25,7 +26,6 @@ from ..domain.request import (
     TickerRequest,
     Topic,
     TradesRequest,
-    create_candle_request,
 )
 from ..domain.routing import ChannelHealth, RoutePlan
 from ..domain.series import CandleSeries
@@ -39,6 +39,8 @@ from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
 from .hub import LiveHub
 from .keeping import FinalKeeper
+from .library import CandleLibrary
+from .questions import ShortQuestions
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .tasks import TaskOwner, end_task, start_ending
@@ -62,7 +64,7 @@ class ApiRules:
     grace: Grace
 
 
-class UnifiedMarketDataAPI:
+class UnifiedMarketDataAPI(ShortQuestions):
     """Market data through one object: it chooses the channel, keeps the limits, and explains itself.
 
     Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
@@ -105,8 +107,14 @@ class UnifiedMarketDataAPI:
             keeper=self._keeper,
         )
         self._desk = CacheDesk.of(
-            channels.values(), server_time, self._publish, self._report_store, self._hub.tip_of, self._keeper.flush
+            channels.values(),
+            server_time=server_time,
+            publish=self._publish,
+            report=self._report_store,
+            tip=self._hub.tip_of,
+            flush=self._keeper.flush,
         )
+        self._library = CandleLibrary(desk=self._desk, references=self._references)
         self._channel_router.watch_holdings(self._desk.held)
         self._channel_router.watch_followed(self._hub.followed)
         self._following = Following(
@@ -129,6 +137,12 @@ class UnifiedMarketDataAPI:
 
     def _report(self, task: str, error: Exception) -> None:
         self._diary.warn("task_failed", task=task, error=f"{type(error).__name__}: {error}")
+
+    def _references(self) -> tuple[str, ...]:
+        return next((able.references for able in self._abilities() if able.references), ())
+
+    def _abilities(self) -> list[Capabilities]:
+        return [channel.capabilities for channel in self._channel_router.channels.values()]
 
     def _report_store(self, error: str) -> None:
         """Say it once: a disk that is full fails every request alike."""
@@ -173,6 +187,7 @@ class UnifiedMarketDataAPI:
             case CandleRequest():
                 fetch = CandleFetch(request, self._clock, self._server_time, self._desk)
                 series = await self._submit(request, lambda: fetch_candles(fetch, self._channel_router))
+                series = await self._library.label(series)
                 self._note_served(series.trace)
                 return series
             case TickerRequest():
@@ -236,35 +251,7 @@ class UnifiedMarketDataAPI:
         if not isinstance(channel, MarketDirectory):
             await check_listed(self._channel_router.channels.values(), symbols)
 
-    # --- the repository's methods --------------------------------------------------------------
-
-    async def get_candles(
-        self,
-        symbol: str,
-        timeframe: str = "1m",
-        count: int | None = None,
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-    ) -> CandleSeries:
-        """Return candles; see :func:`create_candle_request` for the meanings of count, start and end."""
-        return await self.request_data_sync(create_candle_request(symbol, timeframe, count, start=start, end=end))
-
-    async def get_ticker(self, symbol: str) -> Ticker:
-        """Return the newest ticker of a symbol."""
-        return (await self.get_tickers([symbol]))[0]
-
-    async def get_tickers(self, symbols: Sequence[str]) -> list[Ticker]:
-        """Return the newest tickers in the order of ``symbols``."""
-        return await self.request_data_sync(TickerRequest(symbols=symbols))
-
-    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
-        """Return the newest book, at most ``depth`` levels a side."""
-        return await self.request_data_sync(OrderBookRequest(symbol=symbol, depth=depth))
-
-    async def get_trades(self, symbol: str, count: int = 100) -> list[Trade]:
-        """Return the newest trades, oldest first."""
-        return await self.request_data_sync(TradesRequest(symbol=symbol, count=count))
+    # --- the venue ------------------------------------------------------------------------------
 
     async def get_markets(self) -> list[Market]:
         """Return every listed market.
@@ -279,6 +266,15 @@ class UnifiedMarketDataAPI:
                 return list(await channel.get_markets())
         msg = "no installed channel knows the market list"
         raise UnsupportedRequestError(msg)
+
+    # --- what is held --------------------------------------------------------------------------
+
+    async def coverage(
+        self, symbol: str, timeframe: str = "1m", *, start: datetime | None = None, end: datetime | None = None
+    ) -> CoverageReport:
+        """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
+        self._check_open()
+        return await self._library.coverage(symbol, timeframe, start, end)
 
     # --- live --------------------------------------------------------------------------------
 

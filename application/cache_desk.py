@@ -47,6 +47,7 @@ class CacheDesk:
     def of(
         cls,
         channels: Iterable[Channel],
+        *,
         server_time: ServerTime,
         publish: Callable[[SeriesKey, MarketEvent], None],
         report: Callable[[str], None],

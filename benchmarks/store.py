@@ -84,7 +84,8 @@ class RowPerCandle:
         """Return the candles as columns, exact."""
         rows = self.connection.execute(
             "SELECT opened, open, high, low, close, volume, quote_volume, updated, source, sealed_by, revision "
-            "FROM candles WHERE venue = ? AND symbol = ? AND timeframe = ? AND opened >= ? AND opened < ? ORDER BY opened",
+            "FROM candles WHERE venue = ? AND symbol = ? AND timeframe = ? AND opened >= ? AND opened < ? "
+            "ORDER BY opened",
             (KEY.venue, str(KEY.symbol), str(KEY.timeframe), to_micros(WHOLE.start), to_micros(WHOLE.end)),
         )
         return CandleColumns.of(KEY.venue, KEY.symbol, KEY.timeframe, map(to_candle, rows))

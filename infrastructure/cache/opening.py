@@ -95,13 +95,18 @@ def _companion(path: Path, ending: str) -> Path:
 
 
 def _write_ahead(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """Have readers and a writer not wait for each other; SQLite does not wait by itself for the right to switch."""
+    """Have readers and a writer not wait for each other.
+
+    SQLite does not always wait for the right to switch, so we do. Where it is never given (some network
+    disks) the file stays as it was: just as safe, and slower.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
     for _ in range(max(1, round(timeout_s / _PAUSE_S))):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
+            break
         except sqlite3.OperationalError as error:
             if result_code(error) != sqlite3.SQLITE_BUSY:
                 raise
-            sleep(_PAUSE_S)
-        else:
-            return
+        sleep(_PAUSE_S)
+    connection.execute(f"PRAGMA busy_timeout = {round(timeout_s * 1000)}")

@@ -27,6 +27,7 @@ class Region:
     Attributes:
         host: the host of REST and of the public socket.
         canary: the busiest market, whose silence is worth a question.
+        references: the busiest markets, whose common silence is an outage of the whole site.
         has_book_level: whether ``level`` is understood; elsewhere it is an error.
 
     """
@@ -34,6 +35,7 @@ class Region:
     code: str
     host: str
     canary: str
+    references: tuple[str, ...]
     has_book_level: bool
 
     @property
@@ -45,10 +47,16 @@ class Region:
 REGIONS = {
     region.code: region
     for region in (
-        Region(code="kr", host="api.upbit.com", canary="KRW-BTC", has_book_level=True),
-        Region(code="sg", host="sg-api.upbit.com", canary="SGD-BTC", has_book_level=False),
-        Region(code="id", host="id-api.upbit.com", canary="IDR-BTC", has_book_level=False),
-        Region(code="th", host="th-api.upbit.com", canary="THB-BTC", has_book_level=False),
+        Region(
+            code="kr",
+            host="api.upbit.com",
+            canary="KRW-BTC",
+            references=("KRW-BTC", "KRW-ETH", "KRW-XRP"),
+            has_book_level=True,
+        ),
+        Region(code="sg", host="sg-api.upbit.com", canary="SGD-BTC", references=("SGD-BTC",), has_book_level=False),
+        Region(code="id", host="id-api.upbit.com", canary="IDR-BTC", references=("IDR-BTC",), has_book_level=False),
+        Region(code="th", host="th-api.upbit.com", canary="THB-BTC", references=("THB-BTC",), has_book_level=False),
     )
 }
 

@@ -48,6 +48,7 @@ class UpbitRest:
         """Open nothing yet."""
         self._context = context
         self._options = options
+        self._capabilities = evolve(CAPABILITIES, references=options.site.references)
         self.exchange = UpbitExchange(options, context)
 
     @property
@@ -63,7 +64,7 @@ class UpbitRest:
     @property
     def capabilities(self) -> Capabilities:
         """Everything but following."""
-        return CAPABILITIES
+        return self._capabilities
 
     async def get_candles(
         self,

@@ -33,7 +33,7 @@ async def walk(kit, minutes, *, page=10, **question):
             question[bound] = kit.START + timedelta(minutes=question[bound])
     request = create_candle_request("KRW-BTC", "1m", question.pop("count", None), **question)
     server_time = kit.ServerTime(clock)
-    desk = CacheDesk.of([channel], server_time, publish=print, report=print)
+    desk = CacheDesk.of([channel], server_time=server_time, publish=print, report=print)
     fetch = CandleFetch(request, clock, server_time, desk)
     series, fetched = await fetch.from_channel(channel)
     return series, fetched, channel

@@ -95,3 +95,28 @@ def test_a_ledger_unites_its_ranges_and_is_empty_only_when_it_knows_nothing():
 
 def test_a_key_reads_as_a_person_says_it():
     assert str(SeriesKey("upbit-kr", Symbol("KRW-BTC"), Timeframe.M1)) == "KRW-BTC 1m at upbit-kr"
+
+
+def hours(first, beyond):
+    return TimeRange(START + timedelta(hours=first), START + timedelta(hours=beyond))
+
+
+def test_a_ledger_says_what_is_missing_and_never_asks_for_the_time_before_the_listing():
+    before = ExplainedRange(START - timedelta(days=9), START, Reason.BEFORE_LISTING)
+    ledger = Ledger(proven=(hours(2, 4), hours(6, 8)), provisional=(hours(0, 1),))
+
+    assert (ledger.beginning, evolve(ledger, explained=(before,)).beginning) == (None, START)
+    assert ledger.missing(hours(-5, 7)) == (hours(-5, 2), hours(4, 6))
+    assert evolve(ledger, explained=(before,)).missing(hours(-5, 7)) == (hours(0, 2), hours(4, 6))
+    assert evolve(ledger, explained=(before,)).missing(hours(-5, -2)) == ()
+
+
+def test_a_ledger_says_how_far_down_everything_is_known_and_where_the_nearest_known_end_lies():
+    ledger = Ledger(proven=(hours(2, 4), hours(6, 8)))
+
+    assert ledger.known_below(START + timedelta(hours=7)) == hours(6, 7)
+    assert ledger.known_below(START + timedelta(hours=8)) == hours(6, 8)
+    assert ledger.known_below(START + timedelta(hours=6)) is None
+    assert ledger.known_end_before(START + timedelta(hours=5)) == START + timedelta(hours=4)
+    assert ledger.known_end_before(START + timedelta(hours=7)) == START + timedelta(hours=7)
+    assert ledger.known_end_before(START + timedelta(hours=2)) is None

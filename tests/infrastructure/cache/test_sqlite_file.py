@@ -10,6 +10,7 @@ from market_backbone.domain.errors import ChannelUnavailableError
 from market_backbone.domain.instants import to_micros
 from market_backbone.infrastructure.cache.connection import connect
 from market_backbone.infrastructure.cache.schema import APPLICATION_ID, LADDER, climb, objection
+from market_backbone.infrastructure.cache.tables import DamagedBlockError, Tables
 
 
 def execute(path, *statements):
@@ -188,6 +189,18 @@ async def test_a_damaged_block_is_never_served_and_its_slots_are_known_no_more(o
     ((event, text),) = told
     assert event == "cache_block_damaged"
     assert "[2026-01-02T00:00:00Z, 2026-01-03T00:00:00Z)" in text
+
+
+async def test_a_block_that_another_process_has_mended_meanwhile_is_not_struck(opened, pages, path, told):
+    await begin_file(opened, pages)
+    with closing(connect(path, timeout_s=1)) as connection:
+        tables = Tables(connection, lambda *event: told.append(event))
+        for start in (to_micros(pages.minute(1440)), to_micros(pages.minute(99 * 1440))):
+            tables.strike(pages.KEY, DamagedBlockError(start, "as it was a moment ago"))
+
+    async with opened() as store:
+        assert await store.read(pages.KEY, pages.span(0, 3000)) == pages.page(0, 3000)
+    assert told == []
 
 
 async def test_a_block_at_the_place_of_another_is_damage_too(opened, pages, path, told):

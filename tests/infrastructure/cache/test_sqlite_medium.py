@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -12,6 +13,7 @@ import pytest
 from market_backbone.domain.errors import ChannelUnavailableError
 from market_backbone.infrastructure.cache import SqliteCandleStore, sqlite
 from market_backbone.infrastructure.cache.connection import connect
+from market_backbone.infrastructure.cache.schema import climb
 
 OUT_OF_THE_WAY = 1 << 30
 
@@ -169,3 +171,38 @@ async def test_a_mistake_of_our_own_is_no_failure_of_the_medium(opened, pages):
             await store.write(None)
         await store.write(pages.page(0, 10))
         await check_that_the_store_holds_exactly(store, pages, 10)
+
+
+async def test_a_file_that_others_read_at_the_beginning_gets_its_log_as_soon_as_they_let_go(opened, pages, path):
+    path.parent.mkdir()
+    with closing(connect(path, timeout_s=1)) as other:
+        climb(other)
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM series").fetchall()
+        async with opened() as store, asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(store.read(pages.KEY, pages.span(0, 10)))
+            await asyncio.sleep(0.1)
+            assert not reading.done()
+            other.execute("ROLLBACK")
+            assert len(await reading) == 0
+            assert path.with_name(f"{path.name}-wal").exists()
+
+
+async def test_a_file_that_cannot_be_begun_is_tried_again_by_the_next_call(opened, pages, path, monkeypatch):
+    monkeypatch.setattr(sqlite, "_PATIENCE_S", 0.05)
+    path.parent.mkdir()
+    async with opened() as store:
+        with closing(connect(path, timeout_s=1)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(ChannelUnavailableError, match="kept it locked"):
+                await store.write(pages.page(0, 10))
+        await store.write(pages.page(0, 10))
+        await check_that_the_store_holds_exactly(store, pages, 10)
+
+
+async def test_an_error_that_nobody_foresaw_is_not_dressed_up_as_a_failing_disk(opened, pages):
+    async with opened() as store:
+        await store.write(pages.page(0, 10))
+        store._connection.execute("DROP TABLE blocks")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            await store.write(pages.page(10, 20))

@@ -14,7 +14,7 @@ from market_backbone.domain.timeframe import Timeframe
 
 KILLS = int(os.environ.get("MARKET_BACKBONE_KILLS", "8"))
 ROWS, STEP, BEYOND = 200, 190, 10**6
-START, MINUTE = 1_767_225_600_000_000, 60_000_000
+MINUTE = 60_000_000
 
 
 def begin(page_writer, path, *numbers):
@@ -42,8 +42,8 @@ async def check_against_the_model(opened, pages, kept):
             found = (await store.read(pages.KEY, span)).columns
             first, beyond = ((at - pages.START) // timedelta(minutes=1) for at in (span.start, span.end))
             traded = [number for number in range(first, beyond) if pages.has_trade(number)]
-            assert list(found.opened) == [START + MINUTE * number for number in traded]
-            assert list(found.close.units) == [pages.opening_price(number) * 10**8 + 10**8 for number in traded]
+            assert list(found.opened) == [pages.FIRST_MICROS + MINUTE * number for number in traded]
+            assert list(found.close.units) == [(pages.opening_price(number) + 1) * pages.ONE for number in traded]
     return Timeframe.M1.count_slots(TimeRange(proven[0].start, proven[-1].end)) if proven else 0
 
 
