@@ -4,13 +4,12 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Self, TypeVar, overload
 
 from attrs import frozen
 
 from ..domain.capabilities import Capabilities, DataKind
-from ..domain.coverage_report import CoverageReport
 from ..domain.errors import ClosedError, UnsupportedRequestError
 from ..domain.events import MarketEvent, RequestFailed
 from ..domain.finality import Grace
@@ -31,12 +30,15 @@ from ..domain.routing import ChannelHealth, RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
+from .audits import Auditor
 from .cache_desk import CacheDesk
 from .callbacks import call_back
 from .feed import FeedRules
 from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
+from .filling import CandleFiller
 from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
+from .held_candles import HeldCandles
 from .hub import LiveHub
 from .keeping import FinalKeeper
 from .library import CandleLibrary
@@ -64,7 +66,7 @@ class ApiRules:
     grace: Grace
 
 
-class UnifiedMarketDataAPI(ShortQuestions):
+class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
     """Market data through one object: it chooses the channel, keeps the limits, and explains itself.
 
     Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
@@ -115,6 +117,15 @@ class UnifiedMarketDataAPI(ShortQuestions):
             flush=self._keeper.flush,
         )
         self._library = CandleLibrary(desk=self._desk, references=self._references)
+        self._filler = CandleFiller(
+            library=self._library,
+            router=self._channel_router,
+            queue=self._queue,
+            clock=clock,
+            server_time=server_time,
+            grace=rules.grace,
+        )
+        self._auditor = Auditor(filler=self._filler, ask=self.request_data_sync)
         self._channel_router.watch_holdings(self._desk.held)
         self._channel_router.watch_followed(self._hub.followed)
         self._following = Following(
@@ -266,15 +277,6 @@ class UnifiedMarketDataAPI(ShortQuestions):
                 return list(await channel.get_markets())
         msg = "no installed channel knows the market list"
         raise UnsupportedRequestError(msg)
-
-    # --- what is held --------------------------------------------------------------------------
-
-    async def coverage(
-        self, symbol: str, timeframe: str = "1m", *, start: datetime | None = None, end: datetime | None = None
-    ) -> CoverageReport:
-        """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
-        self._check_open()
-        return await self._library.coverage(symbol, timeframe, start, end)
 
     # --- live --------------------------------------------------------------------------------
 

@@ -124,14 +124,14 @@ def how_much_is_held(
 
 
 def _asked_span(request: CandleRequest, server_now: datetime | None) -> TimeRange | None:
-    frame, width = request.timeframe, request.timeframe.nominal_width
+    frame = request.timeframe
     now = None if server_now is None else frame.next(server_now)
     if request.start is not None and request.count is not None:
         start = frame.ceil(request.start)
-        end = start + width * request.count
+        end = frame.move(start, request.count)
         return TimeRange(start, max(start, end if now is None else min(end, now)))
     end = now if request.end is None else frame.ceil(request.end) if now is None else min(frame.ceil(request.end), now)
     if end is None:
         return None
-    start = end - width * (request.count or 0) if request.start is None else frame.ceil(request.start)
+    start = frame.move(end, -(request.count or 0)) if request.start is None else frame.ceil(request.start)
     return TimeRange(min(start, end), end)

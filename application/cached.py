@@ -7,14 +7,14 @@ Invariants:
     A store that fails costs the answer nothing: the venue is asked, and the failure is reported once.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from attrs import define, evolve, field
 
 from ..domain.candle import Candle
 from ..domain.capabilities import Capabilities
-from ..domain.coverage import Coverage, Reason
+from ..domain.coverage import Coverage, ExplainedRange, Reason
 from ..domain.errors import ChannelError, MalformedReplyError
 from ..domain.events import CandleRevised, HistoryRewritten, MarketEvent
 from ..domain.holding import Ledger, SeriesKey
@@ -26,12 +26,11 @@ from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
 from ..domain.ticker import Ticker
 from ..domain.time_range import TimeRange
-from ..domain.timeframe import Timeframe
+from ..domain.timeframe import FAR_FUTURE, Timeframe
 from ..domain.trade import Trade
 from .comparing import Comparison, below, beyond, compare
 
 HELD = "cache"
-FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 UNVERIFIED = Comparison()
 
 
@@ -139,11 +138,31 @@ class CachedRepository:
             self._give_up_store(error)
             return None
         if len(series) < rows and span.start == ledger.beginning:
-            older = TimeRange(key.timeframe.previous(span.start), span.start)
-            series = evolve(series, coverage=series.coverage.explain(older, Reason.BEFORE_LISTING))
+            listed = series.coverage.explain(_before(key, span.start), Reason.BEFORE_LISTING)
+            series = evolve(series, coverage=listed)
         self._above = series[0] if len(series) else self._above
         self.tally.held_rows += len(series)
         return series
+
+    async def skip_held(self, key: SeriesKey, end: datetime) -> CandleSeries | None:
+        """Return the proven range below ``end`` without its candles; None where a hole lies below it."""
+        ledger, at = self._ledger(key), key.timeframe.ceil(end)
+        if ledger.beginning is not None and at <= ledger.beginning:
+            return _nothing_older(key, at)
+        known = ledger.known_below(at)
+        if known is None:
+            return None
+        probe = key.timeframe.move(known.start, self.capabilities.candles_per_call)
+        try:
+            oldest = await self.store.read(key, TimeRange(known.start, min(known.end, probe)))
+        except ChannelError as error:
+            self._give_up_store(error)
+            return None
+        self._above = oldest[0] if len(oldest) else None
+        coverage = Coverage(asked=known, proven=(known,))
+        if known.start == ledger.beginning:
+            coverage = coverage.explain(_before(key, known.start), Reason.BEFORE_LISTING)
+        return CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage)
 
     def get_tip(self, key: SeriesKey) -> CandleSeries | None:
         """Return the newest candles from a live stream, if everything before them is held."""
@@ -267,13 +286,13 @@ class CachedRepository:
             self.tally.revised += 1
             self.publish(key, CandleRevised(old, new))
 
-    async def remember_beginning(self, series: CandleSeries) -> None:
+    async def remember_beginning(self, key: SeriesKey, explained: Iterable[ExplainedRange]) -> None:
         """Keep what a whole walk has proven about the time before the first candle."""
-        listed = tuple(part for part in series.coverage.explained if part.reason is Reason.BEFORE_LISTING)
-        if listed and len(series):
-            key = SeriesKey(series.venue, series.symbol, series.timeframe)
-            coverage = evolve(series.coverage, proven=(), provisional=(), explained=listed)
-            await self._remember(key, evolve(series, columns=series.columns.slice(0, 0), coverage=coverage))
+        listed = tuple(part for part in explained if part.reason is Reason.BEFORE_LISTING and part.span)
+        if listed:
+            span = TimeRange(listed[0].start, listed[-1].end)
+            coverage = Coverage(asked=span, explained=listed)
+            await self._remember(key, CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage))
 
     def _join(self, key: SeriesKey, found: Comparison, above: Candle | None) -> None:
         """Note a joint with what is held above the page, and one with what is held below."""
@@ -315,7 +334,10 @@ class CachedRepository:
         await self.inner.close()
 
 
+def _before(key: SeriesKey, at: datetime) -> TimeRange:
+    return TimeRange(key.timeframe.previous(at), at)
+
+
 def _nothing_older(key: SeriesKey, at: datetime) -> CandleSeries:
-    older = TimeRange(key.timeframe.previous(at), at)
-    coverage = Coverage.nothing(at).explain(older, Reason.BEFORE_LISTING)
+    coverage = Coverage.nothing(at).explain(_before(key, at), Reason.BEFORE_LISTING)
     return CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage)

@@ -104,6 +104,14 @@ class CandleTail:
             self.start_at(candle.opened_at)
         yield from self._take(CandleView(candle))
 
+    def take_derived(self, candle: Candle) -> Iterator[MarketEvent]:
+        """Take a view that was made of shorter candles: it witnesses nothing, so that REST alone seals its slot."""
+        yield from self._take(CandleView(candle))
+
+    def forget_view(self, slot: datetime) -> None:
+        """Forget a view that was proven wrong: whatever comes next stands, be its volume smaller."""
+        self._views.pop(slot, None)
+
     def take_series(self, series: CandleSeries) -> Iterator[MarketEvent]:
         """Take a REST answer: candles, and what it proves about slots without one."""
         self._older = series[-1].source if len(series) else self._older

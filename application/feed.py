@@ -1,6 +1,7 @@
 """One feed: a fixed set of topics, carried by a stream while it lives and by REST while it does not."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Iterable
 from datetime import datetime
 
@@ -23,6 +24,7 @@ STILL_WITNESSED_S = 2.0
 LEAST_REPAIR_S = 1.0
 RANGES_PER_REPAIR = 4
 OPENING_S = 3.0
+RETRY_S = 1.0
 
 
 @frozen(kw_only=True)
@@ -54,7 +56,7 @@ class Feed:
     _delivering: str = ""
     _life_began_at: float = 0.0
     _is_proven: bool = False
-    _polled_at: float = 0.0
+    _poll_at: float = -math.inf
     _repaired_at: dict[Topic, float] = field(factory=dict[Topic, float])
     _behind_since: dict[Topic, float] = field(factory=dict[Topic, float])
     _fresh_at: float = 0.0
@@ -74,6 +76,10 @@ class Feed:
     def is_delivering_live(self) -> bool:
         """Whether the stream delivers now, and a frame of the last two seconds witnesses it."""
         return self._is_proven and self.watch.silence_s(self.clock.monotonic()) <= STILL_WITNESSED_S
+
+    def note_fresh(self) -> None:
+        """Note that somebody else has just renewed what is delivered."""
+        self._fresh_at = self.clock.monotonic()
 
     def _everyone(self, event: MarketEvent) -> None:
         for state in self.states.values():
@@ -153,7 +159,7 @@ class Feed:
     def _lose(self, name: str, cause: str) -> None:
         self.router.record(name, self._life_began_at, success=False, error=cause)
         self._is_proven = False
-        self._polled_at = 0.0
+        self._poll_at = -math.inf
         for state in self.states.values():
             if isinstance(state, CandleTopic):
                 state.begin_life()
@@ -180,8 +186,8 @@ class Feed:
             now = self.clock.monotonic()
             if self._is_proven:
                 await self._question_silence(rest, now)
-            elif now - self._polled_at >= self.rules.polling_interval_s and self._may_poll(now):
-                self._polled_at = now
+            elif now >= self._poll_at and self._may_poll(now):
+                self._poll_at = now + self.rules.polling_interval_s
                 await self._poll(rest)
             await self._catch_up_behind(rest)
 
@@ -254,6 +260,7 @@ class Feed:
             return
         except MarketDataError as error:
             self.router.record(rest.name, started, success=False, error=str(error))
+            self._poll_at = min(self._poll_at, self.clock.monotonic() + RETRY_S)
             self._degrade(rest.name, str(error))
             return
         self.router.record(rest.name, started, success=True)

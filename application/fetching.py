@@ -16,6 +16,7 @@ from ..domain.errors import (
     UnknownSymbolError,
     UnsupportedRequestError,
 )
+from ..domain.holding import SeriesKey
 from ..domain.instants import EPOCH, from_micros, to_text
 from ..domain.ports import CandleCache, Channel, Clock, MarketDirectory, ServerTime, TradeHistory
 from ..domain.request import CandleRequest, TradesRequest
@@ -79,7 +80,8 @@ class CandleFetch:
         cached = self._cached
         if cached is None:
             return series, Fetched(len(series), calls)
-        await cached.remember_beginning(series)
+        key = SeriesKey(series.venue, series.symbol, series.timeframe)
+        await cached.remember_beginning(key, series.coverage.explained)
         tally = cached.tally
         beside = min(tally.held_rows + tally.live_rows, len(series)) if self.reads else None
         series = evolve(series, seams=tuple(tally.seams))
@@ -195,9 +197,9 @@ class CandleFetch:
         series = best.result()
         if self.request.start is not None or self.request.count is None:
             return series
-        missing = self.request.timeframe.nominal_width * (self.request.count - best.rows)
         asked = series.coverage.asked
-        return evolve(series, coverage=series.coverage.within(TimeRange(asked.start - missing, asked.end)))
+        begin = self.request.timeframe.move(asked.start, best.rows - self.request.count)
+        return evolve(series, coverage=series.coverage.within(TimeRange(begin, asked.end)))
 
 
 def _first_rows(parts: list[CandleSeries], start: datetime, count: int) -> CandleSeries:

@@ -1,6 +1,6 @@
-"""What one does with what is held: survey it, fill it, check it against itself."""
+"""What is held, for whoever asks: surveyed, labelled, and read in parts."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 
 from attrs import define
@@ -16,7 +16,7 @@ from ..domain.symbol import Symbol
 from ..domain.time_range import TimeRange
 from ..domain.timeframe import Timeframe
 from .cache_desk import CacheDesk
-from .surveying import held_span, label_outages, survey
+from .surveying import each_part, held_span, label_outages, survey
 
 
 @define(eq=False, kw_only=True)
@@ -83,3 +83,10 @@ class CandleLibrary:
             at = first or last or EPOCH
             return CoverageReport(key=key, span=TimeRange(at, at), rows=0, slots=0)
         return await survey(self.store, key, span, self.references())
+
+    async def parts(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> AsyncGenerator[CandleSeries]:
+        """Yield what is held of a range in parts of bounded size, oldest first; asks no venue."""
+        key = self.key(symbol, timeframe)
+        span = TimeRange(to_utc(start, "start"), to_utc(end, "end"))
+        async for part in each_part(self.store, key, span, self.references()):
+            yield part

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from ..domain.column_parts import cut, join, pick
 from ..domain.columns import CandleColumns
-from ..domain.coverage import Coverage, Reason
+from ..domain.coverage import Coverage, ExplainedRange, Reason
 from ..domain.errors import IntegrityError, MalformedReplyError
 from ..domain.finality import Finality
 from ..domain.instants import from_micros
@@ -42,7 +42,7 @@ class CandlePaging:
 
     Invariant: after each ``take``, the rows held are exactly the existing candles in
     ``[cursor, end)`` as far as the pages' own coverage proves it. Each page is older than the one
-    before, so that no slot is held twice.
+    before, so that no slot is held twice. A walk that ``discards`` counts its rows and keeps none.
     """
 
     timeframe: Timeframe
@@ -53,6 +53,7 @@ class CandlePaging:
     least_finality: Finality = Finality.FORMING
     calls: int = 0
     rows: int = 0
+    discards: bool = False
     _cursor: datetime | None = None
     _claim: datetime | None = None
     _is_done: bool = False
@@ -126,7 +127,7 @@ class CandlePaging:
             columns = pick(columns, (mark in wanted for mark in columns.mark))
         if self.start is not None and len(columns):
             columns = cut(columns, TimeRange(self.start, max(self.start, self.timeframe.next(page[-1].opened_at))))
-        self._parts.append(columns)
+        self._parts.append(columns.slice(0, 0) if self.discards else columns)
         self.rows += len(columns)
         self._coverage = page.coverage if self._coverage is None else self._coverage.join(page.coverage)
 
@@ -154,9 +155,14 @@ class CandlePaging:
         if self.start is not None:
             older = TimeRange(min(self.start, begin), begin)
         else:
-            older = TimeRange(begin - self.timeframe.nominal_width * max(1, (self.count or 1) - self.rows), begin)
+            older = TimeRange(self.timeframe.move(begin, -max(1, (self.count or 1) - self.rows)), begin)
         coverage = self._coverage or Coverage.nothing(begin)
         self._coverage = coverage.explain(older, reason)
+
+    @property
+    def explained(self) -> tuple[ExplainedRange, ...]:
+        """The ranges without candles for which the walk has found a reason."""
+        return self._coverage.explained if self._coverage else ()
 
     def result(self) -> CandleSeries:
         """Return what was found, with the coverage of the question."""
@@ -174,8 +180,7 @@ class CandlePaging:
         opened = [from_micros(micros) for micros in (*columns.opened[:1], *columns.opened[-1:])]
         if self.least_finality > Finality.FORMING:
             end = min(end, self._last_wanted_end(opened, first))
-        explained = self._coverage.explained if self._coverage else ()
-        starts = [part.start for part in explained] + opened[:1]
+        starts = [part.start for part in self.explained] + opened[:1]
         start = self.start if self.start is not None else min(starts, default=end)
         return TimeRange(min(start, end), end)
 
@@ -215,7 +220,7 @@ class ForwardWindows:
     def next_window(self, found: int) -> TimeRange:
         """Return the next window after ``found`` rows."""
         self._slots = max(self._slots * 2, self.count - found)
-        end = self.timeframe.ceil(self.cursor + self.timeframe.nominal_width * self._slots)
+        end = self.timeframe.ceil(self.timeframe.move(self.cursor, self._slots))
         window = TimeRange(self.cursor, end)
         self.cursor = end
         return window

@@ -52,13 +52,28 @@ async def each_part(
     cursor = key.timeframe.ceil(span.start)
     end = max(cursor, key.timeframe.ceil(span.end))
     while cursor < end:
-        beyond = min(end, key.timeframe.ceil(cursor + key.timeframe.nominal_width * SLOTS_AT_ONCE))
+        beyond = min(end, key.timeframe.ceil(key.timeframe.move(cursor, SLOTS_AT_ONCE)))
         yield await label_outages(await store.read(key, TimeRange(cursor, beyond)), store, references)
         cursor = beyond
 
 
-async def survey(store: CandleStore, key: SeriesKey, span: TimeRange, references: Sequence[str] = ()) -> CoverageReport:
-    """Return what is held of ``span``, and why the rest is not."""
+async def survey(
+    store: CandleStore,
+    key: SeriesKey,
+    span: TimeRange,
+    references: Sequence[str] = (),
+    told: tuple[ExplainedRange, ...] = (),
+) -> CoverageReport:
+    """Return what is held of ``span``, and why the rest is not.
+
+    Args:
+        store: where it is held.
+        key: which series.
+        span: the range.
+        references: symbols whose silence is the venue's.
+        told: reasons that were told just now and are not for keeping.
+
+    """
     ledger = store.ledger(key)
     quiet: list[ExplainedRange] = []
     gaps: list[ExplainedRange] = []
@@ -66,7 +81,7 @@ async def survey(store: CandleStore, key: SeriesKey, span: TimeRange, references
     async for part in each_part(store, key, span, references):
         rows += len(part)
         quiet += part.quiet()
-        gaps += part.gaps()
+        gaps += evolve(part, coverage=evolve(part.coverage, explained=(*part.coverage.explained, *told))).gaps()
     return CoverageReport(
         key=key,
         span=span,

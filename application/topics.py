@@ -16,16 +16,16 @@ from ..domain.coverage import Coverage, Reason
 from ..domain.events import Gap, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, TradeHistory
-from ..domain.request import CandleRequest, Topic
+from ..domain.request import Topic
 from ..domain.series import CandleSeries
 from ..domain.streaming import LiveValue
 from ..domain.ticker import Ticker
 from ..domain.time_range import TimeRange
 from ..domain.timeframe import Timeframe
 from ..domain.trade import Trade
+from .candle_reading import read_candles
 from .candle_tail import CandleTail
 from .follower import Follower
-from .paging import CandlePaging
 from .trade_reading import TradeReader
 from .trades import OVERLAP, TradePaging, TradeTail, start_of_day
 
@@ -310,21 +310,17 @@ class CandleTopic:
         if span is None:
             series = await rest.get_candles(self.topic.symbol, self.timeframe, min(page, RECENT_ROWS))
         else:
-            series = await self._whole(rest, span)
+            series = await read_candles(rest, self.topic.symbol, self.timeframe, span)
+        return self._join(series)
+
+    def _join(self, series: CandleSeries) -> list[MarketEvent]:
+        """Return what an answer of REST tells."""
         if self.tail.frontier is None and len(series):
             promised_from = next((c.opened_at for c in series if not c.is_final), series[-1].closed_at)
             self.tail.start_at(promised_from, rest.name)
         if len(series):
             self.newest = series[-1]
         return list(self.tail.take_series(series))
-
-    async def _whole(self, rest: Channel, span: TimeRange) -> CandleSeries:
-        """Return every candle of a range, in as many pages as it takes."""
-        page_size = rest.capabilities.candles_per_call
-        walk = CandlePaging.of(self._request(span), page_size)
-        while (page := walk.next_page()) is not None and not page.delay_s:
-            walk.take(await rest.get_candles(self.topic.symbol, self.timeframe, page.count, end=page.end))
-        return walk.result()
 
     def tip(self) -> CandleSeries | None:
         """Return the slots that are not FINAL yet, oldest first; None before the first of them."""
@@ -333,9 +329,6 @@ class CandleTopic:
             return None
         coverage = Coverage(asked=TimeRange(frontier, max(frontier, current[-1].closed_at)))
         return CandleSeries.of(self.newest.venue, self.topic.symbol, self.timeframe, current, coverage)
-
-    def _request(self, span: TimeRange) -> CandleRequest:
-        return CandleRequest(symbol=self.topic.symbol, timeframe=self.timeframe, start=span.start, end=span.end)
 
     def settle(self, server_now: datetime) -> list[MarketEvent]:
         """Return what time alone has decided."""

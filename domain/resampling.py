@@ -5,7 +5,7 @@ A candle of a longer timeframe is the exact aggregate of its shorter ones: compa
 FINAL: only the exchange's own word seals a candle.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
 
@@ -51,25 +51,29 @@ def is_made_of(longer: Timeframe, shorter: Timeframe) -> bool:
 
 
 def _aggregates(series: CandleSeries, timeframe: Timeframe) -> Iterator[Candle]:
-    for opened_at, group in groupby(series, key=lambda candle: timeframe.floor(candle.opened_at)):
-        rows = list(group)
-        yield evolve(
-            rows[-1],
-            timeframe=timeframe,
-            opened_at=opened_at,
-            open=rows[0].open,
-            high=max(row.high for row in rows),
-            low=min(row.low for row in rows),
-            volume=sum((row.volume for row in rows), Decimal(0)),
-            quote_volume=_turnover(rows),
-            source=DERIVED,
-            finality=Finality.FORMING,
-            sealed_by=None,
-            revision=0,
-        )
+    for _, group in groupby(series, key=lambda candle: timeframe.floor(candle.opened_at)):
+        yield aggregate(list(group), timeframe)
 
 
-def _turnover(rows: list[Candle]) -> Decimal | None:
+def aggregate(rows: Sequence[Candle], timeframe: Timeframe) -> Candle:
+    """Return the one candle of ``timeframe`` that ``rows`` make: all of its slot, oldest first, one at least."""
+    return evolve(
+        rows[-1],
+        timeframe=timeframe,
+        opened_at=timeframe.floor(rows[0].opened_at),
+        open=rows[0].open,
+        high=max(row.high for row in rows),
+        low=min(row.low for row in rows),
+        volume=sum((row.volume for row in rows), Decimal(0)),
+        quote_volume=_turnover(rows),
+        source=DERIVED,
+        finality=Finality.FORMING,
+        sealed_by=None,
+        revision=0,
+    )
+
+
+def _turnover(rows: Sequence[Candle]) -> Decimal | None:
     known = [row.quote_volume for row in rows if row.quote_volume is not None]
     return sum(known, Decimal(0)) if len(known) == len(rows) else None
 

@@ -21,6 +21,7 @@ from .instants import EPOCH, to_utc
 from .time_range import TimeRange
 
 MONDAY = EPOCH + timedelta(days=4)
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 ALIASES = {"60m": "1h", "240m": "4h"}
 
 
@@ -88,6 +89,14 @@ class Timeframe(StrEnum):
     def previous(self, at: datetime) -> datetime:
         """Return the opening of the slot before the one that contains ``at``."""
         return self.floor(self.floor(at) - timedelta(microseconds=1))
+
+    def move(self, at: datetime, slots: int) -> datetime:
+        """Return the instant ``slots`` nominal widths after ``at`` (before, if negative), inside 1970 to 9999."""
+        try:
+            moved = at + self.nominal_width * slots
+        except OverflowError:
+            moved = FAR_FUTURE if slots > 0 else EPOCH
+        return min(max(moved, EPOCH), FAR_FUTURE)
 
     def ceil(self, at: datetime) -> datetime:
         """Return the first slot opening that is not before ``at``."""

@@ -80,5 +80,5 @@ class MeasuredServerTime:
 
 
 def read_wall_clock() -> datetime:
-    """Return what this computer believes the time is; for ``doctor`` only, nothing is decided by it."""
+    """Return what this computer believes the time is; for ``doctor`` and names of files, nothing is decided by it."""
     return from_seconds(time.time())

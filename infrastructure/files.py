@@ -1,10 +1,11 @@
-"""Series into files, atomically: a file is whole or it is not there."""
+"""Series into files, part by part and atomically: a file is whole or it is not there."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Protocol, Self
 
 from ..domain.candle import plain
 from ..domain.errors import MarketDataError, UnsupportedRequestError
@@ -12,14 +13,37 @@ from ..domain.instants import to_text
 from ..domain.series import CandleSeries
 
 HEADER = ("venue", "symbol", "timeframe", "opened_at", "open", "high", "low", "close", "volume", "quote_volume")
+NUMBERS = HEADER[4:]
 
 
-def _write_csv(found: Sequence[CandleSeries], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*HEADER, "finality"])
-        for series in found:
-            writer.writerows(_csv_rows(series))
+class SeriesWriter(Protocol):
+    """Writes parts of series into one file, as they come."""
+
+    def add(self, series: CandleSeries) -> None:
+        """Append a part."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
+
+
+class CsvWriter:
+    """One line a candle, numbers as exact text."""
+
+    def __init__(self, path: Path) -> None:
+        """Write the header."""
+        self._file: IO[str] = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow([*HEADER, "finality"])
+
+    def add(self, series: CandleSeries) -> None:
+        """Append a part."""
+        self._writer.writerows(_csv_rows(series))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
 
 
 def _csv_rows(series: CandleSeries) -> Iterable[list[str]]:
@@ -30,52 +54,149 @@ def _csv_rows(series: CandleSeries) -> Iterable[list[str]]:
         yield [*labels, *map(plain, numbers), turnover, str(candle.finality)]
 
 
-def _table(found: Sequence[CandleSeries]) -> Any:  # noqa: ANN401 - pyarrow has no types
-    arrow = import_module("pyarrow")
-    tables: list[Any] = []
-    for series in found:
+class ArrowWriter:
+    """Record batches of exact decimals, in Parquet or in Arrow's own file format.
+
+    A number that decimal128(38, 8) cannot hold is refused rather than rounded: csv holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file."""
+        self._arrow = import_module("pyarrow")
+        labels = [(name, self._arrow.string()) for name in HEADER[:3]]
+        opened = ("opened_at", self._arrow.timestamp("us", tz="UTC"))
+        numbers = [(name, self._arrow.decimal128(38, 8)) for name in NUMBERS]
+        self._schema = self._arrow.schema([*labels, opened, *numbers])
+        if path.suffixes[-2:-1] == [".parquet"]:
+            self._writer = import_module("pyarrow.parquet").ParquetWriter(path, self._schema)
+        else:
+            self._writer = import_module("pyarrow.ipc").new_file(path, self._schema)
+
+    def add(self, series: CandleSeries) -> None:
+        """Append a part.
+
+        Raises:
+            UnsupportedRequestError: a number does not fit.
+
+        """
         table = series.to_arrow(exact=True)
         for position, label in enumerate((series.venue, str(series.symbol), str(series.timeframe))):
-            table = table.add_column(position, HEADER[position], arrow.array([label] * len(series), arrow.string()))
-        tables.append(table)
-    return arrow.concat_tables(tables, promote_options="permissive")
+            table = table.add_column(
+                position, HEADER[position], self._arrow.array([label] * len(series), self._arrow.string())
+            )
+        if table.schema != self._schema:
+            msg = f"{series!r} holds a number with more than 8 decimals or 38 digits; write it to a .csv file"
+            raise UnsupportedRequestError(msg)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
 
 
-def _write_parquet(found: Sequence[CandleSeries], path: Path) -> None:
-    table = _table(found)
-    import_module("pyarrow.parquet").write_table(table, path)
-
-
-def _write_arrow(found: Sequence[CandleSeries], path: Path) -> None:
-    table = _table(found)
-    import_module("pyarrow.feather").write_feather(table, str(path), compression="uncompressed")
-
-
-WRITERS: dict[str, Callable[[Sequence[CandleSeries], Path], None]] = {
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-    ".arrow": _write_arrow,
+WRITERS: dict[str, type[CsvWriter | ArrowWriter]] = {
+    ".csv": CsvWriter,
+    ".parquet": ArrowWriter,
+    ".arrow": ArrowWriter,
 }
 
 
-def write_series(found: Sequence[CandleSeries], path: Path) -> int:
-    """Write candles with exact numbers; answers how many.
+def check_ending(path: Path) -> None:
+    """Refuse a file that could not be written, before anything is fetched for it.
+
+    Raises:
+        UnsupportedRequestError: the file's ending names no known form, or its library is missing.
+
+    """
+    if path.suffix.lower() not in WRITERS:
+        msg = f"expected a file that ends in {', '.join(WRITERS)}, got {str(path)!r}"
+        raise UnsupportedRequestError(msg)
+    if WRITERS[path.suffix.lower()] is ArrowWriter:
+        try:
+            import_module("pyarrow")
+        except ModuleNotFoundError as error:
+            msg = f"{path.suffix} files need pyarrow; run: pip install 'market-backbone[arrow]', or choose a .csv file"
+            raise UnsupportedRequestError(msg) from error
+
+
+class AtomicFile:
+    """A file that takes its name when it is whole; a run that fails leaves an older one alone."""
+
+    def __init__(self, path: Path) -> None:
+        """Refuse an unknown ending at once."""
+        check_ending(path)
+        self.path = path
+        self._unfinished = path.with_name(f".{path.stem}{path.suffix.lower()}.unfinished")
+        self._writer: SeriesWriter | None = None
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        """Begin the file.
+
+        Raises:
+            MarketDataError: the folder cannot be written.
+
+        """
+        try:
+            self._writer = WRITERS[self.path.suffix.lower()](self._unfinished)
+        except OSError as error:
+            raise self._failed(error) from error
+        return self
+
+    def add(self, series: CandleSeries) -> None:
+        """Append a part.
+
+        Raises:
+            MarketDataError: the disk is full, or the like.
+
+        """
+        if self._writer is None or not len(series):
+            return
+        try:
+            self._writer.add(series)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.rows += len(series)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the file its name, or remove what there is of it."""
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.close()
+            if kind is None:
+                self._unfinished.replace(self.path)
+        except OSError as failure:
+            raise self._failed(failure) from failure
+        finally:
+            self._unfinished.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> MarketDataError:
+        self._unfinished.unlink(missing_ok=True)
+        return MarketDataError(
+            f"cannot write {self.path}: {error.strerror or error}; choose a folder that exists and can be written"
+        )
+
+
+async def write_parts(parts: AsyncIterable[CandleSeries], path: Path) -> int:
+    """Write candles with exact numbers as they come; answers how many.
 
     Raises:
         UnsupportedRequestError: the file's ending names no known form, or its library is missing.
         MarketDataError: the file cannot be written.
 
     """
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None:
-        msg = f"expected a file that ends in {', '.join(WRITERS)}, got {str(path)!r}"
-        raise UnsupportedRequestError(msg)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        writer(found, unfinished)
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        msg = f"cannot write {path}: {error.strerror or error}; choose a folder that exists and can be written"
-        raise MarketDataError(msg) from error
-    return sum(len(series) for series in found)
+    with AtomicFile(path) as file:
+        async for part in parts:
+            file.add(part)
+    return file.rows
+
+
+def write_series(found: Sequence[CandleSeries], path: Path) -> int:
+    """Write whole series; see :func:`write_parts`."""
+    with AtomicFile(path) as file:
+        for series in found:
+            file.add(series)
+    return file.rows

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NoReturn
 
+from attrs import evolve
+
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.errors import ChannelUnavailableError, UnsupportedRequestError
 from ...domain.holding import SeriesKey
@@ -83,12 +85,20 @@ class CachedCandles:
             raise ChannelUnavailableError(msg, channel=self._name, retryable=False)
         until = ledger.proven[-1].end if end is None else to_utc(end, "end")
         if start is None:
-            return await self._store.read_newest(
-                key, DEFAULT_COUNT if count is None else count, TimeRange(min(EPOCH, until), until)
-            )
+            return await self._newest(key, DEFAULT_COUNT if count is None else count, until)
         first = to_utc(start, "start")
         series = await self._store.read(key, TimeRange(first, max(first, until)))
         return series if count is None else series[:count]
+
+    async def _newest(self, key: SeriesKey, count: int, until: datetime) -> CandleSeries:
+        """Return the newest rows; what lacks to ``count`` is a gap before the oldest that is held."""
+        series = await self._store.read_newest(key, count, TimeRange(min(EPOCH, until), until))
+        lacks = count - len(series)
+        if not lacks:
+            return series
+        first = series[0].opened_at if len(series) else until
+        begin = key.timeframe.move(first, -lacks)
+        return evolve(series, coverage=series.coverage.within(TimeRange(begin, until)))
 
     def _refuse(self, what: str) -> NoReturn:
         msg = f"channel {self._name!r} holds candles only; {what} are known to other channels"

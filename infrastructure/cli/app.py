@@ -2,7 +2,7 @@
 
 import typer
 
-from . import data, demo, emulator, insight
+from . import data, demo, emulator, held, insight
 
 app = typer.Typer(
     name="market-backbone",
@@ -16,7 +16,9 @@ for command in (
     demo.demo,
     data.candles,
     data.follow,
-    data.download,
+    held.coverage,
+    held.download,
+    held.audit,
     data.markets,
     insight.explain,
     insight.adapters,

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +9,10 @@ import typer
 from ...domain.coverage import Reason
 from ...domain.errors import UnsupportedRequestError
 from ...domain.events import MarketEvent, RequestFailed
-from ...domain.request import Priority, create_candle_request, create_realtime_request
-from ...domain.series import CandleSeries
-from ..files import write_series
+from ...domain.request import create_candle_request, create_realtime_request
 from ..serialization import event_fields, series_summary
 from . import render
-from .shell import FAILURE, banner, fail, open_api, parse_instant, put, put_json, run, say, screen
+from .shell import banner, fail, open_api, parse_instant, put, put_json, run, say, screen
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, numbers as exact text.")]
 UNANSWERED = frozenset({Reason.UNKNOWN, Reason.BEYOND_RETENTION})
@@ -158,51 +155,3 @@ def markets(*, json: Json = False) -> None:
             screen().print(render.markets_table(listed))
 
     run(work)
-
-
-def download(
-    words: Annotated[list[str], typer.Argument(help="Symbols, then a timeframe: KRW-BTC KRW-ETH 1m")],
-    *,
-    since: Annotated[str, typer.Option("--from", help="First opening, such as 2026-01-01 (UTC).")],
-    until: Annotated[str | None, typer.Option("--to", help="Bound that is not included; now when left out.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .arrow file.")] = None,
-    json: Json = False,
-) -> None:
-    """Fetch a whole range into a file and say what is known of every slot.
-
-    Exit code 1 if anything asked for is unknown or beyond what the exchange keeps.
-    """
-
-    async def work() -> list[CandleSeries]:
-        *symbols, timeframe = words
-        if not symbols:
-            msg = f"expected symbols and a timeframe such as KRW-BTC 1m, got {' '.join(words)!r}"
-            raise UnsupportedRequestError(msg)
-        found: list[CandleSeries] = []
-        async with open_api() as api:
-            for symbol in symbols:
-                request = create_candle_request(
-                    symbol,
-                    timeframe,
-                    start=parse_instant(since, "--from"),
-                    end=parse_instant(until, "--to"),
-                    priority=Priority.BULK,
-                )
-                found.append(await api.request_data_sync(request))
-        return found
-
-    found: list[CandleSeries] = run(work)
-    banner(found[0].venue)
-    if out is not None:
-        run(lambda: _write(found, out))
-    else:
-        say("nothing was written; give --out FILE.csv, .parquet or .arrow to keep the candles")
-    for series in found:
-        put_json(series_summary(series)) if json else put(render.coverage_text(series))
-    if any(gap.reason in UNANSWERED for series in found for gap in series.gaps()):
-        raise typer.Exit(FAILURE)
-
-
-async def _write(found: list[CandleSeries], out: Path) -> None:
-    rows = write_series(found, out)
-    say(f"wrote {rows} candles to {out}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..sandbox import SandboxConfig, serve
-from .shell import put, run
+from .shell import parse_instant, put, run
 
 
 def sandbox(  # noqa: PLR0917 - typer reads the signature
@@ -16,6 +16,7 @@ def sandbox(  # noqa: PLR0917 - typer reads the signature
     replay: Annotated[Path | None, typer.Option(help="Serve a recording instead of the seeded market.")] = None,
     faults: Annotated[Path | None, typer.Option(help="A fault script (TOML or JSON).")] = None,
     region: Annotated[str, typer.Option(help="kr, sg, id or th.")] = "kr",
+    start: Annotated[str | None, typer.Option(help="Market time at the start, such as 2026-11-01 (UTC).")] = None,
     *,
     limits: Annotated[bool, typer.Option(help="Enforce the rate limits.")] = True,
 ) -> None:
@@ -23,7 +24,14 @@ def sandbox(  # noqa: PLR0917 - typer reads the signature
 
     async def work() -> None:
         config = SandboxConfig(
-            seed=seed, speed=speed, port=port, replay=replay, faults=faults, region=region, limits=limits
+            seed=seed,
+            speed=speed,
+            port=port,
+            starts_at=parse_instant(start, "--start"),
+            replay=replay,
+            faults=faults,
+            region=region,
+            limits=limits,
         )
         await serve(config, put)
 

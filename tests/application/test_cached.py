@@ -157,7 +157,7 @@ async def test_when_rest_is_down_what_is_held_is_served_and_what_lacks_is_a_gap(
 
 
 async def test_a_candle_that_the_exchange_changed_is_a_revision_when_a_page_meets_it(open_past):
-    async with open_past() as (sandbox, api):
+    async with open_past() as (_, api):
         first = await api.get_candles("KRW-BTC", "1m", start=START - 5 * HOUR, end=START - 3 * HOUR)
         store = api.channels["cache"].store
         changed = _with_other_close(first, row=-1)

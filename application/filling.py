@@ -1,0 +1,134 @@
+"""Downloads: whole ranges of several series at once, page by page through the queue."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from attrs import define, evolve
+
+from ..domain.errors import ClosedError, InvalidRangeError, UnsupportedRequestError
+from ..domain.finality import Grace
+from ..domain.instants import to_text, to_utc
+from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime
+from ..domain.request import CandleRequest, Priority
+from ..domain.series import CandleSeries
+from ..domain.symbol import Symbol
+from ..domain.timeframe import Timeframe
+from .cached import CachedRepository
+from .downloading import Download, Downloaded, Progress
+from .fetching import check_listed
+from .library import CandleLibrary
+from .request_queue import DataRequestQueue
+from .router import Fetched, SmartChannelRouter
+
+
+@define(eq=False, kw_only=True)
+class CandleFiller:
+    """Fills the library from the venue."""
+
+    library: CandleLibrary
+    router: SmartChannelRouter
+    queue: DataRequestQueue
+    clock: Clock
+    server_time: ServerTime
+    grace: Grace
+
+    async def download(
+        self,
+        symbols: Sequence[str],
+        timeframe: str,
+        span: tuple[datetime, datetime | None],
+        tell: Callable[[Progress], None],
+    ) -> list[Downloaded]:
+        """Fill the store with a range of several series at once.
+
+        Raises:
+            RequestError: a symbol is not listed, or the range cannot be meant.
+            AllChannelsFailedError: the venue could not be reached at all.
+
+        """
+        store = self.library.store
+        wanted = [Symbol(symbol) for symbol in dict.fromkeys(symbols)]
+        channels = [self.channel_of(symbol, timeframe) for symbol in wanted]
+        await self._get_to_know(wanted)
+        start, end = await self._sealed(Timeframe.parse(timeframe), *span)
+        downloads = [
+            Download(
+                request=CandleRequest(
+                    symbol=symbol, timeframe=Timeframe.parse(timeframe), start=start, end=end, priority=Priority.BULK
+                ),
+                channel=channel,
+                store=store,
+                clock=self.clock,
+                decorate=lambda channel=channel: self._decorated(channel),
+                ask=self._ask_page,
+                tell=tell,
+                references=self.library.references(),
+            )
+            for symbol, channel in zip(wanted, channels, strict=True)
+        ]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(download.run()) for download in downloads]
+        return [task.result() for task in tasks]
+
+    def channel_of(self, symbol: Symbol, timeframe: str) -> Channel:
+        """Return the channel that the policy would ask for the bulk of a series."""
+        request = CandleRequest(symbol=symbol, timeframe=Timeframe.parse(timeframe), priority=Priority.BULK)
+        names = self.router.explain(request).channels
+        channels = (self.router.channels[name] for name in names)
+        found = next((channel for channel in channels if self.library.desk.remembers(channel)), None)
+        if found is None:
+            msg = f"none of the channels {', '.join(names)} brings history that could be kept; allow 'rest' and 'cache'"
+            raise UnsupportedRequestError(msg)
+        return found
+
+    def _decorated(self, channel: Channel) -> CachedRepository:
+        cached = self.library.desk.decorate(channel, reads=True)
+        if cached is None:
+            msg = "the store was closed while a download was running"
+            raise ClosedError(msg)
+        return cached
+
+    async def _get_to_know(self, symbols: Sequence[Symbol]) -> None:
+        """Have one answer of the venue: it tells whose data this is, and the time."""
+        channels = self.router.channels.values()
+        if self.server_time.earliest() is None:
+            directory = next((channel for channel in channels if isinstance(channel, MarketDirectory)), None)
+            if directory is not None:
+                await directory.get_markets()
+        held = {line.key.symbol for line in await self.library.store.inventory()}
+        await check_listed(channels, [symbol for symbol in symbols if symbol not in held])
+
+    async def _sealed(self, timeframe: Timeframe, start: datetime, end: datetime | None) -> tuple[datetime, datetime]:
+        """Return the range as far as it is over by the grace: only that can be kept."""
+        first, now = to_utc(start, "start"), self.server_time.earliest()
+        last = now if end is None else to_utc(end, "end")
+        if last is None:
+            msg = "the venue's time is not known, so the range needs an end"
+            raise InvalidRangeError(msg)
+        if now is not None:
+            last = min(timeframe.ceil(last), timeframe.floor(now - self.grace.of(timeframe)))
+        if first >= last:
+            msg = f"nothing of [{to_text(first)}, {to_text(last)}) is over yet; choose an earlier start"
+            raise InvalidRangeError(msg)
+        return first, last
+
+    async def _ask_page(
+        self, request: CandleRequest, channel: Channel, work: Callable[[], Awaitable[CandleSeries]]
+    ) -> CandleSeries:
+        """Ask for one page when its turn has come; its outcome counts for the channel's health."""
+
+        async def fetch(asked: Channel) -> tuple[CandleSeries, Fetched]:
+            if asked is not channel:
+                msg = "a download keeps to one channel"
+                raise UnsupportedRequestError(msg)
+            series = await work()
+            return series, Fetched(len(series))
+
+        async def turn() -> CandleSeries:
+            plan = self.router.explain(request)
+            step = next(step for step in plan.steps if step.channel == channel.name)
+            series, _ = await self.router.run(request, fetch, evolve(plan, steps=(evolve(step, joins_next=False),)))
+            return series
+
+        return await self.queue.submit(("page", request), turn, priority=request.priority, deadline_s=request.deadline)
