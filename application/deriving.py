@@ -1,13 +1,13 @@
 """Follow a timeframe without a stream: its minutes are followed as anybody follows them, REST says FINAL."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from attrs import define, field
 
 from ..domain.candle import Candle
-from ..domain.errors import MarketDataError, RequestError
+from ..domain.errors import ChannelUnavailableError, MarketDataError, RequestError
 from ..domain.events import (
     Backfilled,
     CandleRevised,
@@ -31,6 +31,7 @@ from .topics import CandleTopic
 REFRESH_S = 60.0
 """How often the venue's own view of the slot is read, to compare."""
 RETRY_S = 1.0
+UNDATED = "it has not yet told the time"
 
 
 @define(eq=False)
@@ -50,34 +51,32 @@ class DerivedCandleTopic(CandleTopic):
         self.derivation = Derivation(self.timeframe)
         self.wants_rows.set()
 
-    def take(self, value: LiveValue) -> list[MarketEvent]:
+    def take(self, value: LiveValue) -> Iterator[MarketEvent]:
         """Take a newer view of a minute."""
         derived = self.derivation.take(value) if isinstance(value, Candle) else None
-        return self._tell([derived] if derived is not None else [])
+        if derived is not None:
+            yield from self._tell(derived)
 
-    def begin(self, slot: datetime, rows: list[Candle]) -> list[MarketEvent]:
+    def begin(self, slot: datetime, rows: list[Candle]) -> Iterator[MarketEvent]:
         """Take the rows that were asked for, oldest first."""
-        self.wants_rows.clear()
-        return self._tell(self.derivation.begin(slot, rows))
+        for derived in self.derivation.begin(slot, rows):
+            yield from self._tell(derived)
 
     def doubt(self) -> None:
         """Tell nothing until the rows have been read anew."""
         self.derivation.forget()
         self.wants_rows.set()
 
-    def _tell(self, derived: list[Candle]) -> list[MarketEvent]:
-        told: list[MarketEvent] = []
-        for candle in derived:
-            self.newest = candle
-            told += self.tail.take_derived(candle)
-        return told
+    def _tell(self, derived: Candle) -> Iterator[MarketEvent]:
+        self.newest = derived
+        yield from self.tail.take_derived(derived)
 
-    def _join(self, series: CandleSeries) -> list[MarketEvent]:
+    def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
         """Compare the venue's view with what was derived; where they contradict each other, the venue's stands."""
         if len(series) and not series[-1].is_final and self.derivation.is_refuted_by(series[-1]):
             self.tail.forget_view(series[-1].opened_at)
             self.doubt()
-        return super()._join(series)
+        yield from super()._join(series, channel)
 
 
 @define(eq=False, kw_only=True)
@@ -87,6 +86,7 @@ class Deriving:
     Attributes:
         minutes: the topic of the minutes, which ``follower`` follows already: first subscribed, then read,
             so that no minute lies between.
+        settled_after: how long after its end a row of any timeframe is FINAL.
         on_minute: called whenever a minute has moved.
 
     """
@@ -98,6 +98,7 @@ class Deriving:
     clock: Clock
     server_time: ServerTime
     patience_s: float
+    settled_after: timedelta
     on_minute: Callable[[], None]
 
     async def run(self) -> None:
@@ -134,11 +135,13 @@ class Deriving:
         await self._wait_until_live()
         while True:
             await self.topic.wants_rows.wait()
+            self.topic.wants_rows.clear()  # a doubt that comes while rows are read asks for others
             try:
                 await self._read_rows()
             except RequestError:
                 return  # the feed, which asks the same channel, tells the followers
             except MarketDataError:
+                self.topic.wants_rows.set()
                 await self.clock.sleep(RETRY_S)
 
     async def _wait_until_live(self) -> None:
@@ -151,14 +154,10 @@ class Deriving:
     async def _read_rows(self) -> None:
         now = self.server_time.earliest()
         if now is None:
-            await self.clock.sleep(RETRY_S)
-            return
-        rungs = ladder(self.topic.timeframe, now, now - self._longest_grace())
+            raise ChannelUnavailableError(UNDATED, channel=self.rest.name)
+        rungs = ladder(self.topic.timeframe, now, now - self.settled_after)
         rows: list[Candle] = []
         for rung, span in rungs:
             rows += await read_candles(self.rest, self.topic.topic.symbol, rung, span)
         followed = self.minutes.tail.held_since(rungs[-1][1].start)
         self.topic.audience.publish(self.topic.begin(self.topic.timeframe.floor(now), [*rows, *followed]))
-
-    def _longest_grace(self) -> timedelta:
-        return max(self.topic.tail.rules.grace, self.minutes.tail.rules.grace)

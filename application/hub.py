@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ..domain.capabilities import DataKind
 from ..domain.errors import ChannelError, MarketDataError
@@ -14,10 +14,13 @@ from ..domain.finality import Grace
 from ..domain.holding import SeriesKey
 from ..domain.ports import Channel, Clock, LiveChannel, ServerTime, TradeHistory
 from ..domain.request import Topic
-from ..domain.routing import RoutePlan, StepStatus
+from ..domain.routing import POLL, REFRESH, STREAM, RoutePlan, StepStatus
 from ..domain.series import CandleSeries
 from ..domain.streaming import LiveValue
+from ..domain.timeframe import Timeframe
 from .candle_tail import CandleTail, TailRules
+from .derivation import RUNGS
+from .deriving import REFRESH_S, DerivedCandleTopic, Deriving
 from .feed import Feed, FeedRules
 from .follower import Follower
 from .keeping import FinalKeeper
@@ -27,14 +30,21 @@ from .topics import CandleTopic, QuoteTopic, TopicState, TradeTopic
 from .trade_reading import TradeReader
 
 GATHER_S = 0.25
+MINUTE_EVENTS = 10_000
 
 
 @frozen
 class FeedRoute:
-    """Which channel streams and which stands in; either may be missing."""
+    """Which channel streams and which stands in; either may be missing.
+
+    Attributes:
+        made_of: the timeframe that is streamed instead, where the followed one is derived from it.
+
+    """
 
     live: str | None
     rest: str | None
+    made_of: Timeframe | None = None
 
     @classmethod
     def of(cls, plan: RoutePlan) -> "FeedRoute":
@@ -45,9 +55,18 @@ class FeedRoute:
         """
         usable = [step for step in plan.steps if step.status is not StepStatus.SKIPPED]
         skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
-        streams = [step.channel for step in (usable[0], *skipped) if step.action == "stream"]
-        polled = next((step.channel for step in (*usable, *skipped) if step.action == "poll"), None)
+        derived = next((step for step in plan.steps if step.action.startswith(f"{STREAM} ")), None)
+        if derived is not None:
+            refreshed = next((step.channel for step in (*usable, *skipped) if step.action == REFRESH), None)
+            return cls(derived.channel, refreshed, Timeframe(derived.action.removeprefix(f"{STREAM} ")))
+        streams = [step.channel for step in (usable[0], *skipped) if step.action == STREAM]
+        polled = next((step.channel for step in (*usable, *skipped) if step.action == POLL), None)
         return cls(streams[0] if streams else None, polled)
+
+    @property
+    def of_what_it_is_made(self) -> "FeedRoute":
+        """The route of the timeframe that is streamed, the same for whoever follows that one itself."""
+        return FeedRoute(self.live, self.rest)
 
 
 @define(eq=False)
@@ -95,7 +114,8 @@ class LiveHub:
         if topic.timeframe is not None:
             grace = self.grace.of(topic.timeframe)
             rules = TailRules(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
-            state = CandleTopic(topic, CandleTail(rules))
+            kind = CandleTopic if route.made_of is None else DerivedCandleTopic
+            state = kind(topic, CandleTail(rules))
             state.audience.listeners.append(self.keeper.listener(topic))
             return state
         if topic.kind is DataKind.TRADE:
@@ -107,7 +127,10 @@ class LiveHub:
         await self.clock.sleep(GATHER_S)
         gathered = self._gathering.pop(route)
         states = {topic: state for topic, state in gathered.items() if state.audience.followers}
-        if states:
+        if route.made_of is not None:  # nothing of theirs is shared: each ends with its own last follower
+            for topic, state in states.items():
+                self.tasks.start(self._carry({topic: state}, route), f"derive {topic}")
+        elif states:
             await self._carry(states, route)
 
     async def _carry(self, states: dict[Topic, TopicState], route: FeedRoute) -> None:
@@ -116,7 +139,11 @@ class LiveHub:
         try:
             running = RunningFeed(self._new_feed(states, route), route)
             self._feeds.append(running)
-            await running.feed.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(running.feed.run())
+                for state in states.values():
+                    if isinstance(state, DerivedCandleTopic):
+                        tasks.create_task(self._derive(state, running))
         except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
             self._forget(states, route, running)
             cause = _leaf(error)
@@ -127,15 +154,42 @@ class LiveHub:
         finally:
             self._forget(states, route, running)
 
+    async def _derive(self, state: DerivedCandleTopic, running: RunningFeed) -> None:
+        """Follow the minutes as any follower does, so that they are subscribed once for all."""
+        route, rest = running.route.of_what_it_is_made, self._channel(running.route.rest)
+        follower = Follower.of(MINUTE_EVENTS, waits_for_history=False)
+        minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
+        if rest is None or not isinstance(minutes, CandleTopic):
+            return
+        deriving = Deriving(
+            topic=state,
+            minutes=minutes,
+            follower=follower,
+            rest=rest,
+            clock=self.clock,
+            server_time=self.server_time,
+            patience_s=self.rules.snapshot_timeout_s,
+            settled_after=max(self.grace.of(rung) for rung in RUNGS),
+            on_minute=running.feed.note_fresh,
+        )
+        try:
+            await deriving.run()
+        finally:
+            await self.leave(minutes, route, follower)
+
     def _new_feed(self, states: dict[Topic, TopicState], route: FeedRoute) -> Feed:
+        if route.made_of is None:
+            live, rules = self._live(route.live), self.rules
+        else:
+            live, rules = None, evolve(self.rules, polling_interval_s=max(REFRESH_S, self.rules.polling_interval_s))
         return Feed(
             states=states,
-            live=self._live(route.live),
+            live=live,
             rest=self._channel(route.rest),
             router=self.router,
             clock=self.clock,
             server_time=self.server_time,
-            rules=self.rules,
+            rules=rules,
         )
 
     def _live(self, name: str | None) -> LiveChannel | None:

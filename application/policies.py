@@ -10,7 +10,8 @@ from attrs import frozen
 from ..domain.capabilities import DataKind, HistoryDepth
 from ..domain.errors import UnsupportedRequestError
 from ..domain.request import AnyRequest, CandleRequest, OrderBookRequest, RealtimeRequest, TickerRequest, TradesRequest
-from ..domain.routing import ChannelView, Holding, RoutePlan, RouteStep, StepStatus
+from ..domain.resampling import is_made_of
+from ..domain.routing import POLL, REFRESH, STREAM, ChannelView, Holding, RoutePlan, RouteStep, StepStatus
 from ..domain.timeframe import Timeframe
 
 REST, WEBSOCKET, CACHE = "rest", "websocket", "cache"
@@ -21,7 +22,8 @@ Views = Sequence[ChannelView]
 class Rule:
     """One row of the table: when it applies, which channels come first, and why.
 
-    ``joins`` names a channel that gives its part to the answer of the first one.
+    ``joins`` names a channel that gives its part to the answer of the first one. ``made_of`` is the
+    timeframe that is streamed instead of the one that was asked for, which is derived from it.
     """
 
     name: str
@@ -29,11 +31,33 @@ class Rule:
     order: tuple[str, ...]
     applies: Callable[[AnyRequest, Views], bool]
     joins: str = ""
+    made_of: Timeframe | None = None
 
 
 def _is_followable(request: AnyRequest, views: Views) -> bool:
     return isinstance(request, RealtimeRequest) and any(
         view.capabilities.can_follow(request.kind, request.timeframe) for view in views
+    )
+
+
+def _streams_minutes(view: ChannelView) -> bool:
+    return view.capabilities.can_follow(DataKind.CANDLE, Timeframe.M1)
+
+
+def _can_refresh(view: ChannelView, request: RealtimeRequest) -> bool:
+    """Return whether a channel knows the candle that is followed, and the minutes before the stream began."""
+    able, needed = view.capabilities, (request.timeframe, Timeframe.M1)
+    return not able.answers_from_store and all(able.can_answer_candles(each, HistoryDepth.FULL) for each in needed)
+
+
+def _is_derivable(request: AnyRequest, views: Views) -> bool:
+    return (
+        isinstance(request, RealtimeRequest)
+        and request.kind is DataKind.CANDLE
+        and not _is_followable(request, views)
+        and is_made_of(request.timeframe, Timeframe.M1)
+        and any(_streams_minutes(view) for view in views)
+        and any(_can_refresh(view, request) for view in views)
     )
 
 
@@ -70,6 +94,13 @@ def _is_a(kind: type[AnyRequest]) -> Callable[[AnyRequest, Views], bool]:
     return lambda request, _: isinstance(request, kind)
 
 
+LIVE_DERIVED = Rule(
+    "live-derived",
+    "no channel streams this, but its minutes are streamed, and it is exactly what they make",
+    (WEBSOCKET, REST),
+    _is_derivable,
+    made_of=Timeframe.M1,
+)
 SMART_RULES = (
     Rule(
         "live-stream",
@@ -77,6 +108,7 @@ SMART_RULES = (
         (WEBSOCKET, REST),
         _is_followable,
     ),
+    LIVE_DERIVED,
     Rule("live-polling", "no channel streams this; REST is asked again and again", (REST,), _is_a(RealtimeRequest)),
     Rule("quote-followed", "already followed: the newest value is in memory and free", (WEBSOCKET, REST), _is_followed),
     Rule("quote-snapshot", "book and price belong to the socket; one snapshot is free", (WEBSOCKET, REST), _is_quote),
@@ -146,10 +178,12 @@ def _calls(view: ChannelView, request: AnyRequest, missing: int | None = None) -
             return 1
 
 
-def _action(view: ChannelView, request: AnyRequest) -> str:
+def _action(view: ChannelView, request: AnyRequest, rule: Rule) -> str:
     if not isinstance(request, RealtimeRequest):
         return str(request).split(" ", maxsplit=1)[0]
-    return "stream" if view.capabilities.can_follow(request.kind, request.timeframe) else "poll"
+    if rule.made_of is not None:
+        return f"{STREAM} {rule.made_of}" if _streams_minutes(view) else REFRESH
+    return STREAM if view.capabilities.can_follow(request.kind, request.timeframe) else POLL
 
 
 def _ordered(views: Iterable[ChannelView], first: tuple[str, ...]) -> list[ChannelView]:
@@ -177,14 +211,20 @@ def make_plan(
     """
     rule = next(rule for rule in rules if rule.applies(request, views))
     venue = _venue_of(request)
-    able = [view for view in views if can_serve(view, request) and (venue is None or view.name == venue)]
+    able = [view for view in views if _takes_part(view, request, rule) and (venue is None or view.name == venue)]
     able = [view for view in able if view.name in rule.order or not only or view.name == venue]
     if not able:
         raise UnsupportedRequestError(_nothing_serves(request, views))
     usable = [view for view in able if view.is_usable] or able
     steps = _steps(_ordered(usable, rule.order), request, rule)
-    skipped = [_skipped(view, request) for view in _ordered(able, rule.order) if view not in usable]
+    skipped = [_skipped(view, request, rule) for view in _ordered(able, rule.order) if view not in usable]
     return RoutePlan(request=str(request), policy=policy, rule=rule.name, reason=rule.reason, steps=(*steps, *skipped))
+
+
+def _takes_part(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
+    if rule.made_of is None or not isinstance(request, RealtimeRequest):
+        return can_serve(view, request)
+    return _streams_minutes(view) or _can_refresh(view, request)
 
 
 def _steps(views: Sequence[ChannelView], request: AnyRequest, rule: Rule) -> list[RouteStep]:
@@ -195,16 +235,18 @@ def _steps(views: Sequence[ChannelView], request: AnyRequest, rule: Rule) -> lis
     missing = joined[0].holding.missing_slots if joined else None
     steps = [_joined(view, request, rule) for view in joined]
     steps += [_step(view, request, rule, missing if number == 0 else None) for number, view in enumerate(asked)]
-    return steps + [_stale(view, request, asked) for view in held]
+    return steps + [_stale(view, request, rule, asked) for view in held]
 
 
 def _joined(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
-    return RouteStep(channel=view.name, action=f"{_action(view, request)}, held", reason=rule.reason, joins_next=True)
+    return RouteStep(
+        channel=view.name, action=f"{_action(view, request, rule)}, held", reason=rule.reason, joins_next=True
+    )
 
 
-def _stale(view: ChannelView, request: AnyRequest, asked: Sequence[ChannelView]) -> RouteStep:
+def _stale(view: ChannelView, request: AnyRequest, rule: Rule, asked: Sequence[ChannelView]) -> RouteStep:
     reason = "what is held, possibly stale, when nobody can be asked" if asked else "nobody else may be asked"
-    return RouteStep(channel=view.name, action=f"{_action(view, request)}, held", reason=reason)
+    return RouteStep(channel=view.name, action=f"{_action(view, request, rule)}, held", reason=reason)
 
 
 def _nothing_serves(request: AnyRequest, views: Views) -> str:
@@ -222,18 +264,20 @@ def _nothing_serves(request: AnyRequest, views: Views) -> str:
 
 def _step(view: ChannelView, request: AnyRequest, rule: Rule, missing: int | None) -> RouteStep:
     reason = rule.reason if rule.order[:1] == (view.name,) else "takes over when the channels above fail"
+    if rule.made_of is not None and not _streams_minutes(view):
+        reason = "reads what was before, compares once a minute, and alone says what is FINAL"
     if missing is not None:
         reason = "the rest, and one row more to compare" if missing else "only if what is held does not suffice"
     return RouteStep(
-        channel=view.name, action=_action(view, request), reason=reason, calls=_calls(view, request, missing)
+        channel=view.name, action=_action(view, request, rule), reason=reason, calls=_calls(view, request, missing)
     )
 
 
-def _skipped(view: ChannelView, request: AnyRequest) -> RouteStep:
+def _skipped(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
     cause = view.health.last_error or "it failed"
     return RouteStep(
         channel=view.name,
-        action=_action(view, request),
+        action=_action(view, request, rule),
         reason=f"not asked: its circuit is open ({cause})",
         status=StepStatus.SKIPPED,
     )
@@ -271,6 +315,7 @@ class WebSocketFirst:
     def plan(self, request: AnyRequest, channels: Views) -> RoutePlan:
         """Return a plan that asks the socket before REST."""
         rules = (
+            LIVE_DERIVED,
             Rule("websocket-first", "the policy prefers the socket wherever it can serve", (WEBSOCKET, REST), _always),
         )
         return make_plan(self.name, rules, request, channels)

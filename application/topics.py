@@ -311,16 +311,16 @@ class CandleTopic:
             series = await rest.get_candles(self.topic.symbol, self.timeframe, min(page, RECENT_ROWS))
         else:
             series = await read_candles(rest, self.topic.symbol, self.timeframe, span)
-        return self._join(series)
+        return list(self._join(series, rest.name))
 
-    def _join(self, series: CandleSeries) -> list[MarketEvent]:
+    def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
         """Return what an answer of REST tells."""
         if self.tail.frontier is None and len(series):
             promised_from = next((c.opened_at for c in series if not c.is_final), series[-1].closed_at)
-            self.tail.start_at(promised_from, rest.name)
+            self.tail.start_at(promised_from, channel)
         if len(series):
             self.newest = series[-1]
-        return list(self.tail.take_series(series))
+        yield from self.tail.take_series(series)
 
     def tip(self) -> CandleSeries | None:
         """Return the slots that are not FINAL yet, oldest first; None before the first of them."""

@@ -84,6 +84,10 @@ class ChannelView:
         return self.health.circuit is not CircuitState.OPEN
 
 
+STREAM, POLL, REFRESH = "stream", "poll", "refresh"
+"""What a step of a plan for a live request does; ``stream 1m`` streams another timeframe than the one followed."""
+
+
 class StepStatus(StrEnum):
     """What became of one step of a plan."""
 

@@ -11,6 +11,7 @@ import msgspec
 from cattrs import Converter
 
 from ..domain.candle import plain
+from ..domain.coverage_report import CoverageReport
 from ..domain.events import HistoryLoaded, MarketEvent
 from ..domain.instants import to_text
 from ..domain.series import CandleSeries
@@ -52,6 +53,25 @@ def series_summary(series: CandleSeries) -> dict[str, Any]:
         "gaps": to_plain(series.gaps()),
         "seams": to_plain(series.seams),
         "trace": to_plain(series.trace),
+    }
+
+
+def report_summary(report: CoverageReport) -> dict[str, Any]:
+    """Return what is held of a series, under the names that a series itself uses."""
+    return {
+        "venue": report.key.venue,
+        "symbol": str(report.key.symbol),
+        "timeframe": str(report.key.timeframe),
+        "start": to_plain(report.span.start),
+        "end": to_plain(report.span.end),
+        "candles": report.rows,
+        "slots": report.slots,
+        "empty": {str(reason): count for reason, count in report.slots_by_reason().items()},
+        "quiet": to_plain(report.quiet),
+        "gaps": to_plain(report.gaps),
+        "proven": to_plain(report.proven),
+        "provisional": to_plain(report.provisional),
+        "verified_at": to_plain(report.verified_at),
     }
 
 

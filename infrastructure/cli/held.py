@@ -12,7 +12,7 @@ from ...application.downloading import Downloaded
 from ...domain.errors import MarketDataError, UnsupportedRequestError
 from ...domain.series import CandleSeries
 from ..files import check_ending, write_parts
-from ..serialization import to_plain
+from ..serialization import report_summary
 from . import render_held as render
 from .progress import DownloadProgress
 from .shell import FAILURE, banner, open_api, parse_instant, put, put_json, run, say, screen
@@ -58,7 +58,7 @@ def coverage(
                 symbol, timeframe, start=parse_instant(start, "--start"), end=parse_instant(end, "--end")
             )
         banner(report.key.venue)
-        put_json(report) if json else screen().print(render.coverage_page(report))
+        put_json(report_summary(report)) if json else screen().print(render.coverage_page(report))
         return report.is_complete
 
     if not run(work):
@@ -118,7 +118,8 @@ def _tell(found: Sequence[Downloaded], *, json: bool) -> None:
     for outcome in found:
         error = None if outcome.error is None else " ".join(str(outcome.error).split())
         if json:
-            put_json({"calls": outcome.calls, "rows": outcome.rows, "error": error, "report": to_plain(outcome.report)})
+            cost = {"requests": outcome.calls, "fetched": outcome.rows, "error": error}
+            put_json({**report_summary(outcome.report), **cost})
             continue
         put(render.download_line(outcome))
         screen().print(render.coverage_page(outcome.report))

@@ -120,8 +120,8 @@ async def test_every_kind_can_be_followed(api, kind, event):
     assert {type(one) for one in taken} <= {event, ChannelSwitched}
 
 
-async def test_a_timeframe_without_a_stream_is_followed_by_polling(api):
-    assert api.explain(create_realtime_request("KRW-BTC", "1d")).rule == "live-polling"
+async def test_a_timeframe_without_a_stream_is_made_of_minutes(api):
+    assert api.explain(create_realtime_request("KRW-BTC", "1d")).rule == "live-derived"
     async with api.follow(create_realtime_request("KRW-BTC", "1d", history=3)) as events:
         taken = await take(events, lambda taken: len(taken) >= 3)
     assert len(taken[0].series) == 3

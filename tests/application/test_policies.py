@@ -61,7 +61,7 @@ FILES = ChannelView(
     [
         (create_realtime_request("KRW-BTC"), "live-stream", ("websocket", "rest")),
         (create_realtime_request("KRW-BTC", kind="trade"), "live-stream", ("websocket", "rest")),
-        (create_realtime_request("KRW-BTC", "1d"), "live-polling", ("rest",)),
+        (create_realtime_request("KRW-BTC", "1d"), "live-derived", ("websocket", "rest")),
         (create_ticker_request("KRW-BTC"), "quote-snapshot", ("websocket", "rest")),
         (create_orderbook_request("KRW-BTC"), "quote-snapshot", ("websocket", "rest")),
         (create_trades_request("KRW-BTC", 100), "trades", ("rest",)),
