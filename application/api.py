@@ -9,14 +9,13 @@ from typing import Any, Self, TypeVar, overload
 
 from attrs import frozen
 
-from ..domain.capabilities import Capabilities, DataKind
+from ..domain.capabilities import DataKind
 from ..domain.errors import ClosedError, UnsupportedRequestError
-from ..domain.events import MarketEvent, RequestFailed
+from ..domain.events import RequestFailed
 from ..domain.finality import Grace
-from ..domain.holding import SeriesKey
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
-from ..domain.ports import CandleCache, Channel, Clock, Diary, MarketDirectory, RoutingPolicy, ServerTime
+from ..domain.ports import Channel, Clock, Diary, MarketDirectory, RoutingPolicy, ServerTime
 from ..domain.request import (
     AnyRequest,
     CandleRequest,
@@ -30,18 +29,14 @@ from ..domain.routing import ChannelHealth, RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
-from .audits import Auditor
-from .cache_desk import CacheDesk
+from .archive import Archive
 from .callbacks import call_back
 from .feed import FeedRules
 from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
-from .filling import CandleFiller
 from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
 from .hub import LiveHub
-from .keeping import FinalKeeper
-from .library import CandleLibrary
 from .questions import ShortQuestions
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
@@ -87,46 +82,18 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._diary = diary
         self._tasks = TaskOwner(self._report)
         self._channel_router = SmartChannelRouter(channels, policy, clock, cool_down_s=rules.cool_down_s)
-        self._store_error = ""
-        cache = next((channel for channel in channels.values() if isinstance(channel, CandleCache)), None)
-        store = None if cache is None else cache.store
-        self._keeper = FinalKeeper(store=store, clock=clock, tasks=self._tasks, report=self._report_store)
         self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
-        feed_rules = FeedRules(
-            polling_interval_s=rules.polling_interval_s,
-            stall_after_s=rules.stall_after_s,
-            snapshot_timeout_s=rules.snapshot_timeout_s,
-            hold_bound_s=rules.repair_bound_s,
-        )
-        self._hub = LiveHub(
-            router=self._channel_router,
-            clock=clock,
-            server_time=server_time,
-            grace=rules.grace,
-            repair_bound=timedelta(seconds=rules.repair_bound_s),
-            rules=feed_rules,
-            tasks=self._tasks,
-            keeper=self._keeper,
-        )
-        self._desk = CacheDesk.of(
-            channels.values(),
-            server_time=server_time,
-            publish=self._publish,
-            report=self._report_store,
-            tip=self._hub.tip_of,
-            flush=self._keeper.flush,
-        )
-        self._library = CandleLibrary(desk=self._desk, references=self._references)
-        self._filler = CandleFiller(
-            library=self._library,
+        self._archive = Archive(
             router=self._channel_router,
             queue=self._queue,
+            tasks=self._tasks,
             clock=clock,
             server_time=server_time,
             grace=rules.grace,
+            diary=diary,
         )
-        self._auditor = Auditor(filler=self._filler, ask=self.request_data_sync)
-        self._channel_router.watch_holdings(self._desk.held)
+        self._hub = self._new_hub(rules)
+        self._archive.open(self._hub, self.request_data_sync)
         self._channel_router.watch_followed(self._hub.followed)
         self._following = Following(
             hub=self._hub,
@@ -142,29 +109,30 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
 
+    def _new_hub(self, rules: ApiRules) -> LiveHub:
+        feed_rules = FeedRules(
+            polling_interval_s=rules.polling_interval_s,
+            stall_after_s=rules.stall_after_s,
+            snapshot_timeout_s=rules.snapshot_timeout_s,
+            hold_bound_s=rules.repair_bound_s,
+        )
+        return LiveHub(
+            router=self._channel_router,
+            clock=self._clock,
+            server_time=self._server_time,
+            grace=rules.grace,
+            repair_bound=timedelta(seconds=rules.repair_bound_s),
+            rules=feed_rules,
+            tasks=self._tasks,
+            keeper=self._archive.keeper,
+        )
+
     def closes_with(self, resources: AsyncExitStack) -> None:
         """Close these too when the API is closed."""
         self._resources = resources
 
     def _report(self, task: str, error: Exception) -> None:
         self._diary.warn("task_failed", task=task, error=f"{type(error).__name__}: {error}")
-
-    def _references(self) -> tuple[str, ...]:
-        return next((able.references for able in self._abilities() if able.references), ())
-
-    def _abilities(self) -> list[Capabilities]:
-        return [channel.capabilities for channel in self._channel_router.channels.values()]
-
-    def _report_store(self, error: str) -> None:
-        """Say it once: a disk that is full fails every request alike."""
-        if error != self._store_error:
-            self._store_error = error
-            self._diary.warn("store_failed", error=error)
-
-    def _publish(self, key: SeriesKey, event: MarketEvent) -> None:
-        """Tell the followers of a series what the venue has changed in it."""
-        self._diary.warn("history_changed", series=str(key), change=type(event).__name__)
-        self._hub.publish(Topic(DataKind.CANDLE, key.symbol, key.timeframe), event)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -196,9 +164,9 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._check_open()
         match request:
             case CandleRequest():
-                fetch = CandleFetch(request, self._clock, self._server_time, self._desk)
+                fetch = CandleFetch(request, self._clock, self._server_time, self._archive.desk)
                 series = await self._submit(request, lambda: fetch_candles(fetch, self._channel_router))
-                series = await self._library.label(series)
+                series = await self._archive.finish(series)
                 self._note_served(series.trace)
                 return series
             case TickerRequest():
@@ -359,7 +327,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
     @property
     def venue(self) -> str:
         """Whose data this is, as far as the channels know now."""
-        return self._desk.venue()
+        return self._archive.desk.venue()
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -375,7 +343,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             steps.push_async_callback(self._resources.aclose)
             for channel in self._channel_router.channels.values():
                 steps.push_async_callback(channel.close)
-            steps.push_async_callback(self._keeper.flush)
+            steps.push_async_callback(self._archive.keeper.flush)
             steps.push_async_callback(self._tasks.close)
             self._hub.each_follower(_tell_closed)
             self._queue.close()

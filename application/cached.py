@@ -21,46 +21,16 @@ from ..domain.holding import Ledger, SeriesKey
 from ..domain.instants import to_text
 from ..domain.orderbook import OrderBook
 from ..domain.ports import CandleStore, Channel
-from ..domain.seam import Seam, SeamVerdict
 from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
 from ..domain.ticker import Ticker
 from ..domain.time_range import TimeRange
 from ..domain.timeframe import FAR_FUTURE, Timeframe
 from ..domain.trade import Trade
+from .cache_tally import CacheTally, HistoryRewrittenError
 from .comparing import Comparison, below, beyond, compare
 
-HELD = "cache"
 UNVERIFIED = Comparison()
-
-
-class HistoryRewrittenError(Exception):
-    """What was held is no longer what the venue tells; it was set aside, and the walk has to begin anew."""
-
-
-@define
-class CacheTally:
-    """What a cached channel did for one request."""
-
-    calls: int = 0
-    held_rows: int = 0
-    live_rows: int = 0
-    overlap_rows: int = 0
-    verification_reads: int = 0
-    revised: int = 0
-    seams: list[Seam] = field(factory=list[Seam])
-
-    def notes(self) -> tuple[str, ...]:
-        """Return what the trace should tell."""
-        told = {
-            "newest candles from the live stream": self.live_rows,
-            "overlap rows compared": self.overlap_rows,
-            "verification reads": self.verification_reads,
-            "candles revised by the venue": self.revised,
-        }
-        counted = ", ".join(f"{what}: {number}" for what, number in told.items() if number)
-        joints = tuple(f"seam at {to_text(seam.at)}: {seam.older} | {seam.newer} {seam.verdict}" for seam in self.seams)
-        return ((counted,) if counted else ()) + joints
 
 
 @define(eq=False, kw_only=True)
@@ -205,7 +175,7 @@ class CachedRepository:
         if found.differences:
             await self._read_back(key, page, found)
         await self._remember(key, page)
-        self._join(key, found, above)
+        self.tally.join(found, key.timeframe, self.name, None if above is None else above.opened_at)
         page = page if above is None or at is None else below(page, at)
         is_met = floor is not None and any(slot < floor for slot in found.shared) and not self._is_store_broken
         return page if floor is None or not is_met else beyond(page, floor)
@@ -256,6 +226,20 @@ class CachedRepository:
         self.publish(key, HistoryRewritten(key.symbol, key.timeframe, found.differences[-1], detail))
         raise HistoryRewrittenError(detail)
 
+    async def verify(self, key: SeriesKey, count: int, end: datetime) -> None:
+        """Compare one held page with the venue, and take the venue's word where they differ.
+
+        Raises:
+            HistoryRewrittenError: another page differs too; what was held is set aside.
+
+        """
+        self.tally.verification_reads += 1
+        page = await self.inner.get_candles(key.symbol, key.timeframe, count, end=end)
+        found = await self._compare(key, page)
+        if found.differences:
+            await self._read_back(key, page, found)
+        await self._remember(key, page)
+
     async def _second_page(self, key: SeriesKey, page: CandleSeries, found: Comparison) -> CandleSeries | None:
         """Ask for the held page below the one that differed, or above it where nothing below is held."""
         size, oldest = self.capabilities.candles_per_call, page[0].opened_at
@@ -293,25 +277,6 @@ class CachedRepository:
             span = TimeRange(listed[0].start, listed[-1].end)
             coverage = Coverage(asked=span, explained=listed)
             await self._remember(key, CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage))
-
-    def _join(self, key: SeriesKey, found: Comparison, above: Candle | None) -> None:
-        """Note a joint with what is held above the page, and one with what is held below."""
-        if above is not None:
-            self._note_seam(above.opened_at, self.name, HELD, found, lambda slot: slot >= above.opened_at)
-        upper = above.opened_at if above is not None else None
-        lower = [slot for slot in found.shared if upper is None or slot < upper]
-        if lower:
-            at = key.timeframe.next(lower[-1])
-            self._note_seam(at, HELD, self.name, found, lambda slot: slot < at)
-
-    def _note_seam(
-        self, at: datetime, older: str, newer: str, found: Comparison, belongs: Callable[[datetime], bool]
-    ) -> None:
-        shared = [slot for slot in found.shared if belongs(slot)]
-        differing = [slot for slot in found.differences if belongs(slot)]
-        verdict = SeamVerdict.REPAIRED if differing else SeamVerdict.PROVEN if shared else SeamVerdict.PENDING
-        detail = f"{len(shared)} slots compared, {len(differing)} differed"
-        self.tally.seams.append(Seam(at=at, older=older, newer=newer, verdict=verdict, detail=detail))
 
     async def get_ticker(self, symbol: str) -> Ticker:
         """Return the newest ticker of the channel inside."""

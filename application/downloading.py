@@ -16,7 +16,8 @@ from ..domain.ports import CandleStore, Channel, Clock
 from ..domain.request import CandleRequest
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
-from .cached import CachedRepository, HistoryRewrittenError
+from .cache_tally import HistoryRewrittenError
+from .cached import CachedRepository
 from .paging import CandlePaging, Page
 from .surveying import survey
 

@@ -26,7 +26,8 @@ from ..domain.time_range import TimeRange
 from ..domain.timeframe import Timeframe
 from ..domain.trade import Trade
 from .cache_desk import CacheDesk
-from .cached import CachedRepository, HistoryRewrittenError
+from .cache_tally import HistoryRewrittenError
+from .cached import CachedRepository
 from .paging import CandlePaging, ForwardWindows
 from .router import Fetched, SmartChannelRouter
 from .trade_reading import TradeReader

@@ -7,19 +7,15 @@ from datetime import date, datetime
 from ..domain.coverage_report import CoverageReport
 from ..domain.holding import HeldSeries
 from ..domain.series import CandleSeries
+from .archive import Archive
 from .auditing import AuditReport
-from .audits import Auditor
 from .downloading import Downloaded, Progress
-from .filling import CandleFiller
-from .library import CandleLibrary
 
 
 class HeldCandles:
     """Surveys, fills and checks the candles that outlive a request."""
 
-    _library: CandleLibrary
-    _filler: CandleFiller
-    _auditor: Auditor
+    _archive: Archive
 
     @abstractmethod
     def _check_open(self) -> None: ...
@@ -29,7 +25,7 @@ class HeldCandles:
     ) -> CoverageReport:
         """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
         self._check_open()
-        return await self._library.coverage(symbol, timeframe, start, end)
+        return await self._archive.library.coverage(symbol, timeframe, start, end)
 
     async def download(
         self,
@@ -45,14 +41,14 @@ class HeldCandles:
         Interrupted anywhere, the same call goes on where it stopped. Without ``end``: as far as candles are final.
         """
         self._check_open()
-        return await self._filler.download(symbols, timeframe, (start, end), on_progress)
+        return await self._archive.filler.download(symbols, timeframe, (start, end), on_progress)
 
     def held_parts(
         self, symbol: str, timeframe: str, *, start: datetime, end: datetime
     ) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range, oldest first, in parts of bounded size; asks nobody."""
         self._check_open()
-        return self._library.parts(symbol, timeframe, start, end)
+        return self._archive.library.parts(symbol, timeframe, start, end)
 
     async def audit(self, symbol: str, day: date, *, repair: bool = False) -> AuditReport:
         """Compare a UTC day's minutes with its hours and its day candle.
@@ -60,9 +56,9 @@ class HeldCandles:
         What is not held is fetched. With ``repair``, what differs is read anew.
         """
         self._check_open()
-        return await self._auditor.audit(symbol, day, repair=repair)
+        return await self._archive.auditor.audit(symbol, day, repair=repair)
 
     async def inventory(self) -> Sequence[HeldSeries]:
         """Return every series that is held, of whatever venue; what was set aside comes last."""
         self._check_open()
-        return await self._library.store.inventory()
+        return await self._archive.library.store.inventory()
