@@ -159,21 +159,20 @@ class LiveHub:
         route, rest = running.route.of_what_it_is_made, self._channel(running.route.rest)
         follower = Follower.of(MINUTE_EVENTS, waits_for_history=False)
         minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
-        if rest is None or not isinstance(minutes, CandleTopic):
-            return
-        deriving = Deriving(
-            topic=state,
-            minutes=minutes,
-            follower=follower,
-            rest=rest,
-            clock=self.clock,
-            server_time=self.server_time,
-            patience_s=self.rules.snapshot_timeout_s,
-            settled_after=max(self.grace.of(rung) for rung in RUNGS),
-            on_minute=running.feed.note_fresh,
-        )
         try:
-            await deriving.run()
+            if rest is not None and isinstance(minutes, CandleTopic):
+                deriving = Deriving(
+                    topic=state,
+                    minutes=minutes,
+                    follower=follower,
+                    rest=rest,
+                    clock=self.clock,
+                    server_time=self.server_time,
+                    patience_s=self.rules.snapshot_timeout_s,
+                    settled_after=max(self.grace.of(rung) for rung in RUNGS),
+                    on_minute=running.feed.note_fresh,
+                )
+                await deriving.run()
         finally:
             await self.leave(minutes, route, follower)
 

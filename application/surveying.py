@@ -15,7 +15,7 @@ from ..domain.time_range import TimeRange, clip
 from ..domain.timeframe import Timeframe
 
 SHORTEST_OUTAGE = timedelta(minutes=3)
-SLOTS_AT_ONCE = 50_000
+SLOTS_AT_ONCE = 20_000
 
 
 async def label_outages(series: CandleSeries, store: CandleStore, references: Sequence[str]) -> CandleSeries:

@@ -76,6 +76,11 @@ class DecimalColumn:
             raise IndexError(msg)
         return number
 
+    @property
+    def absent(self) -> int:
+        """The value of ``units`` that stands for no number, or for one that is kept apart."""
+        return _ABSENT
+
     def slice(self, start: int, stop: int) -> Self:
         """Return rows ``start <= row < stop`` as a column of their own."""
         outsized = {row - start: number for row, number in self.outsized.items() if start <= row < stop}

@@ -67,14 +67,27 @@ def to_arrow(columns: CandleColumns, *, exact: bool) -> "pa.Table":
     """Return a Table; exact numbers are decimal128(38, 8), or text where one does not fit."""
     arrow = _library("pyarrow", "arrow")
     fields = [arrow.array(list(columns.opened), type=arrow.timestamp("us", tz="UTC"))]
-    for numbers in _numbers(columns, exact=exact).values():
-        if not exact:
-            fields.append(arrow.array(numbers, type=arrow.float64(), from_pandas=True))
-        elif not _all_fit(numbers):
-            fields.append(arrow.array([None if n is None else f"{n:f}" for n in numbers], type=arrow.string()))
+    for name in NUMBERS:
+        column: DecimalColumn = getattr(columns, name)
+        if exact:
+            fields.append(_exact_arrow(arrow, column))
         else:
-            fields.append(arrow.array(numbers, type=arrow.decimal128(38, 8)))
+            fields.append(arrow.array(column.to_floats(), type=arrow.float64(), from_pandas=True))
     return arrow.table(fields, names=["opened_at", *NUMBERS])
+
+
+def _exact_arrow(arrow: Any, column: DecimalColumn) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return units of 1e-8 as decimals without making one object a number, where none is kept apart."""
+    exact = arrow.decimal128(PRECISION, SCALE)
+    if column.outsized:
+        numbers = column.to_decimals()
+        if _all_fit(numbers):
+            return arrow.array(numbers, type=exact)
+        return arrow.array([None if n is None else f"{n:f}" for n in numbers], type=arrow.string())
+    compute = import_module("pyarrow.compute")
+    units = arrow.Array.from_buffers(arrow.int64(), len(column), [None, arrow.py_buffer(column.units)])
+    units = compute.if_else(compute.equal(units, column.absent), None, units).cast(arrow.decimal128(19, 0))
+    return compute.multiply(units, arrow.scalar(_STEP, arrow.decimal128(SCALE + 1, SCALE))).cast(exact)
 
 
 def to_polars(columns: CandleColumns, *, exact: bool) -> "pl.DataFrame":

@@ -99,6 +99,7 @@ class Desk:
     first_quiet: datetime | None = None
     other: object = None
     registry: Registry | None = None
+    readings: list[asyncio.Task] = field(factory=list)
 
     def open_market(self, **config):
         """Start a sandbox, and settings that lead to it."""
@@ -120,6 +121,16 @@ class Desk:
             return await self.resources.enter_async_context(create_unified_api("test", self.settings, policy))
 
         self.api = self.run(opened())
+
+    def close(self):
+        """Close the API; what was followed ends with it, and that is no failure."""
+
+        async def closing():
+            await self.api.close()
+            await asyncio.gather(*self.readings)
+
+        self.run(closing())
+        self.ended_by = None
 
     def ask(self, request):
         """Ask, and keep the plan, and the answer or the error."""
@@ -143,6 +154,7 @@ class Desk:
 
         async def begin():
             reading = asyncio.get_running_loop().create_task(read())
+            self.readings.append(reading)
             self.resources.push_async_callback(_end, reading)
 
         self.run(begin())

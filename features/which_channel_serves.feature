@@ -27,12 +27,17 @@ Feature: Which channel serves
       And the plan had given the reason "<reason>"
 
       Examples:
-        | what                | channel   | reason                  |
-        | prices              | websocket | live and cheap          |
-        | trades              | websocket | live and cheap          |
-        | order books         | websocket | live and cheap          |
-        | candles of a minute | websocket | live and cheap          |
-        | candles of a day    | rest      | no channel streams this |
+        | what                | channel   | reason         |
+        | prices              | websocket | live and cheap |
+        | trades              | websocket | live and cheap |
+        | order books         | websocket | live and cheap |
+        | candles of a minute | websocket | live and cheap |
+
+    Scenario: The candle of a day, which the exchange does not stream, is made of its minutes
+      When the desk follows the candles of a day of KRW-BTC
+      Then the day moves as its minutes do, and says that it was derived
+      And the exchange is asked at most twice a minute
+      And the plan had given the reason "its minutes are streamed"
 
     Scenario: A price that is followed already costs nothing more
       Given the desk already receives the prices of KRW-BTC through the websocket

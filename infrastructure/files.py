@@ -14,6 +14,8 @@ from ..domain.series import CandleSeries
 
 HEADER = ("venue", "symbol", "timeframe", "opened_at", "open", "high", "low", "close", "volume", "quote_volume")
 NUMBERS = HEADER[4:]
+ROWS_AT_ONCE = 10_000
+"""Exact numbers are objects for a moment; this bounds how many of them there are at once."""
 
 
 class SeriesWriter(Protocol):
@@ -68,7 +70,8 @@ class ArrowWriter:
         numbers = [(name, self._arrow.decimal128(38, 8)) for name in NUMBERS]
         self._schema = self._arrow.schema([*labels, opened, *numbers])
         if path.suffixes[-2:-1] == [".parquet"]:
-            self._writer = import_module("pyarrow.parquet").ParquetWriter(path, self._schema)
+            parquet = import_module("pyarrow.parquet")
+            self._writer = parquet.ParquetWriter(path, self._schema, use_dictionary=list(HEADER[:3]))
         else:
             self._writer = import_module("pyarrow.ipc").new_file(path, self._schema)
 
@@ -153,7 +156,8 @@ class AtomicFile:
         if self._writer is None or not len(series):
             return
         try:
-            self._writer.add(series)
+            for row in range(0, len(series), ROWS_AT_ONCE):
+                self._writer.add(series[row : row + ROWS_AT_ONCE])
         except OSError as error:
             raise self._failed(error) from error
         self.rows += len(series)

@@ -2,7 +2,7 @@
 
 from pytest_bdd import given, parsers, scenarios, then, when
 
-from market_backbone import CircuitState, create_candle_request, create_ticker_request
+from market_backbone import CandleUpdated, CircuitState, create_candle_request, create_ticker_request
 
 scenarios("which_channel_serves.feature")
 
@@ -44,6 +44,27 @@ def plan_named_the_open_circuit(desk):
 def asked_again(desk):
     desk.ask(create_ticker_request("KRW-BTC"))
     assert desk.answer[0].source == "websocket"
+
+
+@then("the day moves as its minutes do, and says that it was derived")
+def day_moves(desk):
+    desk.wait_until(lambda events: len(_derived(events)) >= 10)
+    volumes = [candle.volume for candle in _derived(desk.events)]
+    assert volumes == sorted(set(volumes))
+    assert not any(candle.is_final for candle in _derived(desk.events))
+
+
+def _derived(events):
+    candles = [event.candle for event in events if isinstance(event, CandleUpdated)]
+    return [candle for candle in candles if candle.source == "derived"]
+
+
+@then("the exchange is asked at most twice a minute")
+def asked_rarely(desk):
+    seen, asked = len(desk.events), desk.sandbox.statistics.requests["candles"]
+    began = desk.sandbox.now_ms()
+    desk.wait_until(lambda _: desk.sandbox.now_ms() >= began + 4 * 60_000, since=seen)
+    assert desk.sandbox.statistics.requests["candles"] - asked <= 8
 
 
 @then("the plan names rest at a cost of 3 calls")

@@ -1,6 +1,10 @@
 """A feed on a bad day: silence, refusals, faults of others and of our own; nobody is left waiting."""
 
+import asyncio
+
 import pytest
+from attrs import evolve
+from scenes import RULES
 
 from market_backbone import (
     ChannelError,
@@ -16,9 +20,11 @@ from market_backbone import (
     TradeReceived,
     create_realtime_request,
 )
+from market_backbone.application.feed import Feed
 from market_backbone.application.follower import Follower
 from market_backbone.application.hub import FeedRoute
 from market_backbone.application.router import SmartChannelRouter
+from market_backbone.application.topics import QuoteTopic
 from market_backbone.domain.request import Topic
 from market_backbone.domain.streaming import Rejected
 
@@ -163,3 +169,28 @@ def test_what_is_skipped_for_its_circuit_stays_part_of_a_followers_route(kit):
         assert FeedRoute.of(router.explain(request)) == FeedRoute("websocket", "rest")
         clock.now += 31
         router.update_channel_performance(name, 1.0, True)
+
+
+async def test_a_poll_that_failed_is_repeated_soon_however_rarely_rest_is_asked(kit):
+    clock, rest = kit.Clock(), kit.Channel(failures=[kit.broken()])
+    topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
+    topic.audience.followers.add(Follower.of(10, waits_for_history=False))
+    feed = Feed(
+        states={topic.topic: topic}, live=None, rest=rest, clock=clock, server_time=kit.ServerTime(clock),
+        router=SmartChannelRouter({"rest": rest}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
+        rules=evolve(RULES, polling_interval_s=60.0),
+    )  # fmt: skip
+    asked, read = [], rest.get_ticker
+
+    async def noted(symbol):
+        asked.append(clock.now)
+        return await read(symbol)
+
+    rest.get_ticker = noted
+    task = asyncio.create_task(feed.run())
+    while len(asked) < 3:
+        await kit.turns(1)
+    task.cancel()
+    await asyncio.wait([task])
+    assert asked[1] - asked[0] < 5
+    assert asked[2] - asked[1] >= 60

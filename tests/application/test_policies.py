@@ -23,6 +23,7 @@ from market_backbone import (
     create_ticker_request,
     create_trades_request,
 )
+from market_backbone.application.hub import FeedRoute
 from market_backbone.domain.routing import StepStatus
 from market_backbone.infrastructure.upbit.rest import CAPABILITIES as REST
 from market_backbone.infrastructure.upbit.websocket import CAPABILITIES as WEBSOCKET
@@ -141,3 +142,40 @@ def test_the_socket_serves_the_newest_candle_only_under_its_own_policy():
 def test_rest_only_never_names_another_channel():
     for request in (create_realtime_request("KRW-BTC"), create_ticker_request("KRW-BTC")):
         assert RestOnly().plan(request, views(extra=[FILES])).channels == ("rest",)
+
+
+@pytest.mark.parametrize("policy", [SMART, WebSocketFirst()])
+@pytest.mark.parametrize("timeframe", ["1d", "1w", "1M", "1y"])
+def test_what_has_no_stream_is_made_of_its_minutes_and_checked_with_rest(policy, timeframe):
+    plan = policy.plan(create_realtime_request("KRW-BTC", timeframe), views())
+    assert [(step.channel, step.action) for step in plan.steps] == [("websocket", "stream 1m"), ("rest", "refresh")]
+    assert "its minutes are streamed" in plan.steps[0].reason
+    assert "alone says what is FINAL" in plan.steps[1].reason
+    assert FeedRoute.of(plan) == FeedRoute("websocket", "rest", Timeframe.M1)
+    minutes = policy.plan(create_realtime_request("KRW-BTC"), views())
+    assert FeedRoute.of(plan).of_what_it_is_made == FeedRoute.of(minutes)
+
+
+@pytest.mark.parametrize("lost", ["rest", "websocket"])
+def test_a_circuit_that_is_open_changes_nothing_of_how_it_is_made(lost):
+    plan = SMART.plan(create_realtime_request("KRW-BTC", "1d"), views(**{lost: False}))
+    assert plan.steps[1].status is StepStatus.SKIPPED
+    assert FeedRoute.of(plan) == FeedRoute("websocket", "rest", Timeframe.M1)
+
+
+@pytest.mark.parametrize("missing", ["the stream of minutes", "the past minutes"])
+def test_what_cannot_be_made_of_minutes_is_polled(missing):
+    rest, websocket = views()
+    if missing == "the past minutes":
+        days_only = evolve(REST, timeframes=frozenset({Timeframe.D1}))
+        offered = [evolve(rest, capabilities=days_only), websocket]
+    else:
+        offered = [rest]
+    plan = SMART.plan(create_realtime_request("KRW-BTC", "1d"), offered)
+    assert (plan.rule, plan.steps[0].action) == ("live-polling", "poll")
+
+
+def test_a_source_that_knows_no_minutes_is_not_asked_what_was_before_them():
+    knows_days = evolve(FILES.capabilities, timeframes=frozenset({Timeframe.D1}))
+    plan = SMART.plan(create_realtime_request("KRW-BTC", "1d"), views(extra=[evolve(FILES, capabilities=knows_days)]))
+    assert plan.channels == ("websocket", "rest")
