@@ -160,4 +160,4 @@ class Deriving:
         for rung, span in rungs:
             rows += await read_candles(self.rest, self.topic.topic.symbol, rung, span)
         followed = self.minutes.tail.held_since(rungs[-1][1].start)
-        self.topic.audience.publish(self.topic.begin(self.topic.timeframe.floor(now), [row for row in rows if row.timeframe.value == '1m']))
+        self.topic.audience.publish(self.topic.begin(self.topic.timeframe.floor(now), [*rows, *followed]))

@@ -105,6 +105,27 @@ async def test_a_day_is_followed_across_midnight_while_the_socket_is_lost(open_m
         assert figures(candle) in views[millis(candle.opened_at)], candle
 
 
+async def test_a_day_is_derived_on_and_closed_while_rest_is_lost_across_midnight(open_market, watch):
+    async with open_market(speed=SPEED, starts_at=BEFORE_MIDNIGHT) as (sandbox, api):
+        days = watch(api, "KRW-BTC")
+        await until(lambda: days.is_deriving)
+        await until(lambda: sandbox.now_ms() >= MIDNIGHT_MS - 20_000)
+        sandbox.inject(Fault("rest-status", status=500))
+        await until(lambda: sandbox.now_ms() >= MIDNIGHT_MS + 15_000)
+        assert not days.candles(Finality.FINAL)
+        assert days.candles(Finality.CLOSED)
+        assert millis(days.candles()[-1].opened_at) == MIDNIGHT_MS
+        assert days.candles()[-1].source == "derived"
+        sandbox.clear_faults()
+        await until(lambda: days.candles(Finality.FINAL))
+        views = {day: every_view(sandbox.market, "KRW-BTC", day, sandbox.now_ms())
+                 for day in (MIDNIGHT_MS - DAY_MS, MIDNIGHT_MS)}  # fmt: skip
+        (truth,) = sandbox.market.candles("KRW-BTC", "1d", MIDNIGHT_MS - DAY_MS, MIDNIGHT_MS)
+    assert [figures(candle) for candle in days.candles(Finality.FINAL)] == [figures(truth)]
+    for candle in days.candles(Finality.FORMING, Finality.CLOSED):
+        assert figures(candle) in views[millis(candle.opened_at)], candle
+
+
 async def test_a_followed_day_moves_with_its_minutes_and_asks_rest_about_once_a_minute(open_market, watch):
     async with open_market(speed=SPEED, starts_at=AT_NOON) as (sandbox, api):
         days, minutes = watch(api, "KRW-BTC"), watch(api, "KRW-BTC", "1m")
