@@ -7,6 +7,7 @@ stays inside the rate limits, and returns one series that says what is proven, w
 from .application.api import UnifiedMarketDataAPI
 from .application.policies import RestOnly, SmartRoutingPolicy, WebSocketFirst
 from .application.repository import UnifiedMarketDataRepository
+from .application.unifier import DataUnifier
 from .domain.adapter import AdapterContext
 from .domain.candle import Candle, CandleData
 from .domain.capabilities import Capabilities, DataKind, HistoryDepth
@@ -106,6 +107,7 @@ __all__ = [
     "Coverage",
     "CoverageReport",
     "DataKind",
+    "DataUnifier",
     "DeadlineExceededError",
     "Degraded",
     "ExplainedRange",

@@ -27,7 +27,9 @@ from .unifier import CandleView, DataUnifier
 
 TICK = timedelta(seconds=1)
 """Upbit emits candle frames on a tick of one second; a slot's last frame may come one tick late."""
-SEALED_KEPT = 120
+SLOTS_PER_CONFIRMATION = 190
+"""What a stream sealed is read once more after this many slots: one page of the venue, with room to overlap."""
+SEALED_KEPT = SLOTS_PER_CONFIRMATION + 10
 
 
 @frozen(kw_only=True)
@@ -54,6 +56,7 @@ class CandleTail:
     _witnessed_until: datetime | None = None
     _newest_frame: datetime | None = None
     _waiting_since: datetime | None = None
+    _confirmed_until: datetime | None = None
     _recheck: set[datetime] = field(factory=set[datetime])
     _older: str = ""
     _first_frame: Candle | None = None
@@ -70,6 +73,7 @@ class CandleTail:
         """
         slot = self.rules.timeframe.floor(promised_from)
         self._older = older or self._older
+        self._confirmed_until = self._confirmed_until or slot
         self._join_life()
         if self.frontier is None or (self.frontier == self._began_at and slot < self.frontier):
             self.frontier = slot
@@ -119,10 +123,23 @@ class CandleTail:
             yield from self._take(CandleView(candle))
         yield from self._pay_debts(series)
         self._recheck = {slot for slot in self._recheck if not any(slot in span for span in series.coverage.proven)}
+        self._confirmed_until = self._confirmed_by(series)
         for span in series.coverage.proven:
             if self.frontier is not None and span.start <= self.frontier < span.end:
                 yield from self._settle_until(min(span.end, self._first_contradiction(span)), None)
         yield from self.seams.settle(series)
+
+    def _confirmed_by(self, series: CandleSeries) -> datetime | None:
+        """Return until when REST has told of what a stream sealed; what it revised has been told by then."""
+        at = self._confirmed_until or self.frontier
+        return max((span.end for span in series.coverage.proven if at is not None and at in span), default=at)
+
+    def _unconfirmed(self) -> tuple[TimeRange, ...]:
+        """Return what a stream sealed, once it is a page: it may have been revised since, or lack a trade."""
+        if self.frontier is None or self._confirmed_until is None or self._confirmed_until >= self.frontier:
+            return ()
+        span = TimeRange(self._confirmed_until, self.frontier)
+        return (span,) if self.rules.timeframe.count_slots(span) >= SLOTS_PER_CONFIRMATION else ()
 
     def _first_contradiction(self, span: TimeRange) -> datetime:
         """Return the first slot that the stream saw and REST does not know; the end of ``span`` for none."""
@@ -148,6 +165,9 @@ class CandleTail:
         """A frame never changes a FINAL candle, but more volume in it is worth one more read."""
         sealed = self._sealed.get(view.candle.opened_at)
         if sealed is None:
+            if self._was_never_seen(view.candle):
+                self._keep_sealed(view.candle)
+                yield Backfilled(view.candle)
             return
         if not view.candle.is_final:
             if view.candle.volume > sealed.candle.volume:
@@ -158,6 +178,13 @@ class CandleTail:
             revised = evolve(view.candle, revision=sealed.candle.revision + 1)
             self._sealed[revised.opened_at] = CandleView(revised)
             yield CandleRevised(sealed.candle, revised)
+
+    def _was_never_seen(self, candle: Candle) -> bool:
+        """Return whether a FINAL candle of REST lies where the stream had shown none: delivered late, but once."""
+        if not candle.is_final or self._confirmed_until is None or candle.opened_at < self._confirmed_until:
+            return False
+        is_remembered = len(self._sealed) < SEALED_KEPT or candle.opened_at > min(self._sealed)
+        return is_remembered and not any(candle.opened_at in span for span in self.owed)
 
     def settle(self, server_now: datetime) -> Iterator[MarketEvent]:
         """Close and seal whatever time has decided."""
@@ -202,7 +229,7 @@ class CandleTail:
     def _keep_sealed(self, candle: Candle) -> None:
         self._sealed[candle.opened_at] = CandleView(candle)
         while len(self._sealed) > SEALED_KEPT:
-            self._sealed.pop(next(iter(self._sealed)))
+            self._sealed.pop(min(self._sealed))
 
     def unsettled(self, server_now: datetime) -> tuple[TimeRange, ...]:
         """Return the slots that a REST read has to settle now, the newest range first."""
@@ -210,7 +237,7 @@ class CandleTail:
             return ()
         missing = self._missing(server_now)
         spans = [TimeRange(slot, self.rules.timeframe.next(slot)) for slot in self._recheck]
-        spans += [*self.owed, *self.seams.due(server_now, self.rules.grace)]
+        spans += [*self.owed, *self._unconfirmed(), *self.seams.due(server_now, self.rules.grace)]
         return tuple(reversed(unite([*spans, missing] if missing is not None else spans)))
 
     def _missing(self, server_now: datetime) -> TimeRange | None:

@@ -204,6 +204,7 @@ class LiveHub:
         for topic, state in states.items():
             if self._states.get((route, topic)) is state:
                 del self._states[route, topic]
+                self._gathering.get(route, {}).pop(topic, None)
 
     async def leave(self, state: TopicState, route: FeedRoute, follower: Follower) -> None:
         """Remove a follower; a feed without followers ends."""
@@ -212,8 +213,7 @@ class LiveHub:
             return
         running = next((feed for feed in self._feeds if state in feed.feed.states.values()), None)
         if running is None:
-            self._gathering.get(route, {}).pop(state.topic, None)
-            self._states.pop((route, state.topic), None)
+            self._forget({state.topic: state}, route, None)
         elif not any(other.audience.followers for other in running.feed.states.values()):
             self._forget(running.feed.states, route, running)
             await end_task(running.task)

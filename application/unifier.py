@@ -12,7 +12,10 @@ from decimal import Decimal
 from attrs import frozen
 
 from ..domain.candle import Candle
+from ..domain.errors import IntegrityError
 from ..domain.finality import SealedBy
+from ..domain.seam import Seam, SeamVerdict
+from ..domain.series import CandleSeries
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -49,7 +52,7 @@ class CandleView:
 
 
 class DataUnifier:
-    """Orders, dedupes and joins views of candles."""
+    """Orders, dedupes and joins views of candles, and series where they meet."""
 
     def winner(self, one: CandleView, other: CandleView) -> CandleView:
         """Return the view that stands."""
@@ -62,3 +65,40 @@ class DataUnifier:
             key = view.candle.identity
             best[key] = self.winner(best[key], view) if key in best else view
         return tuple(view.candle for view in sorted(best.values(), key=lambda view: view.candle.opened_at))
+
+    def join(self, older: CandleSeries, newer: CandleSeries) -> CandleSeries:
+        """Return two parts of one series as one, with a seam that says how well they meet.
+
+        The joint is ``PROVEN`` when every slot that both know FINAL is equal, ``REPAIRED`` when one
+        differs (the view that stands wins whole), ``PENDING`` when the two touch and share no such slot,
+        ``UNPROVEN`` when what they know does not touch.
+
+        Raises:
+            IntegrityError: the two belong to different series.
+
+        """
+        mine, theirs = (older.venue, older.symbol, older.timeframe), (newer.venue, newer.symbol, newer.timeframe)
+        if mine != theirs:
+            msg = f"one series never mixes others, got {older!r} and {newer!r}"
+            raise IntegrityError(msg)
+        candles = self.unify(CandleView(candle) for candle in (*older, *newer))
+        coverage = older.coverage.join(newer.coverage)
+        seams = (*older.seams, *newer.seams, _seam(older, newer))
+        return CandleSeries.of(*mine, candles, coverage, seams=tuple(seam for seam in seams if seam is not None))
+
+
+def _seam(older: CandleSeries, newer: CandleSeries) -> Seam | None:
+    if not len(older) or not len(newer):
+        return None
+    held = {candle.opened_at: candle for candle in older if candle.is_final}
+    shared = [candle for candle in newer if candle.is_final and candle.opened_at in held]
+    differing = [candle for candle in shared if not candle.is_same_market_data(held[candle.opened_at])]
+    at = max(newer.coverage.asked.start, older[0].opened_at)
+    if shared:
+        verdict = SeamVerdict.REPAIRED if differing else SeamVerdict.PROVEN
+    else:
+        verdict = (
+            SeamVerdict.PENDING if newer.coverage.asked.start <= older.coverage.asked.end else SeamVerdict.UNPROVEN
+        )
+    detail = f"{len(shared)} slots compared, {len(differing)} differed"
+    return Seam(at=at, older=older[-1].source, newer=newer[0].source, verdict=verdict, detail=detail)

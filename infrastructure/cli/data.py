@@ -12,7 +12,7 @@ from ...domain.events import MarketEvent, RequestFailed
 from ...domain.request import create_candle_request, create_realtime_request
 from ..serialization import event_fields, series_summary
 from . import render
-from .shell import banner, fail, open_api, parse_instant, put, put_json, run, say, screen
+from .shell import banner, fail, learn_venue, open_api, parse_instant, put, put_json, run, say, screen
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, numbers as exact text.")]
 UNANSWERED = frozenset({Reason.UNKNOWN, Reason.BEYOND_RETENTION})
@@ -42,6 +42,7 @@ def candles(
             final_only=final_only,
         )
         async with open_api() as api:
+            await learn_venue(api)
             series = await api.request_data_sync(request)
         banner(series.venue)
         if json:

@@ -9,25 +9,17 @@ import typer
 
 from ...application.api import UnifiedMarketDataAPI
 from ...application.downloading import Downloaded
-from ...domain.errors import MarketDataError, UnsupportedRequestError
+from ...domain.errors import UnsupportedRequestError
+from ...domain.holding import HeldSeries
 from ...domain.series import CandleSeries
 from ..files import check_ending, write_parts
 from ..serialization import report_summary
 from . import render_held as render
 from .progress import DownloadProgress
-from .shell import FAILURE, banner, open_api, parse_instant, put, put_json, run, say, screen
+from .shell import FAILURE, banner, learn_venue, open_api, parse_instant, put, put_json, run, say, screen
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, numbers as exact text.")]
 INTERRUPTED = 130
-
-
-async def _learn_venue(api: UnifiedMarketDataAPI) -> None:
-    """Have a server that is no official one say whose data it serves; without it, what is held goes by its address."""
-    if api.venue.startswith("custom:"):
-        try:
-            await api.get_markets()
-        except MarketDataError as error:
-            say(f"the server did not answer, so its dataset is not known: {' '.join(str(error).split())}")
 
 
 def coverage(
@@ -49,11 +41,11 @@ def coverage(
                 lines = await api.inventory()
                 if json:
                     for line in lines:
-                        put_json(line)
+                        put_json(_inventory_fields(line))
                 else:
                     screen().print(render.inventory_table(lines))
                 return True
-            await _learn_venue(api)
+            await learn_venue(api)
             report = await api.coverage(
                 symbol, timeframe, start=parse_instant(start, "--start"), end=parse_instant(end, "--end")
             )
@@ -65,8 +57,17 @@ def coverage(
         raise typer.Exit(FAILURE)
 
 
+def _inventory_fields(line: HeldSeries) -> dict[str, object]:
+    key, span = line.key, line.span
+    whose = {"venue": key.venue, "symbol": key.symbol, "timeframe": key.timeframe}
+    return {**whose, "start": span.start, "end": span.end, "candles": line.rows, "set_aside": line.set_aside}
+
+
 def download(
-    words: Annotated[list[str], typer.Argument(help="Symbols, then a timeframe: KRW-BTC KRW-ETH 1m")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="SYMBOL... TIMEFRAME", help="Such as KRW-BTC KRW-ETH 1m; the timeframe is last."),
+    ],
     *,
     since: Annotated[str, typer.Option("--from", help="First opening, such as 2026-01-01 (UTC).")],
     until: Annotated[str | None, typer.Option("--to", help="Bound that is not included; now when left out.")] = None,
@@ -92,8 +93,8 @@ def download(
 async def _fetch(words: list[str], since: str, until: str | None, out: Path | None) -> list[Downloaded]:
     *symbols, timeframe = words
     start, end = parse_instant(since, "--from"), parse_instant(until, "--to")
-    if not symbols or start is None:
-        msg = f"expected symbols and a timeframe such as KRW-BTC 1m, got {' '.join(words)!r}"
+    if not symbols or start is None or "-" in timeframe:
+        msg = f"expected symbols and a timeframe at the end, such as KRW-BTC 1m, got {' '.join(words)!r}"
         raise UnsupportedRequestError(msg)
     if out is not None:
         check_ending(out)
@@ -141,7 +142,7 @@ def audit(
 
     async def work() -> bool:
         async with open_api() as api:
-            await _learn_venue(api)
+            await learn_venue(api)
             report = await api.audit(symbol, _day(day), repair=repair)
         banner(report.venue)
         put_json(report) if json else put(render.audit_text(report))

@@ -13,6 +13,7 @@ from ...domain.events import (
     Degraded,
     Gap,
     HistoryLoaded,
+    HistoryRewritten,
     ItemRejected,
     MarketEvent,
     OrderBookUpdated,
@@ -116,6 +117,8 @@ def _state_line(event: MarketEvent) -> str:  # noqa: PLR0911 - one line a kind
             return f"gap       {event.range} {event.reason}"
         case SeamSettled():
             return f"seam      {event.seam.older} | {event.seam.newer} {event.seam.verdict}"
+        case HistoryRewritten():
+            return f"rewritten {event.symbol} {event.timeframe} seen at {to_text(event.noticed_at)}: {event.detail}"
         case ItemRejected():
             return f"rejected  {event.channel}: {event.reason}: {event.excerpt}"
         case _:

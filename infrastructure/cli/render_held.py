@@ -18,7 +18,7 @@ SHOWN = 12
 
 def inventory_table(lines: Sequence[HeldSeries]) -> Table:
     """Return every series that is held."""
-    table = Table(title=f"{len(lines)} series are held", title_justify="left", box=SIMPLE)
+    table = Table(title=f"series on disk: {len(lines)}", title_justify="left", box=SIMPLE)
     for name in ("symbol", "timeframe", "candles", "from", "to", "venue", "set aside"):
         table.add_column(name, justify="right" if name == "candles" else "left")
     for line in lines:
@@ -32,13 +32,15 @@ def coverage_page(report: CoverageReport) -> RenderableType:
     """Return a report as a strip, a table of the reasons, and the ranges that matter most."""
     title = f"{report.key.symbol} {report.key.timeframe}: {report.rows} candles in {report.slots} slots, {report.span}"
     if not report.slots:
-        return Text(f"{report.key.symbol} {report.key.timeframe}: nothing is held")
+        return Text(
+            f"{report.key.symbol} {report.key.timeframe}: nothing is held; without a symbol, this command lists what is"
+        )
     verified = "never" if report.verified_at is None else to_text(report.verified_at)
     parts: list[RenderableType] = [Text(title), Text(report.strip()), Text(LEGEND)]
     if counts := report.slots_by_reason():
         told = ", ".join(f"{reason} {number}" for reason, number in counts.items())
         parts.append(Text(f"empty slots: {told}"))
-    parts.append(Text(f"compared with the exchange again: {verified}"))
+    parts.append(Text(f"last compared with the exchange: {verified}"))
     return Group(*parts, *_ranges(report))
 
 
@@ -71,5 +73,5 @@ def audit_text(report: AuditReport) -> str:
     lines = [f"{report.symbol} {report.day}: {counted}: {verdict}"]
     lines += [f"  {difference}" for difference in report.differences[:SHOWN]]
     lines += [f"  not known: {part.span} {part.reason}" for part in report.unknown[:SHOWN]]
-    lines += [f"  {report.repaired} candles were changed by reading them anew"] if report.repaired else []
+    lines += [f"  candles that were changed by reading them anew: {report.repaired}"] if report.repaired else []
     return "\n".join(lines)

@@ -84,6 +84,15 @@ async def open_api(policy: str | None = None) -> AsyncGenerator[UnifiedMarketDat
         yield api
 
 
+async def learn_venue(api: UnifiedMarketDataAPI) -> None:
+    """Have a server that is no official one say whose data it serves; without it, what is held goes by its address."""
+    if api.venue.startswith("custom:"):
+        try:
+            await api.get_markets()
+        except MarketDataError as error:
+            say(f"the server did not answer, so its dataset is not known: {' '.join(str(error).split())}")
+
+
 def parse_instant(text: str | None, name: str) -> datetime | None:
     """Read ``2026-11-01`` or ``2026-11-01T09:00:00+09:00``; without a zone it is UTC.
 

@@ -12,6 +12,7 @@ from attrs import frozen
 from ...domain.candle import Candle
 from ...domain.errors import IntegrityError, MalformedReplyError, UnknownSymbolError
 from ...domain.finality import Finality, Grace, SealedBy, judge_rest_row
+from ...domain.instants import to_text
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
 from ...domain.symbol import Symbol
@@ -125,11 +126,12 @@ def reading(channel: str) -> Generator[None]:
 
 @frozen(kw_only=True)
 class Origin:
-    """Where rows come from and when they were read."""
+    """Where rows come from, when they were read at the earliest, and when they were here at the latest."""
 
     venue: str
     read_at: datetime
     source: str = CHANNEL
+    received_by: datetime | None = None
 
 
 @frozen
@@ -170,6 +172,9 @@ def _to_candle(
     judgement: tuple[Finality, SealedBy | None],
 ) -> Candle:
     (symbol, timeframe), (finality, sealed_by) = series, judgement
+    if origin.received_by is not None and opened_at > origin.received_by:
+        msg = f"a row of {to_text(opened_at)}, which had not begun at {to_text(origin.received_by)}"
+        raise IntegrityError(msg)
     if row.market != symbol:
         msg = f"a row of {row.market} in an answer about {symbol}"
         raise IntegrityError(msg)

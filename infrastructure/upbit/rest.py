@@ -115,7 +115,12 @@ class UpbitRest:
             raise MalformedReplyError(msg, channel=self.name)
 
     def _origin(self, answer: Answer) -> replies.Origin:
-        return replies.Origin(venue=answer.venue, read_at=answer.read_at, source=self.name)
+        return replies.Origin(
+            venue=answer.venue,
+            read_at=answer.read_at,
+            source=self.name,
+            received_by=self._context.server_time.latest(answer.reply.received),
+        )
 
     async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
         """Return tickers in the order of ``symbols``, by one call."""

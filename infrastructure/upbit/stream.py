@@ -8,9 +8,10 @@ from collections.abc import Collection
 from contextlib import AsyncExitStack
 
 from ...domain.adapter import AdapterContext
+from ...domain.candle import Candle
 from ...domain.errors import ChannelError, ClosedError
 from ...domain.request import Topic
-from ...domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem
+from ...domain.streaming import LifeBegan, LifeEnded, LiveValue, Received, Rejected, StreamItem
 from .failures import explain_frame_error
 from .frames import CHANNEL, ControlFrame, DataFrame, FrameOrigin, FrameReader
 from .identity import VenueIdentity
@@ -125,7 +126,9 @@ class UpbitStream:
                     is_snapshot=item.is_snapshot,
                     received_at=received_at,
                 )
-                if item.topic in self._topics or item.topic == self._canary:
+                if self._has_not_begun(item.value, received_at):
+                    self._items.append(Rejected("a candle of a slot that has not begun", str(item.value)))
+                elif item.topic in self._topics or item.topic == self._canary:
                     self._items.append(received)
             case ControlFrame(error=detail) if detail is not None:
                 error = explain_frame_error(detail, channel=CHANNEL)
@@ -137,6 +140,10 @@ class UpbitStream:
                 self._items.append(item)
             case _:
                 return
+
+    def _has_not_begun(self, value: LiveValue, received_at: float) -> bool:
+        latest = self._context.server_time.latest(received_at)
+        return isinstance(value, Candle) and latest is not None and value.opened_at > latest
 
     async def _end_life(self, cause: str) -> None:
         lasted = self._context.clock.monotonic() - self._began_at

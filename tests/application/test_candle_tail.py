@@ -302,3 +302,34 @@ def test_each_life_has_its_own_joint(kit, tail):
     verdicts = [e.seam.verdict for e in tail.take_series(rest_series(kit, [0, 1, 2], start=0, end=3))
                 if isinstance(e, SeamSettled)]  # fmt: skip
     assert verdicts == [SeamVerdict.PROVEN, SeamVerdict.PROVEN]
+
+
+def test_what_a_stream_sealed_is_read_once_more_a_page_at_a_time_and_late_revisions_are_told(kit, tail):
+    tail.start_at(at(kit, 0))
+    finals = []
+    for minute in range(200):
+        list(tail.take_frame(kit.candle(minute, volume="2")))
+        finals += final_minutes(kit, passed(tail, at(kit, minute, 30)))
+    assert finals == list(range(199))
+    now = at(kit, 199, 30)
+    assert tail.unsettled(now) == (TimeRange(at(kit, 0), at(kit, 199)),)
+    rows = [kit.candle(minute, finality=Finality.FINAL, source="rest", volume="2") for minute in range(199)]
+    rows[50] = kit.candle(50, finality=Finality.FINAL, source="rest", volume="3")
+    span = TimeRange(at(kit, 0), at(kit, 199))
+    events = list(
+        tail.take_series(CandleSeries.of("test", kit.BTC, Timeframe.M1, rows, Coverage(asked=span, proven=(span,))))
+    )
+    assert [type(event) for event in events] == [CandleRevised]
+    assert (events[0].old.volume, events[0].new.volume, events[0].new.revision) == (2, 3, 1)
+    assert tail.unsettled(now) == ()
+
+
+def test_a_candle_that_the_stream_never_showed_comes_late_but_once(kit, tail):
+    tail.start_at(at(kit, 0))
+    for minute in (0, 1, 3, 4):
+        list(tail.take_frame(kit.candle(minute)))
+        list(passed(tail, at(kit, minute, 30)))
+    page = rest_series(kit, range(4), start=0, end=4)
+    events = list(tail.take_series(page))
+    assert [(type(event), kit.minutes([event.candle])) for event in events] == [(Backfilled, [2])]
+    assert list(tail.take_series(page)) == []

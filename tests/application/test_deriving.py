@@ -38,6 +38,11 @@ def every_view(market, symbol, day_ms, now_ms):
     return views
 
 
+def corrections(api):
+    """How often what is derived now had to be given up, for each series."""
+    return [state.derivation.corrections for state in api._hub._states.values() if hasattr(state, "derivation")]
+
+
 class Watcher:
     """Follows in the background and keeps the events."""
 
@@ -90,10 +95,12 @@ async def test_a_day_is_followed_across_midnight_while_the_socket_is_lost(open_m
         sandbox.inject(Fault("refuse-upgrades", status=503, duration_s=50))
         sandbox.inject(Fault("drop-sockets"))
         await until(lambda: sandbox.now_ms() >= MIDNIGHT_MS + 100_000)
+        corrected = corrections(api)
         views = {day: every_view(sandbox.market, symbol, day, sandbox.now_ms())
                  for day in (MIDNIGHT_MS - DAY_MS, MIDNIGHT_MS)}  # fmt: skip
         (truth,) = sandbox.market.candles(symbol, "1d", MIDNIGHT_MS - DAY_MS, MIDNIGHT_MS)
     assert isinstance(days.events[0], HistoryLoaded)
+    assert corrected == [0]
     switches = [(event.old, event.new) for event in days.events if isinstance(event, ChannelSwitched)]
     assert switches == [("websocket", "rest"), ("rest", "websocket")]
     (final,) = days.candles(Finality.FINAL)
@@ -136,6 +143,7 @@ async def test_a_followed_day_moves_with_its_minutes_and_asks_rest_about_once_a_
         asked = sandbox.statistics.requests["candles"] - before
         moved, minutes_moved = days.candles()[days_seen:], minutes.candles(Finality.FORMING)[minutes_seen:]
         assert sandbox.statistics.websocket_connects == connects
+        assert corrections(api) == [0]
     assert asked <= 8, f"{asked} calls in four minutes"
     assert len(minutes_moved) >= 20
     assert sum(candle.source == "derived" for candle in moved) >= 0.9 * len(minutes_moved)

@@ -171,8 +171,9 @@ def test_what_is_skipped_for_its_circuit_stays_part_of_a_followers_route(kit):
         router.update_channel_performance(name, 1.0, True)
 
 
-async def test_a_poll_that_failed_is_repeated_soon_however_rarely_rest_is_asked(kit):
+async def test_rest_is_asked_at_once_and_after_a_failure_soon_again_however_rarely_it_is_asked(kit):
     clock, rest = kit.Clock(), kit.Channel(failures=[kit.broken()])
+    clock.now = 5.0  # a computer that has just been started
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
     topic.audience.followers.add(Follower.of(10, waits_for_history=False))
     feed = Feed(
@@ -192,5 +193,21 @@ async def test_a_poll_that_failed_is_repeated_soon_however_rarely_rest_is_asked(
         await kit.turns(1)
     task.cancel()
     await asyncio.wait([task])
+    assert asked[0] < 6
     assert asked[1] - asked[0] < 5
     assert asked[2] - asked[1] >= 60
+
+
+async def test_who_leaves_a_stream_that_has_ended_takes_nobody_else_with_him(kit, make_scene):
+    scene = make_scene(DataKind.TICKER, rest=None)
+    await scene.open()
+    scene.stream.items.put_nowait(kit.broken("websocket"))
+    with pytest.raises(ChannelError):
+        await scene.read_to_the_end()
+    comes_back = Follower.of(10, waits_for_history=False)
+    again = scene.hub.join(scene.topic, scene.route, comes_back)
+    assert again is not scene.state
+    await scene.hub.leave(scene.state, scene.route, scene.follower)
+    assert scene.hub.join(scene.topic, scene.route, Follower.of(10, waits_for_history=False)) is again
+    await scene.until(lambda: len(scene.live.streams) == 2)
+    await scene.until(lambda: len(scene.live.topics) == 2 and scene.topic in scene.live.topics[1])

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_backbone.application.unifier import CandleView, DataUnifier
+from market_backbone import CandleSeries, Coverage, DataUnifier, IntegrityError, SeamVerdict, Timeframe, TimeRange
+from market_backbone.application.unifier import CandleView
 from market_backbone.domain.finality import Finality
 
 
@@ -57,3 +59,36 @@ def test_a_final_view_may_shrink_the_volume(kit):
 def test_of_two_final_views_of_rest_the_later_read_stands(kit):
     early, late = (view_of(kit, 0, volume, Finality.FINAL, "rest", read) for volume, read in ((9, 1), (3, 2)))
     assert DataUnifier().winner(late, early) == late
+
+
+def part_of(kit, minutes, *, volume="1", symbol="KRW-BTC"):
+    first, beyond = minutes[0], minutes[-1] + 1
+    span = TimeRange(kit.START + timedelta(minutes=first), kit.START + timedelta(minutes=beyond))
+    rows = [kit.candle(m, finality=Finality.FINAL, source="rest", volume=volume, symbol=symbol) for m in minutes]
+    return CandleSeries.of(
+        "test", kit.candle(0, symbol=symbol).symbol, Timeframe.M1, rows, Coverage(asked=span, proven=(span,))
+    )
+
+
+@pytest.mark.parametrize(
+    ("newer", "volume", "verdict"),
+    [
+        (range(3, 8), "1", SeamVerdict.PROVEN),
+        (range(3, 8), "2", SeamVerdict.REPAIRED),
+        (range(5, 8), "1", SeamVerdict.PENDING),
+        (range(6, 8), "1", SeamVerdict.UNPROVEN),
+    ],
+)
+def test_two_parts_join_with_a_seam_that_says_how_well_they_meet(kit, newer, volume, verdict):
+    older, newer = part_of(kit, range(5)), part_of(kit, newer, volume=volume)
+    joined = DataUnifier().join(older, newer)
+    (seam,) = joined.seams
+    assert (seam.verdict, seam.at) == (verdict, newer[0].opened_at)
+    assert [c.opened_at for c in joined] == sorted({c.opened_at for c in (*older, *newer)})
+    assert len(joined.gaps()) == (verdict is SeamVerdict.UNPROVEN)
+    assert joined == DataUnifier().join(newer, older)
+
+
+def test_parts_of_different_series_do_not_join(kit):
+    with pytest.raises(IntegrityError, match="never mixes"):
+        DataUnifier().join(part_of(kit, range(3)), part_of(kit, range(3), symbol="KRW-ETH"))

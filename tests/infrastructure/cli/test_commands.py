@@ -2,42 +2,12 @@
 
 import asyncio
 import json
-import os
 import re
 import sys
 
 import pytest
 
-from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
-
-
-@pytest.fixture
-async def sandbox():
-    async with Sandbox(SandboxConfig(speed=10.0)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def command(sandbox, tmp_path):
-    """Run ``market-backbone`` against the sandbox; answers (exit code, stdout, stderr)."""
-
-    async def run(*words, **variables):
-        environ = {
-            **os.environ,
-            "MARKET_BACKBONE_ENV": "test",
-            "MARKET_BACKBONE__UPBIT__REST_URL": sandbox.rest_url,
-            "MARKET_BACKBONE__UPBIT__WEBSOCKET_URL": sandbox.websocket_url,
-            "MARKET_BACKBONE__CACHE__FOLDER": str(tmp_path / "cache"),
-            **variables,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "market_backbone", *words,
-            env=environ, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(), 50)
-        return process.returncode, out.decode(), err.decode()
-
-    return run
+from market_backbone.infrastructure.sandbox import Fault
 
 
 async def test_candles_show_a_table_coverage_and_route_and_say_whose_data_it_is(command, sandbox):

@@ -221,3 +221,11 @@ async def test_an_answer_that_lacks_what_was_asked_for_is_a_failure_of_the_chann
 
     with pytest.raises(ChannelUnavailableError, match="lacks KRW-BTC"):
         await ask(make_rest(scripted.url))
+
+
+async def test_a_row_of_a_slot_that_has_not_begun_is_rejected(scripted, make_rest):
+    scripted.on(MINUTES, (rows(38, 39, 59),))  # the reply is dated 14:40:10
+
+    series = await make_rest(scripted.url).get_candles("KRW-BTC", count=3)
+
+    assert [candle.opened_at.minute for candle in series] == [38, 39]
