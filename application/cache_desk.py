@@ -107,6 +107,9 @@ def how_much_is_held(
 ) -> Held:
     """Return how much of a request a ledger knows; pure.
 
+    A series of which anything is held is held in part, even where the request meets nothing of it: what is
+    asked for may touch what is held, and is compared there.
+
     A count asks for rows, a ledger knows slots: where some slots are empty, the rows reach further back
     than is reckoned here, and the plan's figure is the least.
     """
@@ -118,8 +121,6 @@ def how_much_is_held(
     if live_from is not None and ledger.known_below(live_from) is not None and span.start <= live_from < span.end:
         span = TimeRange(span.start, live_from)
     missing = sum(request.timeframe.count_slots(part) for part in ledger.missing(span))
-    if missing >= request.timeframe.count_slots(span) > 0:
-        return Held()
     return Held(extent=Holding.PART if missing else Holding.WHOLE, missing_slots=missing)
 
 

@@ -162,9 +162,10 @@ class CachedRepository:
         above, self._above = self._above, None
         at = None if end is None else key.timeframe.ceil(end)
         floor = ledger.known_end_before(at or FAR_FUTURE)
-        wanted = rows + (floor is not None)
-        if at is not None and floor is not None:
-            wanted = min(wanted, key.timeframe.count_slots(TimeRange(floor, at)) + 1)
+        wanted = rows
+        if floor is not None and at is not None:
+            hole = key.timeframe.count_slots(TimeRange(floor, at))
+            wanted = hole + 1 if hole <= rows else rows
         count = min(self.capabilities.candles_per_call, wanted + (above is not None))
         upper = end if above is None else above.closed_at
         page = await self.inner.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)

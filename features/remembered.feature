@@ -15,7 +15,7 @@ Feature: Remembered
 
     Scenario: The same question on the next morning
       Given the desk has asked for the hours from 2 to 10 of KRW-BTC
-      And the desk has been closed and opened again
+      And the desk has been closed for a while and opened again
       When the desk asks for the hours from 2 to 10 of KRW-BTC
       Then the exchange is not asked
       And the answer is the one that the desk had before
@@ -38,7 +38,7 @@ Feature: Remembered
       And three of these minutes have become final
       When the desk asks for the minutes that it has followed
       Then the exchange is not asked
-      And the answer tells of the same minutes
+      And the answer is the one that the desk had before
 
   Rule: What is not known is said
 

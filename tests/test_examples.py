@@ -11,6 +11,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SAID = {
     "chart_service.py": r"KRW-BTC 5m",
+    "download_and_audit.py": r"(?s)\d+ candles in 1440 slots, complete: True.*KRW-ETH: 2\d longer candles, 0 differ",
     "first_candles.py": r"(?s)300 candles of KRW-BTC at sandbox:.*rule: candles-bulk",
     "follow_three_symbols.py": r"updates: KRW-BTC [1-9]\d*, KRW-ETH [1-9]\d*, KRW-XRP [1-9]\d*",
 }

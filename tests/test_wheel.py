@@ -65,6 +65,7 @@ def test_only_market_backbone_lands_in_site_packages(installed):
         "config/production.toml",
         "config/test.toml",
         "domain/errors.py",
+        "infrastructure/cache/sqlite.py",
         "infrastructure/upbit/__init__.py",
     ],
 )
@@ -84,6 +85,7 @@ def test_nothing_of_the_workshop_is_included(installed):
     "point",
     [
         "console_scripts: market-backbone",
+        "market_backbone.adapters: cache",
         "market_backbone.adapters: rest",
         "market_backbone.adapters: websocket",
         "market_backbone.policies: smart",

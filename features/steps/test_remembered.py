@@ -102,7 +102,6 @@ def asks_while_following(desk, symbol, first, last):
     ask_hours(desk, symbol, first, last)
 
 
-@given("the desk has been closed and opened again")
 @given("the desk has been closed for a while and opened again")
 def closed_and_opened(desk):
     desk.close()
@@ -266,11 +265,6 @@ def proven_joint(desk):
 @then("what was held and what is new were repaired at 7")
 def repaired_joint(desk):
     assert {(seam.at, seam.verdict) for seam in desk.answer.seams} == {(at(7), SeamVerdict.REPAIRED)}
-
-
-@then("the answer tells of the same minutes")
-def same_minutes(desk):
-    assert facts(desk.answer) == facts(desk.other)
 
 
 @then("the hours from 2 to 7 are there")

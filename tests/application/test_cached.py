@@ -83,6 +83,16 @@ async def test_only_what_lacks_is_asked_for_and_the_joint_is_proven(open_past):
         assert any("overlap rows compared: 1" in note for note in series.trace.notes)
 
 
+async def test_a_neighbour_of_what_is_held_is_compared_where_they_touch(open_past):
+    async with open_past() as (sandbox, api):
+        await api.get_candles("KRW-BTC", "1m", start=START - 10 * HOUR, end=START - 8 * HOUR)
+        before = candle_calls(sandbox)
+        series = await api.get_candles("KRW-BTC", "1m", start=START - 8 * HOUR, end=START - 7 * HOUR)
+        assert candle_calls(sandbox) - before == 1
+        assert len(series) == 60
+        assert [(seam.at, seam.verdict) for seam in series.seams] == [(START - 8 * HOUR, SeamVerdict.PROVEN)]
+
+
 async def test_a_hole_between_two_held_ranges_has_a_proven_joint_on_either_side(open_past):
     async with open_past() as (sandbox, api):
         await api.get_candles("KRW-BTC", "1m", start=START - 10 * HOUR, end=START - 8 * HOUR)
@@ -129,6 +139,10 @@ async def test_a_beginning_that_was_proven_is_not_proven_again(open_past):
         assert series.gaps() == ()
         assert series.quiet()[0].reason is Reason.BEFORE_LISTING
         assert series.quiet()[0].start == question.start
+        before = candle_calls(sandbox)
+        never = await api.get_candles("KRW-KAIA", "1d", start=question.start, end=datetime(2018, 1, 1, tzinfo=UTC))
+        assert candle_calls(sandbox) == before
+        assert (len(never), [part.reason for part in never.quiet()], never.gaps()) == (0, [Reason.BEFORE_LISTING], ())
 
 
 async def test_a_thin_market_is_asked_once_for_its_silence_too(open_past):
