@@ -6,11 +6,12 @@ from datetime import datetime
 
 from attrs import define, evolve
 
-from ..domain.errors import ClosedError, InvalidRangeError, UnsupportedRequestError
+from ..domain.errors import ChannelUnavailableError, ClosedError, InvalidRangeError, UnsupportedRequestError
 from ..domain.finality import Grace
 from ..domain.instants import to_text, to_utc
 from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime
 from ..domain.request import CandleRequest, Priority
+from ..domain.routing import StepStatus
 from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
 from ..domain.timeframe import Timeframe
@@ -128,6 +129,8 @@ class CandleFiller:
         async def turn() -> CandleSeries:
             plan = self.router.explain(request)
             step = next(step for step in plan.steps if step.channel == channel.name)
+            if step.status is StepStatus.SKIPPED:
+                raise ChannelUnavailableError(step.reason, channel=channel.name)
             series, _ = await self.router.run(request, fetch, evolve(plan, steps=(evolve(step, joins_next=False),)))
             return series
 

@@ -117,6 +117,7 @@ class LiveHub:
             kind = CandleTopic if route.made_of is None else DerivedCandleTopic
             state = kind(topic, CandleTail(rules))
             state.audience.listeners.append(self.keeper.listener(topic))
+            state.audience.readers.append(self.keeper.take_page)
             return state
         if topic.kind is DataKind.TRADE:
             reader = TradeReader(self.clock, self.server_time)

@@ -6,6 +6,7 @@ between two of them is written as provisional, and never across a gap.
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import starmap
 
 from attrs import define, field
 
@@ -37,6 +38,7 @@ class FinalKeeper:
     clock: Clock
     tasks: TaskOwner
     report: Callable[[str], None]
+    _pages: list[CandleSeries] = field(factory=list[CandleSeries])
     _batches: dict[SeriesKey, _Batch] = field(factory=dict[SeriesKey, _Batch])
     _watched_until: dict[Topic, datetime] = field(factory=dict[Topic, datetime])
     _is_flushing: bool = False
@@ -65,6 +67,15 @@ class FinalKeeper:
         batch = self._batches.setdefault(key, _Batch())
         batch.candles[candle.opened_at] = candle
         batch.watched.append(TimeRange(min(watched_from, candle.opened_at), candle.closed_at))
+        self._begin_flushing()
+
+    def take_page(self, series: CandleSeries) -> None:
+        """Keep an answer of the venue that a feed asked for: it proves silence, too."""
+        if self.store is not None and series.coverage.proven:
+            self._pages.append(series)
+            self._begin_flushing()
+
+    def _begin_flushing(self) -> None:
         if not self._is_flushing and not self.tasks.is_closed:
             self._is_flushing = True
             self.tasks.start(self._flush_soon(), "keep what streams sealed")
@@ -77,16 +88,21 @@ class FinalKeeper:
     async def flush(self) -> None:
         """Write what waits; what cannot be written is reported and given up."""
         batches, self._batches = self._batches, {}
-        for key, batch in batches.items():
+        pages, self._pages = self._pages, []
+        for series in (*starmap(_series_of, batches.items()), *pages):
             try:
-                await self._write(key, batch)
+                await self._write(series)
             except ChannelError as error:
                 self.report(str(error))
 
-    async def _write(self, key: SeriesKey, batch: _Batch) -> None:
-        if self.store is None:
-            return
-        proven = [TimeRange(candle.opened_at, candle.closed_at) for candle in batch.candles.values()]
-        asked = TimeRange(min(span.start for span in batch.watched), max(span.end for span in batch.watched))
-        coverage = Coverage(asked=asked, proven=proven, provisional=batch.watched)
-        await self.store.write(CandleSeries.of(key.venue, key.symbol, key.timeframe, batch.candles.values(), coverage))
+    async def _write(self, series: CandleSeries) -> None:
+        if self.store is not None:
+            await self.store.write(series)
+
+
+def _series_of(key: SeriesKey, batch: _Batch) -> CandleSeries:
+    """Return a batch as a series that claims no more than it shows."""
+    proven = [TimeRange(candle.opened_at, candle.closed_at) for candle in batch.candles.values()]
+    asked = TimeRange(min(span.start for span in batch.watched), max(span.end for span in batch.watched))
+    coverage = Coverage(asked=asked, proven=proven, provisional=batch.watched)
+    return CandleSeries.of(key.venue, key.symbol, key.timeframe, batch.candles.values(), coverage)

@@ -74,6 +74,7 @@ class Audience:
 
     followers: set[Follower] = field(factory=set[Follower])
     listeners: list[Callable[[MarketEvent], None]] = field(factory=list[Callable[[MarketEvent], None]])
+    readers: list[Callable[[CandleSeries], None]] = field(factory=list[Callable[[CandleSeries], None]])
     is_live: asyncio.Event = field(factory=asyncio.Event)
 
     def publish(self, events: Iterable[MarketEvent]) -> None:
@@ -320,6 +321,8 @@ class CandleTopic:
             self.tail.start_at(promised_from, channel)
         if len(series):
             self.newest = series[-1]
+        for read in self.audience.readers:
+            read(series)
         yield from self.tail.take_series(series)
 
     def tip(self) -> CandleSeries | None:

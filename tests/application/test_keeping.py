@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from market_backbone import (
     Backfilled,
@@ -14,6 +15,7 @@ from market_backbone import (
     Finality,
     Gap,
     Reason,
+    SealedBy,
     SeriesKey,
     Timeframe,
     TimeRange,
@@ -50,7 +52,8 @@ def _proven(asked):
 
 
 def final(kit, minute, **more):
-    return CandleUpdated(kit.candle(minute, finality=Finality.FINAL, **more))
+    sealed = kit.candle(minute, finality=Finality.FINAL, **more)
+    return CandleUpdated(evolve(sealed, sealed_by=SealedBy.SUCCESSOR))
 
 
 def span(kit, first, beyond):
@@ -98,6 +101,20 @@ async def test_late_and_changed_candles_are_kept_too(kit, desk, key, topic):
     held = await store.read(key, span(kit, 0, 3))
     assert [(candle.volume, candle.revision) for candle in held] == [(9, 1), (1, 0)]
     assert store.ledger(key).provisional == ()
+
+
+async def test_a_page_that_a_feed_asked_for_turns_what_was_watched_into_proof(kit, desk, key, topic):
+    keeper, store, _ = desk
+    hear = keeper.listener(topic)
+    for minute in (0, 3):
+        hear(final(kit, minute))
+    rows = [kit.candle(minute, finality=Finality.FINAL, source="rest") for minute in (0, 3)]
+    keeper.take_page(CandleSeries.of("test", kit.BTC, Timeframe.M1, rows, _proven(span(kit, 0, 4))))
+    await keeper.flush()
+    assert store.ledger(key).proven == (span(kit, 0, 4),)
+    assert store.ledger(key).provisional == ()
+    held = await store.read(key, span(kit, 0, 4))
+    assert {candle.source for candle in held} == {"rest"}
 
 
 async def test_it_is_written_soon_without_being_asked(kit, desk, key, topic):
