@@ -42,6 +42,7 @@ class CachedRepository:
         report: hears of a store that failed.
         tip: what a live stream holds open of a series now.
         reads: False to ask the venue for everything, and only remember.
+        store_error: why the store is no longer used, once it has failed.
 
     """
 
@@ -53,7 +54,7 @@ class CachedRepository:
     reads: bool = True
     tally: CacheTally = field(factory=CacheTally)
     _above: Candle | None = None
-    _is_store_broken: bool = False
+    store_error: ChannelError | None = None
 
     @property
     def name(self) -> str:
@@ -143,7 +144,7 @@ class CachedRepository:
         return live
 
     def _ledger(self, key: SeriesKey) -> Ledger:
-        if not self.reads or self._is_store_broken:
+        if not self.reads or self.store_error is not None:
             return Ledger()
         try:
             return self.store.ledger(key)
@@ -152,9 +153,9 @@ class CachedRepository:
             return Ledger()
 
     def _give_up_store(self, error: ChannelError) -> None:
-        if not self._is_store_broken:
+        if self.store_error is None:
             self.report(str(error))
-        self._is_store_broken = True
+            self.store_error = error
 
     async def _ask(
         self, key: SeriesKey, ledger: Ledger, rows: int, start: datetime | None, end: datetime | None
@@ -178,7 +179,7 @@ class CachedRepository:
         await self._remember(key, page)
         self.tally.join(found, key.timeframe, self.name, None if above is None else above.opened_at)
         page = page if above is None or at is None else below(page, at)
-        is_met = floor is not None and any(slot < floor for slot in found.shared) and not self._is_store_broken
+        is_met = floor is not None and any(slot < floor for slot in found.shared) and self.store_error is None
         return page if floor is None or not is_met else beyond(page, floor)
 
     def _check_claim(self, page: CandleSeries, floor: datetime | None) -> CandleSeries:
@@ -260,7 +261,7 @@ class CachedRepository:
         return await self.inner.get_candles(key.symbol, key.timeframe, size, end=end)
 
     async def _remember(self, key: SeriesKey, page: CandleSeries) -> None:
-        if self._is_store_broken:
+        if self.store_error is not None:
             return
         try:
             remembered = await self.store.write(page)

@@ -147,7 +147,7 @@ class Download:
             try:
                 return await self._ask(cached, page)
             except (AllChannelsFailedError, ChannelError):
-                if failures == MOST_FAILURES - 1:
+                if failures == MOST_FAILURES - 1 or cached.store_error is not None:
                     raise
                 await self.clock.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**failures))
         msg = "the last attempt neither answered nor failed"
@@ -164,6 +164,8 @@ class Download:
             found = await self.ask(request, self.channel, work)
         finally:
             self._calls += cached.tally.calls - before
+        if cached.store_error is not None:
+            raise cached.store_error  # what cannot be kept is not worth asking for
         self._rows += len(found)
         reached = max(self.span.start, min(found.coverage.asked.start, self.span.end))
         self.tell(

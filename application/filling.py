@@ -21,6 +21,7 @@ from .fetching import check_listed
 from .library import CandleLibrary
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
+from .tasks import first_cause
 
 
 @define(eq=False, kw_only=True)
@@ -68,8 +69,11 @@ class CandleFiller:
             )
             for symbol, channel in zip(wanted, channels, strict=True)
         ]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(download.run()) for download in downloads]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(download.run()) for download in downloads]
+        except ExceptionGroup as failures:
+            raise first_cause(failures) from failures
         return [task.result() for task in tasks]
 
     def channel_of(self, symbol: Symbol, timeframe: str) -> Channel:

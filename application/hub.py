@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import cast
 
 from attrs import define, evolve, field, frozen
 
@@ -25,7 +24,7 @@ from .feed import Feed, FeedRules
 from .follower import Follower
 from .keeping import FinalKeeper
 from .router import SmartChannelRouter
-from .tasks import TaskOwner, end_task
+from .tasks import TaskOwner, end_task, first_cause
 from .topics import CandleTopic, QuoteTopic, TopicState, TradeTopic
 from .trade_reading import TradeReader
 
@@ -147,7 +146,7 @@ class LiveHub:
                         tasks.create_task(self._derive(state, running))
         except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
             self._forget(states, route, running)
-            cause = _leaf(error)
+            cause = first_cause(error)
             for state in states.values():
                 state.audience.fail(_as_market_error(cause))
             if not isinstance(cause, MarketDataError):
@@ -260,14 +259,6 @@ class LiveHub:
         for state in list(self._states.values()):
             for follower in list(state.audience.followers):
                 act(follower)
-
-
-def _leaf(error: Exception) -> Exception:
-    """Return the first cause inside nested groups."""
-    while isinstance(error, ExceptionGroup) and not isinstance(error, MarketDataError):
-        group = cast("ExceptionGroup[Exception]", error)
-        error = group.exceptions[0]
-    return error
 
 
 def _as_market_error(cause: Exception) -> MarketDataError:

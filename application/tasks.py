@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
-from ..domain.errors import ClosedError
+from ..domain.errors import ClosedError, MarketDataError
 
 
 class TaskOwner:
@@ -74,3 +74,11 @@ async def end_task(task: "asyncio.Task[Any] | None") -> None:
 def start_ending(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
     """Run what ends an object in a task of its own, so that ending it does not cancel the ending."""
     return asyncio.create_task(work, name="ending")
+
+
+def first_cause(error: Exception) -> Exception:
+    """Return the first cause inside nested groups."""
+    while isinstance(error, ExceptionGroup) and not isinstance(error, MarketDataError):
+        group = cast("ExceptionGroup[Exception]", error)
+        error = group.exceptions[0]
+    return error

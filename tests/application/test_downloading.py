@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from market_backbone import InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
+from market_backbone import ChannelUnavailableError, InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
 from market_backbone.infrastructure.sandbox import Fault
 
 HOUR = timedelta(hours=1)
@@ -130,6 +130,37 @@ async def test_an_exchange_that_is_down_for_a_while_costs_patience_and_no_data(o
         sandbox.inject(Fault("rest-status", status=503, duration_s=20.0))
         (done,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - DAY, end=MIDNIGHT)
         assert (done.report.rows, done.error) == (1440, None)
+
+
+async def test_a_disk_that_fills_up_ends_the_download_and_keeps_what_was_written(open_past):
+    async with open_past() as (sandbox, api):
+        store, written = api.channels["cache"].store, []
+        write = store.write
+
+        async def until_full(series):
+            if len(written) == 3:
+                msg = "no space left on the disk; make room, and go on"
+                raise ChannelUnavailableError(msg, channel="cache")
+            written.append(series)
+            return await write(series)
+
+        store.write = until_full
+        (done,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT)
+        assert "no space left" in str(done.error)
+        assert (done.report.rows, done.is_answered) == (600, False)
+        assert candle_calls(sandbox) == 4
+        store.write = write
+        (again,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT)
+        assert (again.report.rows, again.is_answered) == (2880, True)
+
+
+async def test_a_store_that_cannot_be_opened_is_told_before_anything_is_asked_for(open_past, tmp_path):
+    blocked = tmp_path / "a-file"
+    blocked.write_text("no folder")
+    async with open_past(settings={"cache.folder": str(blocked)}) as (sandbox, api):
+        with pytest.raises(ChannelUnavailableError, match=r"cache\.folder"):
+            await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - DAY, end=MIDNIGHT)
+        assert candle_calls(sandbox) == 0
 
 
 async def test_an_audit_finds_a_minute_that_is_wrong_and_repairs_it(open_past):
