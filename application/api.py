@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from typing import Any, Self, TypeVar, overload
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..domain.capabilities import DataKind
 from ..domain.errors import ClosedError, UnsupportedRequestError
@@ -20,6 +20,7 @@ from ..domain.request import (
     AnyRequest,
     CandleRequest,
     OrderBookRequest,
+    Priority,
     RealtimeRequest,
     TickerRequest,
     Topic,
@@ -182,7 +183,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
                 raise UnsupportedRequestError(msg)
 
     async def _submit(self, request: Any, work: Callable[[], Awaitable[Answer]]) -> Answer:  # noqa: ANN401 - any request
-        key: Hashable = request
+        key: Hashable = evolve(request, priority=Priority.INTERACTIVE, deadline=None)  # neither changes the answer
         return await self._queue.submit(key, work, priority=request.priority, deadline_s=request.deadline)
 
     async def _routed(

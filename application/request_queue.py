@@ -1,9 +1,8 @@
 """Requests wait here: by priority, bounded, and equal ones share one fetch."""
 
 import asyncio
-import heapq
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
-from itertools import count
 from typing import Any, TypeVar, cast
 
 from attrs import define, field
@@ -15,6 +14,9 @@ from .tasks import TaskOwner
 
 Answer = TypeVar("Answer")
 
+TURNS_BEFORE_BULK = 19
+"""More urgent requests that may overtake a waiting bulk one in a row: bulk keeps one turn in twenty."""
+
 
 @define(eq=False)
 class _Ticket:
@@ -22,6 +24,7 @@ class _Ticket:
 
     work: Callable[[], Awaitable[Any]]
     key: Hashable
+    priority: Priority
     answer: "asyncio.Future[Any]"
     waiters: int = 0
     task: "asyncio.Task[None] | None" = None
@@ -31,8 +34,11 @@ class _Ticket:
 class DataRequestQueue:
     """Serves at most ``concurrency`` requests at once, the most urgent first, equals in order of arrival.
 
-    Invariant: a fetch lives exactly as long as somebody waits for it: cancelling the last waiter
-    cancels it, and an abandoned request leaves nothing behind.
+    Invariants:
+        A fetch lives exactly as long as somebody waits for it: cancelling the last waiter cancels it, and
+        an abandoned request leaves nothing behind.
+        A fetch is as urgent as the most urgent of those who wait for it.
+        Of twenty turns that are taken while bulk requests wait, one is theirs.
     """
 
     capacity: int
@@ -40,9 +46,9 @@ class DataRequestQueue:
     tasks: TaskOwner
     clock: Clock
     _shared: dict[Hashable, _Ticket] = field(factory=dict[Hashable, _Ticket])
-    _waiting: list[tuple[Priority, int, _Ticket]] = field(factory=list[tuple[Priority, int, _Ticket]])
+    _waiting: dict[Priority, deque[_Ticket]] = field(factory=lambda: {level: deque[_Ticket]() for level in Priority})
     _running: int = 0
-    _numbers: "count[int]" = field(factory=count)
+    _overtaken: int = 0
 
     async def submit(
         self, key: Hashable, work: Callable[[], Awaitable[Answer]], *, priority: Priority, deadline_s: float | None
@@ -56,6 +62,7 @@ class DataRequestQueue:
         """
         ticket = self._shared.get(key) or self._admit(key, work, priority)
         ticket.waiters += 1
+        self._hurry(ticket, priority)
         deadline = asyncio.timeout(None if deadline_s is None else self.clock.to_real_s(deadline_s))
         try:
             async with deadline:
@@ -74,15 +81,34 @@ class DataRequestQueue:
         if len(self._shared) >= self.capacity:
             msg = f"{self.capacity} requests are waiting already; wait for some of them before asking for more"
             raise QueueFullError(msg)
-        ticket = _Ticket(work, key, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(work, key, priority, asyncio.get_running_loop().create_future())
         self._shared[key] = ticket
-        heapq.heappush(self._waiting, (priority, next(self._numbers), ticket))
+        self._waiting[priority].append(ticket)
         self._start_waiting()
         return ticket
 
+    def _hurry(self, ticket: _Ticket, priority: Priority) -> None:
+        """Let a waiting fetch go with the most urgent of those who share it."""
+        if priority < ticket.priority:
+            if ticket in self._waiting[ticket.priority]:
+                self._waiting[ticket.priority].remove(ticket)
+                self._waiting[priority].append(ticket)
+            ticket.priority = priority
+
+    def _next(self) -> _Ticket | None:
+        """Take the fetch whose turn it is."""
+        urgent = next((level for level in Priority if self._waiting[level]), None)
+        if urgent is None:
+            return None
+        bulk = self._waiting[Priority.BULK]
+        if bulk and (urgent is Priority.BULK or self._overtaken >= TURNS_BEFORE_BULK):
+            self._overtaken = 0
+            return bulk.popleft()
+        self._overtaken += bool(bulk)
+        return self._waiting[urgent].popleft()
+
     def _start_waiting(self) -> None:
-        while self._waiting and self._running < self.concurrency:
-            _, _, ticket = heapq.heappop(self._waiting)
+        while self._running < self.concurrency and (ticket := self._next()) is not None:
             if self.tasks.is_closed:
                 self._end(ticket)
                 continue
@@ -114,8 +140,8 @@ class DataRequestQueue:
 
     def _abandon(self, ticket: _Ticket) -> None:
         self._forget(ticket)
-        self._waiting = [entry for entry in self._waiting if entry[2] is not ticket]
-        heapq.heapify(self._waiting)
+        if ticket in self._waiting[ticket.priority]:
+            self._waiting[ticket.priority].remove(ticket)
         if ticket.task is not None and not ticket.answer.done():
             ticket.task.cancel()
         ticket.answer.cancel()
@@ -126,8 +152,8 @@ class DataRequestQueue:
 
     def close(self) -> None:
         """Tell everybody whose request has not begun that it never will."""
-        while self._waiting:
-            self._end(heapq.heappop(self._waiting)[2])
+        while (ticket := self._next()) is not None:
+            self._end(ticket)
 
     def __len__(self) -> int:
         """Return how many requests wait or are being served."""

@@ -220,3 +220,46 @@ async def test_ending_a_task_does_not_swallow_the_callers_own_cancellation(kit):
     with pytest.raises(asyncio.CancelledError):
         await ending
     await asyncio.wait([task])
+
+
+async def test_bulk_keeps_one_turn_in_twenty_however_many_urgent_ones_wait(kit, owner):
+    queue = DataRequestQueue(capacity=200, concurrency=1, tasks=owner, clock=kit.Clock())
+    served = []
+
+    def work(name):
+        async def run():
+            served.append(name)
+
+        return run
+
+    gate = Work()
+    tasks = [submit(queue, "gate", gate)]
+    await kit.turns()
+    tasks += [submit(queue, f"bulk {number}", work("bulk"), Priority.BULK) for number in range(3)]
+    tasks += [submit(queue, f"chart {number}", work("chart")) for number in range(100)]
+    await kit.turns()
+    gate.release.set()
+    await asyncio.gather(*tasks)
+    assert [place for place, name in enumerate(served) if name == "bulk"] == [19, 39, 59]
+
+
+async def test_a_fetch_that_waits_is_as_urgent_as_the_most_urgent_who_joins_it(kit, owner):
+    queue = DataRequestQueue(capacity=10, concurrency=1, tasks=owner, clock=kit.Clock())
+    served = []
+
+    def work(name):
+        async def run():
+            served.append(name)
+
+        return run
+
+    gate = Work()
+    tasks = [submit(queue, "gate", gate)]
+    await kit.turns()
+    tasks += [submit(queue, name, work(name), Priority.BULK) for name in ("first", "second", "third")]
+    await kit.turns()
+    tasks.append(submit(queue, "third", work("third"), Priority.INTERACTIVE))
+    await kit.turns()
+    gate.release.set()
+    await asyncio.gather(*tasks)
+    assert served == ["third", "first", "second"]

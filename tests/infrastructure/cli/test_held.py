@@ -149,9 +149,6 @@ async def test_a_mistake_is_exit_code_two_before_any_candle_is_asked_for(command
         assert sum(sandbox.statistics.requests.values()) == 0
 
 
-@pytest.mark.xfail(
-    reason="a page whose channel is skipped for its open circuit ends in a ValueError: filling.py, turn()", strict=True
-)
 async def test_what_stays_unknown_is_exit_code_one_and_what_came_is_kept(command, sandbox):
     await command("download", "KRW-BTC", "1m", *MORNING)
     sandbox.inject(Fault("rest-status", status=500, group="candles"))
