@@ -5,6 +5,8 @@ stays inside the rate limits, and returns one series that says what is proven, w
 """
 
 from .application.api import UnifiedMarketDataAPI
+from .application.auditing import AuditReport
+from .application.downloading import Downloaded, Progress
 from .application.policies import RestOnly, SmartRoutingPolicy, WebSocketFirst
 from .application.repository import UnifiedMarketDataRepository
 from .application.unifier import DataUnifier
@@ -84,6 +86,7 @@ from .infrastructure.startup import create_unified_api
 __all__ = [
     "AdapterContext",
     "AllChannelsFailedError",
+    "AuditReport",
     "Backfilled",
     "BookLevel",
     "Candle",
@@ -110,6 +113,7 @@ __all__ = [
     "DataUnifier",
     "DeadlineExceededError",
     "Degraded",
+    "Downloaded",
     "ExplainedRange",
     "Finality",
     "Gap",
@@ -131,6 +135,7 @@ __all__ = [
     "OrderBookUpdated",
     "PluginError",
     "Priority",
+    "Progress",
     "QueueFullError",
     "RateLimitedError",
     "RealtimeRequest",

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from attrs import define, evolve
 
+from ..domain.errors import InvalidRangeError
 from ..domain.request import CandleRequest
 from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
@@ -25,6 +26,10 @@ class Auditor:
         """Compare a day's minutes with its longer candles; with ``repair`` read what differs anew, once."""
         start = datetime.combine(day, time(), UTC)
         span = TimeRange(start, start + timedelta(days=1))
+        await self.filler.get_to_know([Symbol(symbol)])
+        if self.filler.sealed(Timeframe.D1, span.start, span.end)[1] < span.end:
+            msg = f"{day} is not over yet; audit a day that is"
+            raise InvalidRangeError(msg)
         report = await self._compare_day(Symbol(symbol), span)
         if not repair or not report.differences:
             return report
@@ -42,7 +47,7 @@ class Auditor:
             symbol=symbol,
             day=span.start.date(),
             venue=minutes.venue,
-            compared=sum(len(series) for series in longer),
+            compared=sum(candle.is_final for series in longer for candle in series),
             minutes=len(minutes),
             differences=tuple(found for series in longer for found in find_differences(minutes, series)),
             unknown=tuple(dict.fromkeys(unknown)),

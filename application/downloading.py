@@ -94,7 +94,8 @@ class Download:
     tell: Callable[[Progress], None]
     references: tuple[str, ...] = ()
     _calls: int = 0
-    _rows: int = 0
+    rows: int = 0
+    _error: MarketDataError | None = None
     _told: tuple[ExplainedRange, ...] = field(default=())
 
     @property
@@ -111,22 +112,24 @@ class Download:
             raise AssertionError(msg)
         return TimeRange(start, end)
 
-    async def run(self) -> Downloaded:
+    async def run(self) -> None:
         """Ask for whatever is not held, newest first, until all is settled or nothing can be had."""
-        error: MarketDataError | None = None
         for _ in range(RESTARTS):
             try:
                 await self._walk()
             except HistoryRewrittenError:
                 continue
             except SymbolDelistedError as delisted:
-                error = delisted
+                self._error = delisted
                 self._told = (*self._told, ExplainedRange(self.span.start, self.span.end, Reason.DELISTED))
             except MarketDataError as failure:
-                error = failure
+                self._error = failure
             break
+
+    async def outcome(self) -> Downloaded:
+        """Return what is held of the range now, and what it has cost."""
         report = await survey(self.store, self.key, self.span, self.references, self._told)
-        return Downloaded(report=report, calls=self._calls, rows=self._rows, error=error)
+        return Downloaded(report=report, calls=self._calls, rows=self.rows, error=self._error)
 
     async def _walk(self) -> None:
         cached = self.decorate()
@@ -166,14 +169,14 @@ class Download:
             self._calls += cached.tally.calls - before
         if cached.store_error is not None:
             raise cached.store_error  # what cannot be kept is not worth asking for
-        self._rows += len(found)
+        self.rows += len(found)
         reached = max(self.span.start, min(found.coverage.asked.start, self.span.end))
         self.tell(
             Progress(
                 key=self.key,
                 span=self.span,
                 reached=TimeRange(reached, self.span.end),
-                rows=self._rows,
+                rows=self.rows,
                 calls=self._calls,
             )
         )

@@ -2,11 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from attrs import define, evolve
 
-from ..domain.errors import ChannelUnavailableError, ClosedError, InvalidRangeError, UnsupportedRequestError
+from ..domain.errors import (
+    ChannelError,
+    ChannelUnavailableError,
+    ClosedError,
+    InvalidRangeError,
+    UnsupportedRequestError,
+)
 from ..domain.finality import Grace
 from ..domain.instants import to_text, to_utc
 from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime
@@ -52,8 +59,8 @@ class CandleFiller:
         store = self.library.store
         wanted = [Symbol(symbol) for symbol in dict.fromkeys(symbols)]
         channels = [self.channel_of(symbol, timeframe) for symbol in wanted]
-        await self._get_to_know(wanted)
-        start, end = await self._sealed(Timeframe.parse(timeframe), *span)
+        await self.get_to_know(wanted)
+        start, end = self.sealed(Timeframe.parse(timeframe), *span)
         downloads = [
             Download(
                 request=CandleRequest(
@@ -71,10 +78,18 @@ class CandleFiller:
         ]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(download.run()) for download in downloads]
+                for download in downloads:
+                    group.create_task(download.run())
         except ExceptionGroup as failures:
             raise first_cause(failures) from failures
-        return [task.result() for task in tasks]
+        return [await self._told(download) for download in downloads]
+
+    async def _told(self, download: Download) -> Downloaded:
+        """Survey once all have ended: an outage shows only when every reference is there."""
+        now = self.server_time.earliest()
+        if now is not None and download.rows and self.library.store.ledger(download.key).verified_at is None:
+            await self.library.store.mark_verified(download.key, now)
+        return await download.outcome()
 
     def channel_of(self, symbol: Symbol, timeframe: str) -> Channel:
         """Return the channel that the policy would ask for the bulk of a series."""
@@ -94,29 +109,40 @@ class CandleFiller:
             raise ClosedError(msg)
         return cached
 
-    async def _get_to_know(self, symbols: Sequence[Symbol]) -> None:
-        """Have one answer of the venue: it tells whose data this is, and the time."""
+    async def get_to_know(self, symbols: Sequence[Symbol]) -> None:
+        """Have one answer of the venue: it tells whose data this is, and the time.
+
+        What is held already needs neither; a venue that does not answer is met again where it is asked.
+        """
         channels = self.router.channels.values()
         if self.server_time.earliest() is None:
             directory = next((channel for channel in channels if isinstance(channel, MarketDirectory)), None)
             if directory is not None:
-                await directory.get_markets()
+                with suppress(ChannelError):
+                    await directory.get_markets()
         held = {line.key.symbol for line in await self.library.store.inventory()}
         await check_listed(channels, [symbol for symbol in symbols if symbol not in held])
 
-    async def _sealed(self, timeframe: Timeframe, start: datetime, end: datetime | None) -> tuple[datetime, datetime]:
-        """Return the range as far as it is over by the grace: only that can be kept."""
+    def sealed(self, timeframe: Timeframe, start: datetime, end: datetime | None) -> tuple[datetime, datetime]:
+        """Return the range as far as it is over by the grace: only that can be kept.
+
+        Raises:
+            InvalidRangeError: nothing of it is over, or it ends before it starts.
+
+        """
         first, now = to_utc(start, "start"), self.server_time.earliest()
         last = now if end is None else to_utc(end, "end")
         if last is None:
             msg = "the venue's time is not known, so the range needs an end"
             raise InvalidRangeError(msg)
-        if now is not None:
-            last = min(timeframe.ceil(last), timeframe.floor(now - self.grace.of(timeframe)))
-        if first >= last:
-            msg = f"nothing of [{to_text(first)}, {to_text(last)}) is over yet; choose an earlier start"
+        if first >= last and end is not None:
+            msg = f"the start must lie before the end, got start={to_text(first)} end={to_text(last)}; swap them"
             raise InvalidRangeError(msg)
-        return first, last
+        over = last if now is None else min(timeframe.ceil(last), timeframe.floor(now - self.grace.of(timeframe)))
+        if first >= over:
+            msg = f"no {timeframe} candle from {to_text(first)} on is over yet; choose an earlier start"
+            raise InvalidRangeError(msg)
+        return first, over
 
     async def _ask_page(
         self, request: CandleRequest, channel: Channel, work: Callable[[], Awaitable[CandleSeries]]
@@ -132,10 +158,11 @@ class CandleFiller:
 
         async def turn() -> CandleSeries:
             plan = self.router.explain(request)
-            step = next(step for step in plan.steps if step.channel == channel.name)
-            if step.status is StepStatus.SKIPPED:
-                raise ChannelUnavailableError(step.reason, channel=channel.name)
-            series, _ = await self.router.run(request, fetch, evolve(plan, steps=(evolve(step, joins_next=False),)))
+            step = next((step for step in plan.steps if step.channel == channel.name and not step.joins_next), None)
+            if step is None or step.status is StepStatus.SKIPPED:
+                reason = "the routing policy no longer asks it" if step is None else step.reason
+                raise ChannelUnavailableError(reason, channel=channel.name)
+            series, _ = await self.router.run(request, fetch, evolve(plan, steps=(step,)))
             return series
 
         return await self.queue.submit(("page", request), turn, priority=request.priority, deadline_s=request.deadline)

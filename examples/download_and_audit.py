@@ -7,8 +7,7 @@ Interrupt it and run it again: against the exchange it goes on where it stopped.
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from market_backbone import create_unified_api
-from market_backbone.application.downloading import Progress
+from market_backbone import Progress, create_unified_api
 
 SYMBOLS = ("KRW-BTC", "KRW-ETH")
 START = datetime(2026, 11, 10, tzinfo=UTC)

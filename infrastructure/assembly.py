@@ -39,9 +39,7 @@ def channels(  # noqa: PLR0917 - the container injects by position
         diary.warn(event, detail=text)
 
     def context_of(name: str) -> AdapterContext:
-        return AdapterContext(
-            name=name, options=options, clock=clock, server_time=server_time, grace=grace, warn=warn
-        )
+        return AdapterContext(name=name, options=options, clock=clock, server_time=server_time, grace=grace, warn=warn)
 
     built = registry.build_channels(context_of)
     for problem in registry.problems:

@@ -51,7 +51,7 @@ def coverage(
             )
         banner(report.key.venue)
         put_json(report_summary(report)) if json else screen().print(render.coverage_page(report))
-        return report.is_complete
+        return report.is_complete and report.slots > 0
 
     if not run(work):
         raise typer.Exit(FAILURE)
@@ -69,8 +69,10 @@ def download(
         typer.Argument(metavar="SYMBOL... TIMEFRAME", help="Such as KRW-BTC KRW-ETH 1m; the timeframe is last."),
     ],
     *,
-    since: Annotated[str, typer.Option("--from", help="First opening, such as 2026-01-01 (UTC).")],
-    until: Annotated[str | None, typer.Option("--to", help="Bound that is not included; now when left out.")] = None,
+    since: Annotated[str, typer.Option("--from", "--start", help="First opening, such as 2026-01-01 (UTC).")],
+    until: Annotated[
+        str | None, typer.Option("--to", "--end", help="Bound that is not included; now when left out.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .arrow file.")] = None,
     json: Json = False,
 ) -> None:
@@ -97,7 +99,7 @@ async def _fetch(words: list[str], since: str, until: str | None, out: Path | No
         msg = f"expected symbols and a timeframe at the end, such as KRW-BTC 1m, got {' '.join(words)!r}"
         raise UnsupportedRequestError(msg)
     if out is not None:
-        check_ending(out)
+        _check_file(out)
     async with open_api() as api:
         with DownloadProgress() as progress:
             found = await api.download(symbols, timeframe, start=start, end=end, on_progress=progress.tell)
@@ -105,6 +107,14 @@ async def _fetch(words: list[str], since: str, until: str | None, out: Path | No
             rows = await write_parts(_parts(api, found), out)
             say(f"wrote {rows} candles to {out}")
     return found
+
+
+def _check_file(out: Path) -> None:
+    """Refuse, before hours of downloading, a file that could not be written afterwards."""
+    check_ending(out)
+    if not out.parent.is_dir():
+        msg = f"the folder {str(out.parent)!r} does not exist, so --out could not be written; make it first"
+        raise UnsupportedRequestError(msg)
 
 
 async def _parts(api: UnifiedMarketDataAPI, found: Sequence[Downloaded]) -> AsyncGenerator[CandleSeries]:

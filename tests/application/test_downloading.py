@@ -185,3 +185,30 @@ async def test_an_audit_finds_a_minute_that_is_wrong_and_repairs_it(open_past):
         ]
         mended = await api.audit("KRW-BTC", day, repair=True)
         assert (mended.is_clean, mended.repaired) == (True, 1)
+
+
+async def test_what_is_held_whole_needs_no_exchange(open_past):
+    async with open_past() as (sandbox, api):
+        span = {"start": MIDNIGHT - 2 * HOUR, "end": MIDNIGHT}
+        await api.download(["KRW-BTC"], "1m", **span)
+        sandbox.inject(Fault("rest-status", status=503))
+        (done,) = await api.download(["KRW-BTC"], "1m", **span)
+        assert (done.report.rows, done.calls, done.error) == (120, 0, None)
+
+
+async def test_an_outage_is_told_as_one_at_the_first_time(open_past):
+    async with open_past() as (_, api):
+        found = await api.download(
+            ["KRW-BTC", "KRW-ETH", "KRW-XRP"], "1m", start=OUTAGE_DAY + 17 * HOUR, end=OUTAGE_DAY + 25 * HOUR
+        )
+        assert [outcome.report.slots_by_reason() for outcome in found] == [{Reason.OUTAGE: 358}] * 3
+        assert all(outcome.report.verified_at is None or outcome.report.verified_at >= START for outcome in found)
+
+
+async def test_a_day_that_is_not_over_and_a_range_that_runs_backwards_are_refused(open_past):
+    async with open_past(speed=1.0) as (_, api):
+        for day in (START.date(), (START + 5 * DAY).date()):
+            with pytest.raises(InvalidRangeError, match="over yet"):
+                await api.audit("KRW-BTC", day)
+        with pytest.raises(InvalidRangeError, match="swap them"):
+            await api.download(["KRW-BTC"], "1m", start=MIDNIGHT, end=MIDNIGHT - DAY)
