@@ -7,7 +7,7 @@ stays inside the rate limits, and returns one series that says what is proven, w
 from .application.api import UnifiedMarketDataAPI
 from .application.auditing import AuditReport
 from .application.downloading import Downloaded, Progress
-from .application.policies import RestOnly, SmartRoutingPolicy, WebSocketFirst
+from .application.policies import CacheOnly, RestOnly, SmartRoutingPolicy, WebSocketFirst
 from .application.repository import UnifiedMarketDataRepository
 from .application.unifier import DataUnifier
 from .domain.adapter import AdapterContext
@@ -89,6 +89,7 @@ __all__ = [
     "AuditReport",
     "Backfilled",
     "BookLevel",
+    "CacheOnly",
     "Candle",
     "CandleData",
     "CandleRequest",

@@ -86,6 +86,10 @@ def _held(views: Views) -> Holding:
     return next((view.holding.extent for view in views if view.name == CACHE), Holding.NOTHING)
 
 
+def _socket_serves(request: AnyRequest, views: Views) -> bool:
+    return any(view.name == WEBSOCKET and can_serve(view, request) for view in views)
+
+
 def _always(_: AnyRequest, __: Views) -> bool:
     return True
 
@@ -214,7 +218,8 @@ def make_plan(
     able = [view for view in views if _takes_part(view, request, rule) and (venue is None or view.name == venue)]
     able = [view for view in able if view.name in rule.order or not only or view.name == venue]
     if not able:
-        raise UnsupportedRequestError(_nothing_serves(request, views))
+        told = _nothing_is_held(request, policy) if rule.order == (CACHE,) else _nothing_serves(request, views)
+        raise UnsupportedRequestError(told)
     usable = [view for view in able if view.is_usable] or able
     steps = _steps(_ordered(usable, rule.order), request, rule)
     skipped = [_skipped(view, request, rule) for view in _ordered(able, rule.order) if view not in usable]
@@ -247,6 +252,10 @@ def _joined(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
 def _stale(view: ChannelView, request: AnyRequest, rule: Rule, asked: Sequence[ChannelView]) -> RouteStep:
     reason = "what is held, possibly stale, when nobody can be asked" if asked else "nobody else may be asked"
     return RouteStep(channel=view.name, action=f"{_action(view, request, rule)}, held", reason=reason)
+
+
+def _nothing_is_held(request: AnyRequest, policy: str) -> str:
+    return f"nothing is held for {str(request)!r}, and the policy {policy!r} asks nobody else; download it first"
 
 
 def _nothing_serves(request: AnyRequest, views: Views) -> str:
@@ -313,9 +322,19 @@ class WebSocketFirst:
     name: str = "websocket-first"
 
     def plan(self, request: AnyRequest, channels: Views) -> RoutePlan:
-        """Return a plan that asks the socket before REST."""
-        rules = (
-            LIVE_DERIVED,
-            Rule("websocket-first", "the policy prefers the socket wherever it can serve", (WEBSOCKET, REST), _always),
-        )
-        return make_plan(self.name, rules, request, channels)
+        """Return a plan that asks the socket before REST; what the socket cannot serve goes its usual way."""
+        reason = "the policy prefers the socket wherever it can serve"
+        first = Rule("websocket-first", reason, (WEBSOCKET, REST), _socket_serves)
+        return make_plan(self.name, (LIVE_DERIVED, first, *SMART_RULES), request, channels)
+
+
+@frozen
+class CacheOnly:
+    """Ask nobody: answer with what is held, and with gaps where nothing is."""
+
+    name: str = "cache-only"
+
+    def plan(self, request: AnyRequest, channels: Views) -> RoutePlan:
+        """Return a plan that reads the store and asks no venue."""
+        rules = (Rule("cache-only", "the policy asks nobody", (CACHE,), _always),)
+        return make_plan(self.name, rules, request, channels, only=True)

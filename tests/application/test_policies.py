@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from market_backbone import (
+    CacheOnly,
     Capabilities,
     ChannelHealth,
     ChannelView,
@@ -24,7 +25,8 @@ from market_backbone import (
     create_trades_request,
 )
 from market_backbone.application.hub import FeedRoute
-from market_backbone.domain.routing import StepStatus
+from market_backbone.domain.routing import Held, Holding, StepStatus
+from market_backbone.infrastructure.cache.channel import CAPABILITIES as CACHE
 from market_backbone.infrastructure.upbit.rest import CAPABILITIES as REST
 from market_backbone.infrastructure.upbit.websocket import CAPABILITIES as WEBSOCKET
 
@@ -179,3 +181,55 @@ def test_a_source_that_knows_no_minutes_is_not_asked_what_was_before_them():
     knows_days = evolve(FILES.capabilities, timeframes=frozenset({Timeframe.D1}))
     plan = SMART.plan(create_realtime_request("KRW-BTC", "1d"), views(extra=[evolve(FILES, capabilities=knows_days)]))
     assert plan.channels == ("websocket", "rest")
+
+
+def cache(extent, missing=None):
+    """The store, and how much of the request at hand it holds."""
+    held = Held(extent=extent, missing_slots=missing)
+    return ChannelView(name="cache", capabilities=CACHE, holding=held)
+
+
+BULK = create_candle_request("KRW-BTC", "1m", 500)
+
+
+@pytest.mark.parametrize(
+    ("view", "rule", "calls"),
+    [
+        (cache(Holding.WHOLE, 0), "candles-held", 0),
+        (cache(Holding.PART, 250), "candles-partly-held", 2),
+        (cache(Holding.PART), "candles-partly-held", 3),
+        (cache(Holding.NOTHING), "candles-bulk", 3),
+    ],
+)
+def test_what_is_held_decides_the_row_and_the_cost(view, rule, calls):
+    plan = SMART.plan(BULK, views(extra=(view,)))
+    assert (plan.rule, plan.calls) == (rule, calls)
+    if rule == "candles-bulk":
+        assert plan.channels == ("rest",)
+    else:
+        assert plan.channels == ("cache", "rest", "cache")
+        assert [step.joins_next for step in plan.steps] == [True, False, False]
+        assert "possibly stale" in plan.steps[2].reason
+
+
+def test_when_rest_may_not_be_asked_what_is_held_answers_alone():
+    plan = SMART.plan(BULK, views(rest=False, extra=(cache(Holding.PART, 10),)))
+    assert [(step.channel, step.joins_next, step.status) for step in plan.steps] == [
+        ("cache", False, StepStatus.PLANNED),
+        ("rest", False, StepStatus.SKIPPED),
+    ]
+
+
+def test_what_is_held_serves_candles_only():
+    for request in (create_ticker_request("KRW-BTC"), create_realtime_request("KRW-BTC")):
+        assert "cache" not in SMART.plan(request, views(extra=(cache(Holding.WHOLE, 0),))).channels
+
+
+def test_cache_only_asks_nobody_and_says_when_nothing_is_held():
+    assert CacheOnly().plan(BULK, views(extra=(cache(Holding.PART, 10),))).channels == ("cache",)
+    with pytest.raises(UnsupportedRequestError, match="download it first"):
+        CacheOnly().plan(BULK, views(extra=(cache(Holding.NOTHING),)))
+
+
+def test_a_policy_that_prefers_the_socket_still_uses_what_is_held():
+    assert WebSocketFirst().plan(BULK, views(extra=(cache(Holding.WHOLE, 0),))).rule == "candles-held"
