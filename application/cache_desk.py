@@ -113,7 +113,7 @@ def how_much_is_held(
     A count asks for rows, a ledger knows slots: where some slots are empty, the rows reach further back
     than is reckoned here, and the plan's figure is the least.
     """
-    if not ledger.proven:
+    if ledger.is_empty:
         return Held()
     span = _asked_span(request, server_now)
     if span is None:

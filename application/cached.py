@@ -92,12 +92,12 @@ class CachedRepository:
         key = self.key(symbol, timeframe)
         if start is None and end is None and (live := self.get_tip(key)) is not None:
             return live
-        return await self._ask(key, self._ledger(key), rows, start, end)
+        return await self._ask(key, self.ledger(key), rows, start, end)
 
     async def get_held(self, symbol: str, timeframe: str, rows: int, end: datetime) -> CandleSeries | None:
         """Return up to ``rows`` candles below ``end`` that need not be asked for; None where a hole lies below it."""
         key = self.key(symbol, timeframe)
-        ledger, at = self._ledger(key), key.timeframe.ceil(end)
+        ledger, at = self.ledger(key), key.timeframe.ceil(end)
         if ledger.beginning is not None and at <= ledger.beginning:
             return _nothing_older(key, at)
         span = ledger.known_below(at)
@@ -111,13 +111,25 @@ class CachedRepository:
         if len(series) < rows and span.start == ledger.beginning:
             listed = series.coverage.explain(_before(key, span.start), Reason.BEFORE_LISTING)
             series = evolve(series, coverage=listed)
+        if not _proves(series):
+            return None  # a block was damaged, or the series was set aside, since the ledger was read
         self._above = series[0] if len(series) else self._above
         self.tally.held_rows += len(series)
         return series
 
+    def forget_above(self) -> None:
+        """Begin another walk: what was held above the last page has nothing to do with the next."""
+        self._above = None
+
+    def begin_walk(self) -> None:
+        """Begin the walk that counts: what was read to find out where to begin is no part of the answer."""
+        self.tally.held_rows = self.tally.live_rows = 0
+        self.tally.seams.clear()
+        self._above = None
+
     async def skip_held(self, key: SeriesKey, end: datetime) -> CandleSeries | None:
         """Return the proven range below ``end`` without its candles; None where a hole lies below it."""
-        ledger, at = self._ledger(key), key.timeframe.ceil(end)
+        ledger, at = self.ledger(key), key.timeframe.ceil(end)
         if ledger.beginning is not None and at <= ledger.beginning:
             return _nothing_older(key, at)
         known = ledger.known_below(at)
@@ -138,12 +150,13 @@ class CachedRepository:
     def get_tip(self, key: SeriesKey) -> CandleSeries | None:
         """Return the newest candles from a live stream, if everything before them is held."""
         live = self.tip(key) if self.reads else None
-        if live is None or self._ledger(key).known_below(live.coverage.asked.start) is None:
+        if live is None or self.ledger(key).known_below(live.coverage.asked.start) is None:
             return None
         self.tally.live_rows += len(live)
         return live
 
-    def _ledger(self, key: SeriesKey) -> Ledger:
+    def ledger(self, key: SeriesKey) -> Ledger:
+        """Return what is known of a series; nothing when the store may not be read, or has failed."""
         if not self.reads or self.store_error is not None:
             return Ledger()
         try:
@@ -160,8 +173,8 @@ class CachedRepository:
     async def _ask(
         self, key: SeriesKey, ledger: Ledger, rows: int, start: datetime | None, end: datetime | None
     ) -> CandleSeries:
-        above, self._above = self._above, None
         at = None if end is None else key.timeframe.ceil(end)
+        above = self._touching(key, ledger, at)
         floor = ledger.known_end_before(at or FAR_FUTURE)
         wanted = rows
         if floor is not None and at is not None:
@@ -171,16 +184,29 @@ class CachedRepository:
         upper = end if above is None else above.closed_at
         page = await self.inner.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
         self.tally.calls += 1
+        self._above = None
         key = evolve(key, venue=page.venue)
         page = self._check_claim(page, floor)
         found = await self._compare(key, page)
         if found.differences:
             await self._read_back(key, page, found)
+        elif above is not None and not _tells(page, above):
+            msg = "what was held was set aside while it was read"
+            raise HistoryRewrittenError(msg)
         await self._remember(key, page)
         self.tally.join(found, key.timeframe, self.name, None if above is None else above.opened_at)
         page = page if above is None or at is None else below(page, at)
         is_met = floor is not None and any(slot < floor for slot in found.shared) and self.store_error is None
         return page if floor is None or not is_met else beyond(page, floor)
+
+    def _touching(self, key: SeriesKey, ledger: Ledger, at: datetime | None) -> Candle | None:
+        """Return the held candle above ``at``, if nothing unknown lies between."""
+        above = self._above
+        if at is None or above is None or above.identity[:3] != (key.venue, key.symbol, key.timeframe):
+            return None
+        known = ledger.known_below(above.opened_at) if above.opened_at > at else None
+        touches = above.opened_at == at or (known is not None and known.start <= at)
+        return above if touches else None
 
     def _check_claim(self, page: CandleSeries, floor: datetime | None) -> CandleSeries:
         """A page that claims a beginning above what is held lies; for seconds it tells where the venue forgets."""
@@ -195,7 +221,7 @@ class CachedRepository:
         raise MalformedReplyError(msg, channel=self.name)
 
     async def _compare(self, key: SeriesKey, page: CandleSeries) -> Comparison:
-        ledger = self._ledger(key)
+        ledger = self.ledger(key)
         if not len(page) or ledger.is_empty:
             return UNVERIFIED
         span = TimeRange(page[0].opened_at, page[-1].closed_at)
@@ -245,11 +271,11 @@ class CachedRepository:
     async def _second_page(self, key: SeriesKey, page: CandleSeries, found: Comparison) -> CandleSeries | None:
         """Ask for the held page below the one that differed, or above it where nothing below is held."""
         size, oldest = self.capabilities.candles_per_call, page[0].opened_at
-        older = self._ledger(key).known_below(oldest)
+        older = self.ledger(key).known_below(oldest)
         end = oldest
         if older is None:
             beyond = max(found.differences[-1], page[-1].opened_at)
-            above = [span for span in self._ledger(key).proven if span.end > key.timeframe.next(beyond)]
+            above = [span for span in self.ledger(key).proven if span.end > key.timeframe.next(beyond)]
             if not above:
                 return None
             held = await self.store.read(key, TimeRange(max(above[0].start, key.timeframe.next(beyond)), above[0].end))
@@ -308,3 +334,15 @@ def _before(key: SeriesKey, at: datetime) -> TimeRange:
 def _nothing_older(key: SeriesKey, at: datetime) -> CandleSeries:
     coverage = Coverage.nothing(at).explain(_before(key, at), Reason.BEFORE_LISTING)
     return CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage)
+
+
+def _proves(series: CandleSeries) -> bool:
+    """Return whether every slot of the question is known."""
+    asked = series.coverage.asked
+    return not asked or any(span.start <= asked.start and asked.end <= span.end for span in series.coverage.proven)
+
+
+def _tells(page: CandleSeries, held: Candle) -> bool:
+    """Return whether a page tells the same of a slot as what was served of it."""
+    told = next((candle for candle in page if candle.opened_at == held.opened_at), None)
+    return told is not None and told.is_same_market_data(held)

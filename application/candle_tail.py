@@ -132,7 +132,12 @@ class CandleTail:
     def _confirmed_by(self, series: CandleSeries) -> datetime | None:
         """Return until when REST has told of what a stream sealed; what it revised has been told by then."""
         at = self._confirmed_until or self.frontier
-        return max((span.end for span in series.coverage.proven if at is not None and at in span), default=at)
+        ends = (
+            min(span.end, self._first_contradiction(span))
+            for span in series.coverage.proven
+            if at is not None and at in span
+        )
+        return max(ends, default=at)
 
     def _unconfirmed(self) -> tuple[TimeRange, ...]:
         """Return what a stream sealed, once it is a page: it may have been revised since, or lack a trade."""
@@ -269,7 +274,8 @@ class CandleTail:
         if not self.owed:
             return
         for candle in series:
-            if candle.is_final and any(candle.opened_at in span for span in self.owed):
+            is_news = candle.is_final and candle.opened_at not in self._sealed
+            if is_news and any(candle.opened_at in span for span in self.owed):
                 self._keep_sealed(candle)
                 yield Backfilled(candle)
         self.owed = tuple(part for span in self.owed for part in subtract(span, series.coverage.proven))

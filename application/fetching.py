@@ -23,11 +23,11 @@ from ..domain.request import CandleRequest, TradesRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
-from ..domain.timeframe import Timeframe
 from ..domain.trade import Trade
 from .cache_desk import CacheDesk
 from .cache_tally import HistoryRewrittenError
 from .cached import CachedRepository
+from .listing import find_beginning
 from .paging import CandlePaging, ForwardWindows
 from .router import Fetched, SmartChannelRouter
 from .trade_reading import TradeReader
@@ -55,7 +55,7 @@ class CandleFetch:
     desk: CacheDesk
     reads: bool = True
     _walks: dict[str, CandlePaging] = field(factory=dict[str, CandlePaging])
-    _cached: CachedRepository | None = None
+    _cached: dict[str, CachedRepository | None] = field(factory=dict[str, CachedRepository | None])
 
     async def from_channel(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
         """Return the whole answer of one channel, and of the store beside it.
@@ -67,18 +67,22 @@ class CandleFetch:
         if isinstance(channel, CandleCache):
             return await self._from_store(channel)
         for _ in range(TRIES):
-            self._cached = self.desk.decorate(channel, reads=self.reads)
+            if channel.name not in self._cached:
+                self._cached[channel.name] = self.desk.decorate(channel, reads=self.reads)
+            cached = self._cached[channel.name]
             try:
-                series, calls = await self._from_venue(self._cached or channel)
+                series, calls = await self._from_venue(cached or channel)
             except HistoryRewrittenError:
                 self._walks.pop(channel.name, None)
+                del self._cached[channel.name]
                 continue
-            return await self._counted(series, calls)
+            return await self._counted(cached, series, calls)
         msg = f"{channel.name} rewrote its history again while it was read anew; ask again later"
         raise IntegrityError(msg)
 
-    async def _counted(self, series: CandleSeries, calls: int) -> tuple[CandleSeries, Fetched]:
-        cached = self._cached
+    async def _counted(
+        self, cached: CachedRepository | None, series: CandleSeries, calls: int
+    ) -> tuple[CandleSeries, Fetched]:
         if cached is None:
             return series, Fetched(len(series), calls)
         key = SeriesKey(series.venue, series.symbol, series.timeframe)
@@ -135,41 +139,28 @@ class CandleFetch:
 
     async def _forward(self, channel: Channel, start: datetime, count: int) -> tuple[CandleSeries, int]:
         now = await self._server_now(channel)
-        listed_from, calls = await self._listing(channel, start, now)
-        begin = self.request.timeframe.ceil(listed_from)
-        windows = ForwardWindows(self.request.timeframe, count, begin)
+        frame = self.request.timeframe
+        listed_from, calls = await find_beginning(channel, self.request, start, now, self.clock)
+        if isinstance(channel, CachedRepository):
+            channel.begin_walk()
+        begin = max(frame.floor(listed_from), frame.ceil(start))
+        windows = ForwardWindows(frame, count, begin)
         parts: list[CandleSeries] = []
         found = 0
         while found < count and (not parts or windows.cursor <= now):
             window = windows.next_window(found)
             asked = evolve(self.request, count=None, start=window.start, end=window.end)
             walk = CandlePaging.of(asked, self._page_size(channel))
+            if isinstance(channel, CachedRepository):
+                channel.forget_above()
             await self._walk(channel, walk)
             parts.append(walk.result())
             calls, found = calls + walk.calls, found + len(parts[-1])
         series = _first_rows(parts, start, count)
-        if begin > start:
+        if listed_from > start:
             explained = series.coverage.explain(TimeRange(start, begin), Reason.BEFORE_LISTING)
             series = evolve(series, coverage=explained)
         return series, calls
-
-    async def _listing(self, channel: Channel, start: datetime, now: datetime) -> tuple[datetime, int]:
-        """Return where to begin looking, and what finding that out has cost.
-
-        Years before a listing are not walked minute by minute: the months that exist say when it was, and
-        a second read proves it. What lies so near that one page reaches it is not worth the calls.
-        """
-        near = self.request.timeframe.nominal_width * self._page_size(channel)
-        if now - start <= near or Timeframe.MONTH not in channel.capabilities.timeframes:
-            return start, 0
-        months = CandleRequest(symbol=self.request.symbol, timeframe=Timeframe.MONTH, count=self._page_size(channel))
-        walk = CandlePaging.of(months, self._page_size(channel))
-        while (page := walk.next_page()) is not None:
-            await self.clock.sleep(page.delay_s)
-            walk.take(await channel.get_candles(months.symbol, months.timeframe, page.count, end=page.end))
-        found = walk.result()
-        is_proven = any(part.reason is Reason.BEFORE_LISTING for part in found.quiet())
-        return (max(start, found[0].opened_at) if len(found) and is_proven else start), walk.calls
 
     async def _server_now(self, channel: Channel) -> datetime:
         if (now := self.server_time.latest()) is None:

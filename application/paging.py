@@ -95,7 +95,7 @@ class CandlePaging:
 
         """
         self.calls += calls
-        self._first = self._first or page
+        self._first = page if self._first is None else self._first  # an empty page counts, too
         if self._claim is not None and not len(page) and page.coverage.claimed_beginning is not None:
             self._settle_beginning(self._claim, page)
             return
@@ -155,7 +155,9 @@ class CandlePaging:
         if self.start is not None:
             older = TimeRange(min(self.start, begin), begin)
         else:
-            older = TimeRange(self.timeframe.move(begin, -max(1, (self.count or 1) - self.rows)), begin)
+            older = TimeRange(
+                self.timeframe.floor(self.timeframe.move(begin, -max(1, (self.count or 1) - self.rows))), begin
+            )
         coverage = self._coverage or Coverage.nothing(begin)
         self._coverage = coverage.explain(older, reason)
 

@@ -24,6 +24,7 @@ from ..domain.routing import (
     RouteStep,
     StepStatus,
 )
+from .cache_tally import HistoryRewrittenError
 from .health import ChannelPerformance
 
 ATTEMPTS = 2
@@ -160,7 +161,7 @@ class SmartChannelRouter:
                     raise
                 await self._clock.sleep(min(LONGEST_PAUSE_S, error.retry_after or PAUSE_S))
                 continue
-            except MarketDataError:
+            except (MarketDataError, HistoryRewrittenError):
                 raise
             except Exception as error:  # a stranger's channel may raise anything; it fails like any other
                 msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"

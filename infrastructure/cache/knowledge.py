@@ -4,6 +4,7 @@ Invariant: proven and provisional ranges hold whole slots only, and never the sa
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from attrs import evolve
 
@@ -25,6 +26,7 @@ def learn(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
     told_proven = without(_whole(clip(coverage.proven, coverage.asked), timeframe), unsealed)
     told_provisional = without(_whole(clip(coverage.provisional, coverage.asked), timeframe), unsealed)
     proven = unite((*ledger.proven, *told_proven))
+    oldest = proven[0].start if proven else None
     before_listing = (part for part in coverage.explained if part.reason is Reason.BEFORE_LISTING)
     return evolve(
         ledger,
@@ -32,9 +34,17 @@ def learn(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
         provisional=without(unite((*ledger.provisional, *told_provisional)), proven),
         explained=tuple(
             ExplainedRange(span.start, span.end, Reason.BEFORE_LISTING)
-            for span in unite(part.span for part in (*ledger.explained, *before_listing))
+            for part in unite(part.span for part in (*ledger.explained, *before_listing))
+            if (span := _before(part, oldest))
         ),
     )
+
+
+def _before(span: TimeRange, oldest: datetime | None) -> TimeRange | None:
+    """Return what of a time before the listing lies before the oldest slot that is known: the rest was a lie."""
+    if oldest is None or span.end <= oldest:
+        return span
+    return TimeRange(span.start, oldest) if span.start < oldest else None
 
 
 def doubt(ledger: Ledger, span: TimeRange, timeframe: Timeframe) -> Ledger:
