@@ -23,6 +23,8 @@ TICK_S = 0.2
 STILL_WITNESSED_S = 2.0
 LEAST_REPAIR_S = 1.0
 RANGES_PER_REPAIR = 4
+TRADE_AUDIT_S = 30.0
+"""A stream of trades is compared with REST this often: two calls a minute and symbol."""
 OPENING_S = 3.0
 RETRY_S = 1.0
 
@@ -58,6 +60,7 @@ class Feed:
     _is_proven: bool = False
     _poll_at: float = -math.inf
     _repaired_at: dict[Topic, float] = field(factory=dict[Topic, float])
+    _audited_at: dict[Topic, float] = field(factory=dict[Topic, float])
     _behind_since: dict[Topic, float] = field(factory=dict[Topic, float])
     _fresh_at: float = 0.0
     _is_degraded: bool = False
@@ -132,16 +135,16 @@ class Feed:
                 self._everyone(ItemRejected(name, item.reason, item.excerpt))
 
     def _receive(self, name: str, item: Received) -> None:
+        is_canary = item.topic == self._canary
+        stamp = item.value.updated_at if is_canary and isinstance(item.value, OrderBook) else None
         if not self._is_proven:
             self._is_proven = True
             self.router.record(name, self._life_began_at, success=True)
             self._deliver_from(name, "the stream is up")
             self._recover(name)
-        elif self._canary is not None and self.watch.silence_s(item.received_at) > self.rules.stall_after_s:
+        elif self._canary is not None and self._may_have_lost(item, stamp):
             for state in self.states.values():
                 state.suspect()
-        is_canary = item.topic == self._canary
-        stamp = item.value.updated_at if is_canary and isinstance(item.value, OrderBook) else None
         self.watch.heard(item.received_at, stamp)
         self._fresh_at = item.received_at
         self._advance(item)
@@ -149,6 +152,10 @@ class Feed:
         if state is not None:
             state.audience.publish(state.take(item.value))
             state.audience.is_live.set()
+
+    def _may_have_lost(self, item: Received, stamp: datetime | None) -> bool:
+        is_hole = stamp is not None and self.watch.leaves_a_hole(stamp)
+        return is_hole or self.watch.silence_s(item.received_at) > self.rules.stall_after_s
 
     def _advance(self, item: Received) -> None:
         """Note how far the socket's data reaches; a stamp from the future says nothing."""
@@ -220,8 +227,8 @@ class Feed:
     async def _catch_up_behind(self, rest: Channel) -> None:
         server_now = self.server_time.earliest()
         for state in self._wanted():
-            if isinstance(state, TradeTopic) and state.is_behind and self._is_proven:
-                await self._join(rest, state)
+            if isinstance(state, TradeTopic) and self._is_proven:
+                await (self._join(rest, state) if state.is_behind else self._audit(rest, state))
             elif isinstance(state, CandleTopic) and server_now is not None and state.tail.unsettled(server_now):
                 await self._repair(rest, state)
 
@@ -233,6 +240,13 @@ class Feed:
             await self._ask(rest, state)
         if not state.is_behind:
             del self._behind_since[state.topic]
+
+    async def _audit(self, rest: Channel, state: TradeTopic) -> None:
+        """Have REST confirm the trades of a stream now and then."""
+        now = self.clock.monotonic()
+        if now - self._audited_at.setdefault(state.topic, now) >= TRADE_AUDIT_S:
+            self._audited_at[state.topic] = now
+            await self._attempt(rest, state, state.audit(rest))
 
     def _may_join(self, state: TradeTopic) -> bool:
         """REST is asked after the SNAPSHOT only, so that its answer cannot end before the stream begins."""

@@ -8,6 +8,9 @@ from attrs import define
 FIRST_REPEAT_S = 2.0
 LONGEST_REPEAT_S = 30.0
 NEWER_BY = timedelta(seconds=1)
+LEAST_HOLE_S = 0.8
+UNUSUAL = 8
+SAMPLES = 20
 
 
 class Silence(Enum):
@@ -31,17 +34,41 @@ class StallWatch:
     _ask_after: float = 0.0
     _repeat_s: float = FIRST_REPEAT_S
     _newest: datetime | None = None
+    _usual_s: float = 0.0
+    _samples: int = 0
 
     def begin_life(self, now: float) -> None:
         """Start listening to a new socket."""
         self._newest = None
+        self._samples = 0
         self.heard(now)
 
     def heard(self, now: float, canary_updated_at: datetime | None = None) -> None:
         """Note a frame, with the stamp of the book if it was the canary's."""
         self._heard_at, self._repeat_s = now, FIRST_REPEAT_S
         self._ask_after = now + self.silent_after_s
-        self._newest = canary_updated_at or self._newest
+        if canary_updated_at is not None:
+            self._learn(canary_updated_at)
+            self._newest = canary_updated_at
+
+    def leaves_a_hole(self, canary_updated_at: datetime) -> bool:
+        """Return whether the canary, by its own stamps, was silent for far longer than it usually is.
+
+        A socket may lose frames without a word and go on; how late they are read plays no part here. To be
+        asked before ``heard``.
+        """
+        if self._newest is None or canary_updated_at <= self._newest:
+            return False
+        gap_s = (canary_updated_at - self._newest).total_seconds()
+        return self._samples >= SAMPLES and gap_s > max(LEAST_HOLE_S, UNUSUAL * self._usual_s)
+
+    def _learn(self, canary_updated_at: datetime) -> None:
+        """Take a gap that is no hole into account for what is usual."""
+        if self._newest is None or canary_updated_at <= self._newest or self.leaves_a_hole(canary_updated_at):
+            return
+        self._samples += 1
+        gap_s = (canary_updated_at - self._newest).total_seconds()
+        self._usual_s += (gap_s - self._usual_s) / min(self._samples, SAMPLES)
 
     @property
     def heard_at(self) -> float:

@@ -162,6 +162,7 @@ class TradeTopic:
     tries: int = 0
     lives: int = 0
     _quiet_until: datetime | None = None
+    _audited: Trade | None = None
 
     @property
     def newest(self) -> Trade | None:
@@ -241,6 +242,22 @@ class TradeTopic:
         missing = self._gap(walk, last)
         self.is_behind = self.has_hole = False
         return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
+
+    async def audit(self, rest: Channel) -> list[MarketEvent]:
+        """Read the trades since the last audit once more, and deliver those that the stream never brought.
+
+        A socket may drop a few frames without a word and go on. What is younger than the overlap may still
+        be on its way and is left for the next audit.
+        """
+        newest, since, life = self.tail.newest, self._audited or self.tail.oldest, self.lives
+        if newest is None or since is None or not isinstance(rest, TradeHistory):
+            return []
+        walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
+        if self.is_behind or life != self.lives:
+            return []
+        self._audited = newest
+        settled = [trade for trade in _since(walk) if trade.traded_at <= newest.traded_at - OVERLAP]
+        return [TradeReceived(trade) for trade in self.tail.absorb(settled)]
 
     async def _trades_since(
         self, rest: TradeHistory, last: Trade | None, quiet_until: datetime | None, page_size: int

@@ -1,6 +1,6 @@
 """Silence is a question; REST answers it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from market_backbone.application.stall import Silence, StallWatch
@@ -48,3 +48,25 @@ def test_a_socket_that_never_brought_the_canary_cannot_be_compared(kit):
     watch = StallWatch(2.0)
     watch.begin_life(0.0)
     assert watch.judge(kit.START, 2.0) is Silence.QUIET
+
+
+def test_a_canary_that_skips_time_by_its_own_stamps_has_lost_something_however_late_it_is_read():
+    watch, at = StallWatch(2.0), datetime(2026, 11, 1, tzinfo=UTC)
+    watch.begin_life(0.0)
+    for step in range(40):
+        stamp = at + timedelta(seconds=0.1 * step)
+        assert not watch.leaves_a_hole(stamp)
+        watch.heard(0.0, stamp)
+    last = at + timedelta(seconds=3.9)
+    assert not watch.leaves_a_hole(last + timedelta(seconds=0.7))
+    assert not watch.leaves_a_hole(last - timedelta(seconds=5))
+    assert watch.leaves_a_hole(last + timedelta(seconds=0.9))
+
+
+def test_what_is_usual_for_a_slow_canary_is_no_hole():
+    watch, at = StallWatch(2.0), datetime(2026, 11, 1, tzinfo=UTC)
+    watch.begin_life(0.0)
+    for step in range(40):
+        watch.heard(0.0, at + timedelta(seconds=step))
+    assert not watch.leaves_a_hole(at + timedelta(seconds=39 + 5))
+    assert watch.leaves_a_hole(at + timedelta(seconds=39 + 9))
