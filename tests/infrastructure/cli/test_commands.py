@@ -46,7 +46,7 @@ async def test_candles_as_json_are_one_object_a_line_with_a_summary_at_the_end(c
         (("follow", "KRW-BTC", "KRW-ETH", "--kind", "trade", "--resume-after", "17"), 2, "follow each by itself"),
         (("follow", "KRW-BTC", "--resume-after", "2026-11-01T00:00:07"), 2, "did you mean 2026-11-01T00:00:00Z"),
         (("follow", "KRW-BTC", "--reorder", "1"), 2, "reorder_s is for trades only"),
-        (("explain", "KRW-BTC", "--policy", "best"), 2, "installed: rest-only, smart, websocket-first"),
+        (("explain", "KRW-BTC", "--policy", "best"), 2, "installed: cache-only, rest-only, smart, websocket-first"),
         (("download", "1m", "--from", "2026-11-01"), 2, "expected symbols and a timeframe"),
         (
             ("download", "KRW-BTC", "1m", "--from", "2026-11-01", "--to", "2026-11-01T00:10", "--out", "x.doc"),
