@@ -107,3 +107,19 @@ async def test_a_break_that_rest_keeps_no_trades_of_is_a_gap_up_to_where_it_does
     gap, *_ = await topic.catch_up(kit.Channel(clock=clock))
     assert gap.reason is Reason.BEYOND_RETENTION
     assert (gap.range.start, gap.range.end) == (kit.trade(1).traded_at, kit.START + timedelta(days=2))
+
+
+async def test_a_trade_that_a_socket_dropped_without_a_word_comes_late_but_once(kit):
+    clock = kit.Clock()
+    clock.now += 60
+    topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
+    rest = kit.Channel(clock=clock)
+    rest.trades = [kit.trade(number, milliseconds=1000 * number, source="rest") for number in range(1, 20)]
+    for number in (1, 2, 4, 5, 19):  # 3 was dropped; 6 to 18 may still be on their way or were dropped, too
+        topic.take(kit.trade(number, milliseconds=1000 * number))
+    brought = await topic.audit(rest)
+    assert [event.trade.sequential_id for event in brought] == [3, *range(6, 18)]
+    assert all(event.trade.is_late for event in brought)
+    assert await topic.audit(rest) == []
+    topic.take(kit.trade(25, milliseconds=25_000))
+    assert [event.trade.sequential_id for event in await topic.audit(rest)] == [18]
