@@ -98,13 +98,11 @@ class CandleFetch:
         series = await cache.get_candles(
             request.symbol, request.timeframe, request.count, start=request.start, end=request.end
         )
-        now = self.server_time.earliest()
-        if (
-            request.end is None
-            and now is not None
-            and (until := request.timeframe.floor(now)) > series.coverage.asked.end
-        ):
-            series = evolve(series, coverage=series.coverage.within(TimeRange(series.coverage.asked.start, until)))
+        now, asked = self.server_time.earliest(), series.coverage.asked
+        has_first_rows = request.start is not None and len(series) == request.count
+        if request.end is None and now is not None and not has_first_rows:
+            until = max(request.timeframe.floor(now), asked.end)
+            series = evolve(series, coverage=series.coverage.within(TimeRange(asked.start, until)))
         notes = (STALE,) if series.gaps() else ()
         return series, Fetched(len(series), 0, notes=notes)
 

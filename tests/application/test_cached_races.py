@@ -116,7 +116,9 @@ async def test_a_stale_answer_claims_no_silence_beyond_its_rows(open_past):
     async with open_past() as (sandbox, api):
         await api.get_candles("KRW-BTC", "1m", **span(10, 5))
         sandbox.inject(Fault("rest-status", status=500))
+        api.update_channel_performance("rest", 5000.0, False)  # so that the store answers alone
         series = await api.get_candles("KRW-BTC", "1m", 10, start=START - 10 * HOUR)
+        assert series.trace.served_by == ("cache",)
         assert (len(series), series.quiet(), series.gaps()) == (10, (), ())
 
 
