@@ -67,8 +67,8 @@ def truth_between(sandbox, symbol, first, last):
 
 @pytest.mark.parametrize("form", ["the trade", "its id"])
 async def test_a_follower_of_trades_goes_on_where_it_left_off_over_midnight(open_market, form):
-    async with open_market(speed=SPEED, starts_at=MIDNIGHT - timedelta(seconds=25)) as (sandbox, api):
-        before = trades_of(await read(api, create_realtime_request("KRW-BTC", kind="trade"), seconds=10))
+    async with open_market(speed=SPEED, starts_at=MIDNIGHT - timedelta(seconds=60)) as (sandbox, api):
+        before = trades_of(await read(api, create_realtime_request("KRW-BTC", kind="trade"), seconds=45))
         last = max(before, key=order_of_trade)
         await asyncio.sleep(30 / SPEED)
         after = last if form == "the trade" else last.sequential_id
