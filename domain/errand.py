@@ -1,0 +1,53 @@
+"""What calls are made for. Travels with the task, so that no port has to carry it through every method.
+
+An adapter asks for the present errand to learn how urgent a call is, and tells it what the call has cost.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from attrs import define
+
+from .request import Priority
+
+
+@define(eq=False)
+class Errand:
+    """One request on its way, and what it has cost so far.
+
+    Attributes:
+        priority: how urgent it is; may rise while it waits, when somebody more urgent joins it.
+        calls: calls that were sent, whatever became of them.
+        retries: how many of them repeated one that had failed.
+        waited_s: market seconds that they waited for the budget.
+
+    """
+
+    priority: Priority = Priority.INTERACTIVE
+    calls: int = 0
+    retries: int = 0
+    waited_s: float = 0.0
+
+    def note_call(self, waited_s: float) -> None:
+        """Count a call that is being sent after ``waited_s`` market seconds of waiting for the budget."""
+        self.calls += 1
+        self.waited_s += waited_s
+
+
+_present: ContextVar[Errand | None] = ContextVar("market_backbone_errand", default=None)
+
+
+def present_errand() -> Errand:
+    """Return the errand of this task; a new one, that nobody reads, where there is none."""
+    return _present.get() or Errand()
+
+
+@contextmanager
+def on_errand(errand: Errand) -> Generator[Errand]:
+    """Make all calls inside on behalf of ``errand``; tasks that are started inside inherit it."""
+    token = _present.set(errand)
+    try:
+        yield errand
+    finally:
+        _present.reset(token)
