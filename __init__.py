@@ -7,7 +7,7 @@ stays inside the rate limits, and returns one series that says what is proven, w
 from .application.api import UnifiedMarketDataAPI
 from .application.auditing import AuditReport
 from .application.downloading import Downloaded, Progress
-from .application.policies import CacheOnly, RestOnly, SmartRoutingPolicy, WebSocketFirst
+from .application.policies import CacheOnly, PreferFreshest, RestOnly, SmartRoutingPolicy, WebSocketFirst
 from .application.repository import UnifiedMarketDataRepository
 from .application.unifier import DataUnifier
 from .domain.adapter import AdapterContext
@@ -51,6 +51,8 @@ from .domain.events import (
     Recovered,
     RequestFailed,
     SeamSettled,
+    SubscriptionRefused,
+    SubscriptionUnanswered,
     TickerUpdated,
     TradeReceived,
 )
@@ -135,6 +137,7 @@ __all__ = [
     "OrderBookRequest",
     "OrderBookUpdated",
     "PluginError",
+    "PreferFreshest",
     "Priority",
     "Progress",
     "QueueFullError",
@@ -155,6 +158,8 @@ __all__ = [
     "SeriesKey",
     "SlowConsumerError",
     "SmartRoutingPolicy",
+    "SubscriptionRefused",
+    "SubscriptionUnanswered",
     "Symbol",
     "SymbolDelistedError",
     "TakerSide",

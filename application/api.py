@@ -2,14 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from typing import Any, Self, TypeVar, overload
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from ..domain.capabilities import DataKind
 from ..domain.errors import ClosedError, UnsupportedRequestError
 from ..domain.events import RequestFailed
 from ..domain.finality import Grace
@@ -20,29 +19,26 @@ from ..domain.request import (
     AnyRequest,
     CandleRequest,
     OrderBookRequest,
-    Priority,
     RealtimeRequest,
     TickerRequest,
-    Topic,
     TradesRequest,
 )
 from ..domain.routing import ChannelHealth, RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
+from .answering import Answering
 from .archive import Archive
-from .callbacks import call_back
+from .callbacks import Callback
 from .feed import FeedRules
-from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
 from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
 from .hub import LiveHub
 from .questions import ShortQuestions
 from .request_queue import DataRequestQueue
-from .router import Fetched, SmartChannelRouter
+from .router import SmartChannelRouter
 from .tasks import TaskOwner, end_task, start_ending
-from .trade_reading import TradeReader
 
 Answer = TypeVar("Answer")
 
@@ -76,13 +72,14 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         clock: Clock,
         server_time: ServerTime,
         diary: Diary,
+        chance: Callable[[], float],
     ) -> None:
-        """Take over the channels; they are closed with the API."""
+        """Take over the channels; they are closed with the API. ``chance`` draws from [0, 1)."""
         self._clock = clock
         self._server_time = server_time
         self._diary = diary
         self._tasks = TaskOwner(self._report)
-        self._channel_router = SmartChannelRouter(channels, policy, clock, cool_down_s=rules.cool_down_s)
+        self._channel_router = SmartChannelRouter(channels, policy, clock, cool_down_s=rules.cool_down_s, chance=chance)
         self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
         self._archive = Archive(
             router=self._channel_router,
@@ -96,6 +93,15 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._hub = self._new_hub(rules)
         self._archive.open(self._hub, self.request_data_sync)
         self._channel_router.watch_followed(self._hub.followed)
+        self._answering = Answering(
+            router=self._channel_router,
+            queue=self._queue,
+            hub=self._hub,
+            archive=self._archive,
+            clock=clock,
+            server_time=server_time,
+            diary=diary,
+        )
         self._following = Following(
             hub=self._hub,
             router=self._channel_router,
@@ -163,73 +169,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
 
         """
         self._check_open()
-        match request:
-            case CandleRequest():
-                fetch = CandleFetch(request, self._clock, self._server_time, self._archive.desk)
-                series = await self._submit(request, lambda: fetch_candles(fetch, self._channel_router))
-                series = await self._archive.finish(series)
-                self._note_served(series.trace)
-                return series
-            case TickerRequest():
-                return await self._routed(request, lambda channel: self._tickers(request, channel))
-            case OrderBookRequest():
-                return await self._routed(request, lambda channel: self._orderbook(request, channel))
-            case TradesRequest():
-                reader = TradeReader(self._clock, self._server_time)
-                return await self._routed(request, lambda channel: fetch_trades(request, channel, reader))
-            case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
-                kind = type(request).__name__
-                msg = f"expected a request made by create_…_request, got {kind}; follow() takes live ones"
-                raise UnsupportedRequestError(msg)
-
-    async def _submit(self, request: Any, work: Callable[[], Awaitable[Answer]]) -> Answer:  # noqa: ANN401 - any request
-        key: Hashable = evolve(request, priority=Priority.INTERACTIVE, deadline=None)  # neither changes the answer
-        return await self._queue.submit(key, work, priority=request.priority, deadline_s=request.deadline)
-
-    async def _routed(
-        self, request: AnyRequest, fetch: Callable[[Channel], Awaitable[tuple[Answer, Fetched]]]
-    ) -> Answer:
-        async def work() -> tuple[Answer, RoutePlan]:
-            return await self._channel_router.run(request, fetch)
-
-        answer, trace = await self._submit(request, work)
-        self._note_served(trace)
-        return answer
-
-    def _note_served(self, trace: RoutePlan | None) -> None:
-        if trace is not None:
-            self._diary.note(
-                "request_served",
-                request=trace.request,
-                rule=trace.rule,
-                served_by=list(trace.served_by),
-                calls=trace.calls,
-                rows=sum(step.rows for step in trace.steps),
-                latency_ms=round(sum(step.latency_ms for step in trace.steps), 1),
-            )
-
-    async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], Fetched]:
-        topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]
-        held = [self._hub.newest(channel.name, topic) for topic in topics]
-        known = [value for value in held if isinstance(value, Ticker)]
-        if len(known) == len(topics):
-            return known, Fetched(len(known), calls=0)
-        await self._check_listed(channel, request.symbols)
-        tickers = list(await channel.get_tickers(request.symbols))
-        return tickers, Fetched(len(tickers), calls=0 if channel.capabilities.calls_are_free else 1)
-
-    async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, Fetched]:
-        held = self._hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
-        if isinstance(held, OrderBook):
-            return held.to_depth(request.depth), Fetched(1, calls=0)
-        await self._check_listed(channel, [request.symbol])
-        book = await channel.get_orderbook(request.symbol, request.depth)
-        return book, Fetched(1, calls=0 if channel.capabilities.calls_are_free else 1)
-
-    async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
-        """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
-        if not isinstance(channel, MarketDirectory):
-            await check_listed(self._channel_router.channels.values(), symbols)
+        return await self._answering.answer(request)
 
     # --- the venue ------------------------------------------------------------------------------
 
@@ -281,18 +221,18 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         return request_id
 
     async def _answer(self, request_id: str, request: AnyRequest) -> None:
-        callback = request.data_callback
-        if callback is None:
+        if request.data_callback is None:
             return
+        callback = Callback(request.data_callback, request_id, self._diary, self._clock)
         try:
             if isinstance(request, RealtimeRequest):
                 async with self.follow(request) as events:
                     async for event in events:
-                        await call_back(callback, event, request_id, self._diary)
+                        await callback.give(event)
             else:
-                await call_back(callback, await self.request_data_sync(request), request_id, self._diary)
+                await callback.give(await self.request_data_sync(request))
         except Exception as error:  # noqa: BLE001 - every end of a request reaches its callback
-            await call_back(callback, RequestFailed(request_id, error), request_id, self._diary)
+            await callback.give(RequestFailed(request_id, error))
         finally:
             self._running.pop(request_id, None)
 

@@ -10,12 +10,14 @@ from ..domain.capabilities import HistoryDepth
 from ..domain.errors import ChannelError
 from ..domain.events import MarketEvent
 from ..domain.holding import Ledger, SeriesKey
-from ..domain.ports import CandleCache, Channel, ServerTime
+from ..domain.ports import CandleCache, Channel, LiveChannel, ServerTime
 from ..domain.request import AnyRequest, CandleRequest
 from ..domain.routing import Held, Holding
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
 from .cached import CachedRepository
+from .read_ahead import ReadAhead
+from .tip_reading import tip_above
 
 
 async def _nothing_waits() -> None:
@@ -27,6 +29,7 @@ class CacheDesk:
     """The store of one API, if it has any, and whose data goes into it.
 
     Attributes:
+        live_name: the channel that is followed.
         venue: names the venue of the moment.
         publish: hears of revisions and of rewritten history.
         report: hears of a store that failed.
@@ -36,6 +39,7 @@ class CacheDesk:
     """
 
     cache: CandleCache | None
+    live_name: str
     venue: Callable[[], str]
     server_time: ServerTime
     publish: Callable[[SeriesKey, MarketEvent], None]
@@ -64,8 +68,16 @@ class CacheDesk:
 
         if cache is not None:
             cache.stand_in_for(venue)
+        live = next((channel.name for channel in found if isinstance(channel, LiveChannel)), "")
         return cls(
-            cache=cache, venue=venue, server_time=server_time, publish=publish, report=report, tip=tip, flush=flush
+            cache=cache,
+            live_name=live,
+            venue=venue,
+            server_time=server_time,
+            publish=publish,
+            report=report,
+            tip=tip,
+            flush=flush,
         )
 
     def remembers(self, channel: Channel) -> bool:
@@ -73,14 +85,24 @@ class CacheDesk:
         able = channel.capabilities
         return self.cache is not None and able.history is HistoryDepth.FULL and not able.calls_are_free
 
-    def decorate(self, channel: Channel, *, reads: bool) -> CachedRepository | None:
+    def decorate(self, channel: Channel, *, reads: bool, ahead: ReadAhead | None = None) -> CachedRepository | None:
         """Return the channel and the store as one, or None where nothing is kept of it."""
         if self.cache is None or not self.remembers(channel):
             return None
         store = self.cache.store
         return CachedRepository(
-            inner=channel, store=store, publish=self.publish, report=self.report, tip=self.tip, reads=reads
+            inner=channel, store=store, publish=self.publish, report=self.report, tip=self.tip, reads=reads, ahead=ahead
         )
+
+    def decorate_tip(self, channel: Channel, newest: CandleSeries, open_slot: datetime) -> CachedRepository | None:
+        """Return the store with the newest candle of a channel on top; None where they do not touch."""
+        if self.cache is None:
+            return None
+        store, key = self.cache.store, SeriesKey(newest.venue, newest.symbol, newest.timeframe)
+        tip = tip_above(store.ledger(key), newest, open_slot)
+        if tip is None:
+            return None
+        return CachedRepository(inner=channel, store=store, publish=self.publish, report=self.report, tip=lambda _: tip)
 
     def key(self, request: CandleRequest) -> SeriesKey:
         """Return what the answer to a request is kept under."""
@@ -121,7 +143,18 @@ def how_much_is_held(
     if live_from is not None and ledger.known_below(live_from) is not None and span.start <= live_from < span.end:
         span = TimeRange(span.start, live_from)
     missing = sum(request.timeframe.count_slots(part) for part in ledger.missing(span))
-    return Held(extent=Holding.PART if missing else Holding.WHOLE, missing_slots=missing)
+    extent = Holding.PART if missing else Holding.WHOLE
+    return Held(extent=extent, missing_slots=missing, lacks_only_tip=_lacks_only_tip(request, ledger, span, server_now))
+
+
+def _lacks_only_tip(request: CandleRequest, ledger: Ledger, span: TimeRange, server_now: datetime | None) -> bool:
+    """Return whether all that is over is held, and the slot that is open is wanted."""
+    if server_now is None or request.closed_only or request.final_only:
+        return False
+    open_slot = request.timeframe.floor(server_now)
+    if not span.start <= open_slot < span.end:
+        return False
+    return not ledger.missing(TimeRange(span.start, open_slot)) and ledger.known_below(open_slot) is not None
 
 
 def _asked_span(request: CandleRequest, server_now: datetime | None) -> TimeRange | None:

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from attrs import define, field
 
-from ..domain.instants import to_text
 from ..domain.seam import Seam, SeamVerdict
 from ..domain.timeframe import Timeframe
 from .comparing import Comparison
@@ -56,5 +55,4 @@ class CacheTally:
             "candles revised by the venue": self.revised,
         }
         counted = ", ".join(f"{what}: {number}" for what, number in told.items() if number)
-        joints = tuple(f"seam at {to_text(seam.at)}: {seam.older} | {seam.newer} {seam.verdict}" for seam in self.seams)
-        return ((counted,) if counted else ()) + joints
+        return (counted,) if counted else ()

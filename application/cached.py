@@ -29,6 +29,7 @@ from ..domain.timeframe import FAR_FUTURE, Timeframe
 from ..domain.trade import Trade
 from .cache_tally import CacheTally, HistoryRewrittenError
 from .comparing import Comparison, below, beyond, compare
+from .read_ahead import PageSource, ReadAhead
 
 UNVERIFIED = Comparison()
 
@@ -42,6 +43,7 @@ class CachedRepository:
         report: hears of a store that failed.
         tip: what a live stream holds open of a series now.
         reads: False to ask the venue for everything, and only remember.
+        ahead: asks the channel inside for pages before their turn.
         store_error: why the store is no longer used, once it has failed.
 
     """
@@ -52,6 +54,7 @@ class CachedRepository:
     report: Callable[[str], None]
     tip: Callable[[SeriesKey], CandleSeries | None]
     reads: bool = True
+    ahead: ReadAhead | None = None
     tally: CacheTally = field(factory=CacheTally)
     _above: Candle | None = None
     store_error: ChannelError | None = None
@@ -65,6 +68,10 @@ class CachedRepository:
     def venue(self) -> str:
         """Whose data this is."""
         return self.inner.venue
+
+    @property
+    def _source(self) -> PageSource:
+        return self.inner if self.ahead is None else self.ahead
 
     @property
     def capabilities(self) -> Capabilities:
@@ -182,7 +189,9 @@ class CachedRepository:
             wanted = hole + 1 if hole <= rows else rows
         count = min(self.capabilities.candles_per_call, wanted + (above is not None))
         upper = end if above is None else above.closed_at
-        page = await self.inner.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
+        if self.ahead is not None:
+            self.ahead.stop_at(floor)
+        page = await self._source.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
         self.tally.calls += 1
         self._above = None
         key = evolve(key, venue=page.venue)

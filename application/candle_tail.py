@@ -65,6 +65,11 @@ class CandleTail:
         """Watch the joints of the same series."""
         self.seams = SeamWatch(self.rules.timeframe)
 
+    @property
+    def began_at(self) -> datetime | None:
+        """The first slot that was promised to anybody; None before any was."""
+        return self._began_at
+
     def start_at(self, promised_from: datetime, older: str = "") -> None:
         """Promise every slot from here on; ``older`` delivered those before.
 
@@ -91,6 +96,15 @@ class CandleTail:
         """Forget what the last socket witnessed: a new life proves nothing about it."""
         self._witnessed_from = self._witnessed_until = self._newest_frame = self._first_frame = None
 
+    def go_on_with(self, first: datetime, newest: datetime) -> None:
+        """Hand the series over to a socket that has carried it, too, since it showed the slot ``first``.
+
+        All that the new socket showed has been taken by ``take_beside``; what it did not see from the
+        beginning, it proves nothing about.
+        """
+        self.begin_life()
+        self._witnessed_from, self._newest_frame = first, newest
+
     def witness(self, position: datetime) -> None:
         """Note how far the data of the present socket reaches, by the stamps of its own frames."""
         if self._witnessed_from is not None:
@@ -110,6 +124,10 @@ class CandleTail:
 
     def take_derived(self, candle: Candle) -> Iterator[MarketEvent]:
         """Take a view that was made of shorter candles: it witnesses nothing, so that REST alone seals its slot."""
+        yield from self._take(CandleView(candle))
+
+    def take_beside(self, candle: Candle) -> Iterator[MarketEvent]:
+        """Take a frame of a second socket beside the one that witnesses: the fuller view of a slot wins."""
         yield from self._take(CandleView(candle))
 
     def forget_view(self, slot: datetime) -> None:

@@ -19,6 +19,7 @@ from ..domain.time_range import TimeRange
 from .cache_tally import HistoryRewrittenError
 from .cached import CachedRepository
 from .paging import CandlePaging, Page
+from .read_ahead import ReadAhead
 from .surveying import survey
 
 LONGEST_PAUSE_S = 60.0
@@ -89,7 +90,7 @@ class Download:
     channel: Channel
     store: CandleStore
     clock: Clock
-    decorate: Callable[[], CachedRepository]
+    decorate: Callable[[ReadAhead], CachedRepository]
     ask: AskPage
     tell: Callable[[Progress], None]
     references: tuple[str, ...] = ()
@@ -132,7 +133,14 @@ class Download:
         return Downloaded(report=report, calls=self._calls, rows=self.rows, error=self._error)
 
     async def _walk(self) -> None:
-        cached = self.decorate()
+        ahead = ReadAhead(self.channel, self.clock)
+        try:
+            await self._walk_through(self.decorate(ahead), ahead)
+        finally:
+            await ahead.close()
+            self._calls += ahead.wasted
+
+    async def _walk_through(self, cached: CachedRepository, ahead: ReadAhead) -> None:
         walk = CandlePaging.of(self.request, self.channel.capabilities.candles_per_call)
         walk.discards = True
         while (page := walk.next_page()) is not None:
@@ -141,6 +149,7 @@ class Download:
                 walk.take(held, calls=0)
                 continue
             await self.clock.sleep(page.delay_s)
+            ahead.aim(self.key.timeframe, walk.missing, walk.start)
             walk.take(await self._page(cached, page))
         self._told = tuple(part for part in walk.explained if part.reason is Reason.BEYOND_RETENTION)
         await cached.remember_beginning(self.key, walk.explained)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
+from ..domain.capabilities import HistoryDepth
 from ..domain.column_parts import join
 from ..domain.coverage import Coverage, Reason
 from ..domain.errors import (
@@ -25,11 +26,14 @@ from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
 from ..domain.trade import Trade
 from .cache_desk import CacheDesk
-from .cache_tally import HistoryRewrittenError
+from .cache_tally import CacheTally, HistoryRewrittenError
 from .cached import CachedRepository
 from .listing import find_beginning
 from .paging import CandlePaging, ForwardWindows
+from .read_ahead import PageSource, ReadAhead
 from .router import Fetched, SmartChannelRouter
+from .rules import history_needed
+from .tip_reading import too_little_held
 from .trade_reading import TradeReader
 from .trades import TradePaging
 
@@ -55,6 +59,7 @@ class CandleFetch:
     desk: CacheDesk
     reads: bool = True
     _walks: dict[str, CandlePaging] = field(factory=dict[str, CandlePaging])
+    _ahead: dict[str, ReadAhead] = field(factory=dict[str, ReadAhead])
     _cached: dict[str, CachedRepository | None] = field(factory=dict[str, CachedRepository | None])
 
     async def from_channel(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
@@ -66,16 +71,21 @@ class CandleFetch:
         """
         if isinstance(channel, CandleCache):
             return await self._from_store(channel)
+        if self._knows_tip_only(channel):
+            return await self._from_tip(channel)
+        ahead = self._ahead.setdefault(channel.name, ReadAhead(channel, self.clock))
         for _ in range(TRIES):
             if channel.name not in self._cached:
-                self._cached[channel.name] = self.desk.decorate(channel, reads=self.reads)
+                self._cached[channel.name] = self.desk.decorate(channel, reads=self.reads, ahead=ahead)
             cached = self._cached[channel.name]
             try:
-                series, calls = await self._from_venue(cached or channel)
+                series, calls = await self._from_venue(cached or channel, ahead)
             except HistoryRewrittenError:
                 self._walks.pop(channel.name, None)
                 del self._cached[channel.name]
                 continue
+            finally:
+                await ahead.close()
             return await self._counted(cached, series, calls)
         msg = f"{channel.name} rewrote its history again while it was read anew; ask again later"
         raise IntegrityError(msg)
@@ -88,9 +98,43 @@ class CandleFetch:
         key = SeriesKey(series.venue, series.symbol, series.timeframe)
         await cached.remember_beginning(key, series.coverage.explained)
         tally = cached.tally
-        beside = min(tally.held_rows + tally.live_rows, len(series)) if self.reads else None
-        series = evolve(series, seams=tuple(tally.seams))
-        return series, Fetched(len(series), tally.calls, beside=beside, notes=tally.notes())
+        seams = tuple(tally.seams)
+        fetched = Fetched(len(series), tally.calls, beside=self._beside(tally, len(series)), notes=tally.notes())
+        return evolve(series, seams=seams), evolve(fetched, seams=seams)
+
+    def _beside(self, tally: CacheTally, rows: int) -> dict[str, int]:
+        """Return what the store and the live stream gave; a row of both counts once."""
+        if not self.reads or self.desk.cache is None:
+            return {}
+        live = min(tally.live_rows, rows)
+        given = {self.desk.cache.name: min(tally.held_rows, rows - live)}
+        return given | ({self.desk.live_name: live} if live else {})
+
+    def _knows_tip_only(self, channel: Channel) -> bool:
+        able, frame = channel.capabilities, self.request.timeframe
+        is_more_asked = history_needed(self.request) is HistoryDepth.FULL
+        return is_more_asked and not able.can_answer_candles(frame, HistoryDepth.FULL)
+
+    async def _from_tip(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
+        """Return the channel's newest candle, and everything before it from the store.
+
+        Raises:
+            ChannelUnavailableError: more than the tip is missing; no fault of the channel.
+
+        """
+        newest = await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
+        now = self.server_time.latest()
+        held = None if now is None else self.desk.decorate_tip(channel, newest, self.request.timeframe.floor(now))
+        if held is None:
+            raise too_little_held(channel.name)
+        walk = CandlePaging.of(self.request, max(1, channel.capabilities.candles_per_call))
+        try:
+            await self._walk(held, walk)
+        except UnsupportedRequestError as error:
+            raise too_little_held(channel.name) from error
+        series = walk.result()
+        beside = {} if self.desk.cache is None else {self.desk.cache.name: held.tally.held_rows}
+        return series, Fetched(len(series), calls=0, beside=beside)
 
     async def _from_store(self, cache: CandleCache) -> tuple[CandleSeries, Fetched]:
         """Return what is held; when it is not all that was asked for, the trace says so."""
@@ -106,14 +150,14 @@ class CandleFetch:
         notes = (STALE,) if series.gaps() else ()
         return series, Fetched(len(series), 0, notes=notes)
 
-    async def _from_venue(self, channel: Channel) -> tuple[CandleSeries, int]:
+    async def _from_venue(self, channel: Channel, ahead: ReadAhead) -> tuple[CandleSeries, int]:
         if self.request.start is not None and self.request.end is None and self.request.count is not None:
-            return await self._forward(channel, self.request.start, self.request.count)
+            return await self._forward(channel, ahead, self.request.start, self.request.count)
         request = self.request
         if request.start is not None and request.end is None:
             request = evolve(request, end=await self._server_now(channel))
         walk = self._walks.setdefault(channel.name, CandlePaging.of(request, self._page_size(channel)))
-        await self._walk(channel, walk)
+        await self._walk(channel, walk, ahead)
         return walk.result(), walk.calls
 
     def _page_size(self, channel: Channel) -> int:
@@ -123,7 +167,8 @@ class CandleFetch:
             raise UnsupportedRequestError(msg)
         return size
 
-    async def _walk(self, channel: Channel, walk: CandlePaging) -> None:
+    async def _walk(self, channel: Channel, walk: CandlePaging, ahead: ReadAhead | None = None) -> None:
+        source: PageSource = channel if ahead is None or isinstance(channel, CachedRepository) else ahead
         while (page := walk.next_page()) is not None:
             symbol, frame = self.request.symbol, self.request.timeframe
             if isinstance(channel, CachedRepository) and page.end is not None:
@@ -133,9 +178,13 @@ class CandleFetch:
                     continue
             await self.clock.sleep(page.delay_s)
             count = None if channel.capabilities.candles_per_call == 1 else page.count
-            walk.take(await channel.get_candles(symbol, frame, count, end=page.end))
+            if ahead is not None:
+                ahead.aim(frame, walk.missing, walk.start)
+            walk.take(await source.get_candles(symbol, frame, count, end=page.end))
 
-    async def _forward(self, channel: Channel, start: datetime, count: int) -> tuple[CandleSeries, int]:
+    async def _forward(
+        self, channel: Channel, ahead: ReadAhead, start: datetime, count: int
+    ) -> tuple[CandleSeries, int]:
         now = await self._server_now(channel)
         frame = self.request.timeframe
         listed_from, calls = await find_beginning(channel, self.request, start, now, self.clock)
@@ -151,7 +200,7 @@ class CandleFetch:
             walk = CandlePaging.of(asked, self._page_size(channel))
             if isinstance(channel, CachedRepository):
                 channel.forget_above()
-            await self._walk(channel, walk)
+            await self._walk(channel, walk, ahead)
             parts.append(walk.result())
             calls, found = calls + walk.calls, found + len(parts[-1])
         series = _first_rows(parts, start, count)
@@ -204,8 +253,8 @@ def _first_rows(parts: list[CandleSeries], start: datetime, count: int) -> Candl
     return CandleSeries(columns, coverage.within(asked))
 
 
-async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> CandleSeries:
-    """Return the answer with its trace; a partial one rather than none, with what lacks as a gap.
+async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> tuple[CandleSeries, RoutePlan]:
+    """Return the answer and its trace; a partial one rather than none, with what lacks as a gap.
 
     Raises:
         RequestError: the request is wrong.
@@ -219,14 +268,14 @@ async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> Candl
         series, trace = await router.run(fetch.request, fetch.from_channel, plan)
     except (SymbolDelistedError, UnknownSymbolError) as error:
         held = await fetch.held_of_delisted(error)
-        return evolve(held, trace=plan.with_note(f"no longer listed, served from what is held: {error}"))
+        return held, plan.with_note(f"no longer listed, served from what is held: {error}")
     except AllChannelsFailedError as error:
         partial = fetch.partial()
         if partial is None:
             raise
         trace = router.explain(fetch.request).with_note(f"incomplete, the rest failed: {error}")
-        return evolve(partial, trace=trace)
-    return evolve(series, trace=_with_remarks(trace, fetch.request, series))
+        return partial, trace
+    return series, _with_remarks(trace, fetch.request, series)
 
 
 def _with_remarks(trace: RoutePlan, request: CandleRequest, series: CandleSeries) -> RoutePlan:

@@ -17,7 +17,8 @@ from ..domain.errors import (
 from ..domain.finality import Grace
 from ..domain.instants import to_text, to_utc
 from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime
-from ..domain.request import CandleRequest, Priority
+from ..domain.question import Priority
+from ..domain.request import CandleRequest
 from ..domain.routing import StepStatus
 from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
@@ -26,6 +27,7 @@ from .cached import CachedRepository
 from .downloading import Download, Downloaded, Progress
 from .fetching import check_listed
 from .library import CandleLibrary
+from .read_ahead import ReadAhead
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .tasks import first_cause
@@ -69,7 +71,7 @@ class CandleFiller:
                 channel=channel,
                 store=store,
                 clock=self.clock,
-                decorate=lambda channel=channel: self._decorated(channel),
+                decorate=lambda ahead: self._decorated(ahead.channel, ahead),
                 ask=self._ask_page,
                 tell=tell,
                 references=self.library.references(),
@@ -102,8 +104,8 @@ class CandleFiller:
             raise UnsupportedRequestError(msg)
         return found
 
-    def _decorated(self, channel: Channel) -> CachedRepository:
-        cached = self.library.desk.decorate(channel, reads=True)
+    def _decorated(self, channel: Channel, ahead: ReadAhead) -> CachedRepository:
+        cached = self.library.desk.decorate(channel, reads=True, ahead=ahead)
         if cached is None:
             msg = "the store was closed while a download was running"
             raise ClosedError(msg)

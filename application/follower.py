@@ -51,6 +51,10 @@ class EventBuffer:
 
     Invariant: events that may be conflated occupy one place per key; the rest keep their order and are
     never dropped: beyond ``capacity`` the reader gets ``SlowConsumerError`` instead.
+
+    Attributes:
+        on_fail: told, once, of the error that the reader will get.
+
     """
 
     capacity: int
@@ -62,6 +66,7 @@ class EventBuffer:
     _error: Exception | None = None
     _is_ended: bool = False
     _before_end: Callable[[], None] = lambda: None
+    on_fail: Callable[[Exception], None] = lambda _: None
 
     def ends_with(self, last: Callable[[], None]) -> None:
         """Call ``last`` before the first error or the end: it may put what was still held back."""
@@ -96,7 +101,9 @@ class EventBuffer:
     def fail(self, error: Exception) -> None:
         """Let the reader have what waits, then raise ``error``."""
         self._flush()
-        self._error = self._error or error
+        if self._error is None:
+            self._error = error
+            self.on_fail(error)
         self._wake.set()
 
     def end(self) -> None:
@@ -109,6 +116,27 @@ class EventBuffer:
         before_end, self._before_end = self._before_end, lambda: None
         if self._error is None and not self._is_ended:
             before_end()
+
+    def drain(self) -> list[MarketEvent]:
+        """Return everything that waits, and keep nothing."""
+        drained: list[MarketEvent] = []
+        while self._queue:
+            drained.append(self._next())
+        return drained
+
+    @property
+    def waiting(self) -> list[MarketEvent]:
+        """What waits and may never be dropped, oldest first."""
+        return [event for _, event in self._queue if event is not None]
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether an event came for which there was no room."""
+        return self._error is not None
+
+    def _next(self) -> MarketEvent:
+        key, event = self._queue.popleft()
+        return self._newest.pop(key) if event is None else event
 
     async def get(self) -> MarketEvent:
         """Return the next event.
@@ -125,8 +153,7 @@ class EventBuffer:
                 raise StopAsyncIteration
             self._wake.clear()
             await self._wake.wait()
-        key, event = self._queue.popleft()
-        return self._newest.pop(key) if event is None else event
+        return self._next()
 
     def __len__(self) -> int:
         """Return how many events wait."""
@@ -137,8 +164,8 @@ class EventBuffer:
 class Follower:
     """One reader of one topic.
 
-    Until its history has been read, events wait; then those about slots that the history already holds
-    FINAL are left out.
+    Until its history has been read, events wait, conflated as they are for the reader; then those about slots
+    that the history already holds FINAL are left out.
 
     Trades pass the gate of a follower that resumes, and are held while they are put in order.
 
@@ -146,7 +173,7 @@ class Follower:
     """
 
     buffer: EventBuffer
-    _pending: list[MarketEvent] | None = None
+    _pending: EventBuffer | None = None
     _promised_from: datetime | None = None
     _final_until: datetime | None = None
     _gate: TradeGate | None = None
@@ -155,14 +182,13 @@ class Follower:
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
         """Return a follower that holds events back until ``open`` if it waits for history."""
-        return cls(EventBuffer(capacity), [] if waits_for_history else None)
+        return cls(EventBuffer(capacity), EventBuffer(capacity) if waits_for_history else None)
 
     def give(self, event: MarketEvent) -> None:
         """Hand an event to the reader, unless it has had it already."""
         if self._pending is not None:
-            if len(self._pending) < self.buffer.capacity:
-                self._pending.append(event)
-            else:
+            self._pending.put(event)
+            if self._pending.is_overrun:
                 self.buffer.fail(SlowConsumerError("the history took so long that live events would have been dropped"))
             return
         if isinstance(event, TradeReceived):
@@ -200,17 +226,22 @@ class Follower:
     @property
     def waiting_trades(self) -> list[Trade]:
         """The live trades that wait until what was missed has been read."""
-        return [event.trade for event in self._pending or [] if isinstance(event, TradeReceived)]
+        waiting = [] if self._pending is None else self._pending.waiting
+        return [event.trade for event in waiting if isinstance(event, TradeReceived)]
 
     def resume(self, before: Iterable[Gap], missed: list[Trade], after: Iterable[Gap], gate: TradeGate) -> None:
         """Deliver what was missed, with the gaps around it, then what has happened meanwhile, once each."""
-        pending, self._pending = self._pending or [], None
+        pending = self._release()
         self._gate = gate
         self.buffer.put_history([*before, *map(TradeReceived, missed), *after])
         if self._order is not None:
             self._order.note(missed)
         for event in pending:
             self.give(event)
+
+    def _release(self) -> list[MarketEvent]:
+        pending, self._pending = self._pending, None
+        return [] if pending is None else pending.drain()
 
     def greet(self, events: Iterable[MarketEvent]) -> None:
         """Hand over what the feed has held since before this follower came."""
@@ -219,7 +250,7 @@ class Follower:
 
     def open(self, history: HistoryLoaded, promised_from: datetime | None, held: Iterable[Candle]) -> None:
         """Deliver the history, then what the feed has held since before, then what has happened meanwhile."""
-        pending, self._pending = self._pending or [], None
+        pending = self._release()
         self._promised_from = promised_from
         self.buffer.put(history)
         for event in (*map(CandleUpdated, held), *pending):

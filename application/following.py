@@ -4,26 +4,31 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 
 from attrs import define, evolve
 
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Coverage
+from ..domain.errors import SlowConsumerError
 from ..domain.events import HistoryLoaded
 from ..domain.instants import EPOCH
+from ..domain.observations import FollowerLost
 from ..domain.ports import Clock, MarketDataRepository, ServerTime
-from ..domain.request import RealtimeRequest
+from ..domain.request import RealtimeRequest, Topic
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.trade import Trade
 from .fetching import check_listed
 from .follower import FollowedEvents, Follower
 from .hub import FeedRoute, LiveHub
+from .loop_watch import LoopWatch
 from .resuming import Resumed, TradeResumption
 from .router import SmartChannelRouter
 from .tasks import end_task
-from .topics import CandleTopic, QuoteTopic, TopicState, TradeTopic
+from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
+from .trade_topic import TradeTopic
 
 
 @define(eq=False, kw_only=True)
@@ -37,6 +42,7 @@ class Following:
     server_time: ServerTime
     capacity: int
     snapshot_timeout_s: float
+    watch: LoopWatch
 
     @asynccontextmanager
     async def follow(self, request: RealtimeRequest) -> AsyncGenerator[FollowedEvents]:
@@ -52,10 +58,11 @@ class Following:
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
         follower = Follower.of(self.capacity, waits_for_history=is_candle or is_resumed)
+        follower.buffer.on_fail = partial(self._tell_failed, request.topic)
         state = self.hub.join(request.topic, route, follower)
         resumed = _resumed(request, state, follower)
         try:
-            async with self._in_order(request, follower):
+            async with self.watch.watching(), self._in_order(request, follower):
                 if is_candle:
                     await self._open(request, state, follower, plan)
                 elif isinstance(state, QuoteTopic):
@@ -65,6 +72,11 @@ class Following:
                 yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)
+
+    def _tell_failed(self, topic: Topic, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            self.router.witness.observe(FollowerLost(topic=topic))
+            self.router.witness.warn("follower_too_slow", topic=str(topic), error=str(error))
 
     @asynccontextmanager
     async def _in_order(self, request: RealtimeRequest, follower: Follower) -> AsyncGenerator[None]:

@@ -1,15 +1,19 @@
-"""How well each channel does; pure, the clock is passed in."""
+"""How well each channel does; pure: the clock and chance are passed in."""
 
 from collections import deque
 from math import ceil
 
 from attrs import define, field, frozen
 
-from ..domain.routing import ChannelHealth, CircuitState
+from ..domain.routing import ChannelHealth, CircuitState, Grade
 
 OUTCOMES_KEPT = 100
 FAILURES_IN_A_ROW = 3
+LEAST_OUTCOMES = 5
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
+JITTER = 0.1
+"""A probe comes up to a tenth of the cool-down later, so that many clients do not probe at one instant."""
+LONGEST_FACTOR = 8.0
 
 
 @frozen
@@ -25,61 +29,119 @@ def percentile(sorted_values: list[float], share: float) -> float:
     return sorted_values[max(0, ceil(len(sorted_values) * share) - 1)] if sorted_values else 0.0
 
 
+@frozen
+class Threshold:
+    """A grade is entered beyond its bounds, and left only well inside them."""
+
+    least_rate: float
+    most_ms: float
+
+    def is_crossed(self, rate: float, p90_ms: float, *, leaving: bool) -> bool:
+        """Return whether the figures call for the grade; ``leaving`` asks whether they still do."""
+        margin = (1.0 - self.least_rate) * 0.4 if leaving else 0.0
+        return rate < self.least_rate + margin or p90_ms > self.most_ms * (0.75 if leaving else 1.0)
+
+
+THRESHOLDS = {Grade.POOR: Threshold(0.80, 5000.0), Grade.DEGRADED: Threshold(0.95, 2000.0)}
+
+
+def grade_of(before: Grade, rate: float, p90_ms: float, outcomes: int) -> Grade:
+    """Return the grade of a channel whose circuit is closed.
+
+    Invariant: a channel whose figures stay between a bound and its margin keeps the grade that it has.
+    """
+    if outcomes < LEAST_OUTCOMES:
+        return Grade.GOOD if before is Grade.OUT else before
+    for grade, threshold in THRESHOLDS.items():
+        if threshold.is_crossed(rate, p90_ms, leaving=before >= grade):
+            return grade
+    return Grade.GOOD
+
+
 @define
 class ChannelPerformance:
-    """The last 100 outcomes of one channel, and the state of its circuit.
+    """The last 100 outcomes of one channel, its grade, and the state of its circuit.
 
     CLOSED → OPEN after three failures in a row, or at once on a report from outside; OPEN →
-    HALF_OPEN when the cool-down is over; HALF_OPEN → CLOSED on a success, → OPEN on a failure.
+    HALF_OPEN when the cool-down is over, which lets one request through at a time; HALF_OPEN → CLOSED on
+    a success, → OPEN on a failure, for twice as long as before (at most eight times, until it has closed).
     """
 
     cool_down_s: float = 30.0
     rejected: int = 0
     _outcomes: deque[Outcome] = field(factory=lambda: deque[Outcome](maxlen=OUTCOMES_KEPT))
     _failures: int = 0
-    _opened_at: float | None = None
+    _probe_at: float | None = None
+    _factor: float = 1.0
+    _is_probing: bool = False
     _since: float = 0.0
     _last_error: str = ""
+    _grade: Grade = Grade.GOOD
 
-    def record(self, latency_ms: float, *, success: bool, now: float, error: str = "") -> None:
-        """Take one outcome into account."""
+    def record(self, latency_ms: float, *, success: bool, now: float, error: str = "", chance: float = 0.0) -> None:
+        """Take one outcome into account; ``chance`` in [0, 1) says when the next probe may come."""
+        state = self.state(now)
         self._outcomes.append(Outcome(latency_ms, success))
+        self._is_probing = False
         if success:
             self._failures = 0
-            self._close(now)
-            return
-        self._last_error = error
-        self._failures += 1
-        if self._failures >= FAILURES_IN_A_ROW or self.state(now) is CircuitState.HALF_OPEN:
-            self._open(now)
+            self._close(now, state)
+        else:
+            self._last_error = error
+            self._failures += 1
+            if state is CircuitState.HALF_OPEN:
+                self._factor = min(LONGEST_FACTOR, self._factor * 2)
+                self._open(now, chance)
+            elif self._failures >= FAILURES_IN_A_ROW and state is CircuitState.CLOSED:
+                self._open(now, chance)
+        self._grade = grade_of(self._grade, self._rate, percentile(self._good(), 0.9), len(self._outcomes))
 
-    def report(self, latency_ms: float, *, success: bool, now: float) -> None:
+    def report(self, latency_ms: float, *, success: bool, now: float, chance: float = 0.0) -> None:
         """Take an outcome that somebody outside saw; a failure opens the circuit at once."""
-        self.record(latency_ms, success=success, now=now, error="" if success else "reported from outside")
-        if not success:
-            self._open(now)
+        told = "" if success else "reported from outside"
+        self.record(latency_ms, success=success, now=now, error=told, chance=chance)
+        if not success and self.state(now) is not CircuitState.OPEN:
+            self._open(now, chance)
 
-    def _open(self, now: float) -> None:
-        self._opened_at = self._since = now
+    def begin_probe(self, now: float) -> None:
+        """Note that a request is on its way; a half-open circuit lets no other through until it has ended."""
+        self._is_probing = self.state(now) is CircuitState.HALF_OPEN
 
-    def _close(self, now: float) -> None:
-        if self._opened_at is not None and self.state(now) is not CircuitState.OPEN:
-            self._opened_at, self._since = None, now
+    def end_probe(self) -> None:
+        """Note that the request ended without an outcome: it was cancelled, or was nobody's fault."""
+        self._is_probing = False
+
+    def _open(self, now: float, chance: float) -> None:
+        self._probe_at = now + self.cool_down_s * self._factor * (1 + JITTER * chance)
+        self._since = now
+
+    def _close(self, now: float, state: CircuitState) -> None:
+        if state is CircuitState.HALF_OPEN:
+            self._probe_at, self._since, self._factor = None, now, 1.0
 
     def state(self, now: float) -> CircuitState:
         """Return the circuit's state at ``now``."""
-        if self._opened_at is None:
+        if self._probe_at is None:
             return CircuitState.CLOSED
-        return CircuitState.OPEN if now < self._opened_at + self.cool_down_s else CircuitState.HALF_OPEN
+        return CircuitState.OPEN if now < self._probe_at else CircuitState.HALF_OPEN
+
+    @property
+    def _rate(self) -> float:
+        return len(self._good()) / len(self._outcomes) if self._outcomes else 1.0
+
+    def _good(self) -> list[float]:
+        return sorted(outcome.latency_ms for outcome in self._outcomes if outcome.success)
 
     def health(self, now: float) -> ChannelHealth:
         """Return the figures as they stand."""
-        good = sorted(outcome.latency_ms for outcome in self._outcomes if outcome.success)
+        good, circuit = self._good(), self.state(now)
         return ChannelHealth(
-            success_rate=len(good) / len(self._outcomes) if self._outcomes else 1.0,
+            success_rate=self._rate,
             latency_ms={name: percentile(good, share) for name, share in PERCENTILES.items()},
             outcomes=len(self._outcomes),
-            circuit=self.state(now),
+            circuit=circuit,
+            grade=Grade.OUT if circuit is CircuitState.OPEN else self._grade,
+            is_probing=self._is_probing,
             since=self._since,
             rejected=self.rejected,
             last_error=self._last_error,

@@ -1,8 +1,9 @@
-"""Who follows what: topics are gathered into feeds, and a feed ends with its last follower."""
+"""Who follows what: topics are gathered into feeds, one a route, and a feed ends with its last follower."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from attrs import define, evolve, field, frozen
 
@@ -20,13 +21,15 @@ from ..domain.timeframe import Timeframe
 from .candle_tail import CandleTail, TailRules
 from .derivation import RUNGS
 from .deriving import REFRESH_S, DerivedCandleTopic, Deriving
-from .feed import Feed, FeedRules
+from .feed import Feed
+from .feed_tools import FeedRules
 from .follower import Follower
 from .keeping import FinalKeeper
 from .router import SmartChannelRouter
 from .tasks import TaskOwner, end_task, first_cause
-from .topics import CandleTopic, QuoteTopic, TopicState, TradeTopic
+from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
+from .trade_topic import TradeTopic
 
 GATHER_S = 0.25
 MINUTE_EVENTS = 10_000
@@ -82,7 +85,8 @@ class LiveHub:
     """All feeds of one API.
 
     Invariant: one topic on one route is carried by one feed, whatever the number of followers; topics
-    asked for within a quarter of a second share a socket, whose subscription then never changes.
+    asked for within a quarter of a second share a socket, whose subscription then never changes. What is
+    derived has a feed of its own.
     """
 
     router: SmartChannelRouter
@@ -127,9 +131,12 @@ class LiveHub:
         await self.clock.sleep(GATHER_S)
         gathered = self._gathering.pop(route)
         states = {topic: state for topic, state in gathered.items() if state.audience.followers}
+        running = next((running for running in self._feeds if running.route == route), None)
         if route.made_of is not None:  # nothing of theirs is shared: each ends with its own last follower
             for topic, state in states.items():
                 self.tasks.start(self._carry({topic: state}, route), f"derive {topic}")
+        elif states and running is not None:
+            running.feed.add(states)
         elif states:
             await self._carry(states, route)
 
@@ -138,6 +145,7 @@ class LiveHub:
         running: RunningFeed | None = None
         try:
             running = RunningFeed(self._new_feed(states, route), route)
+            running.feed.on_drop = partial(self._drop, running)
             self._feeds.append(running)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(running.feed.run())
@@ -145,14 +153,14 @@ class LiveHub:
                     if isinstance(state, DerivedCandleTopic):
                         tasks.create_task(self._derive(state, running))
         except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
-            self._forget(states, route, running)
+            carried = self._end(states, route, running)
             cause = first_cause(error)
-            for state in states.values():
+            for state in carried.values():
                 state.audience.fail(_as_market_error(cause))
             if not isinstance(cause, MarketDataError):
                 raise cause from None
         finally:
-            self._forget(states, route, running)
+            self._end(states, route, running)
 
     async def _derive(self, state: DerivedCandleTopic, running: RunningFeed) -> None:
         """Follow the minutes as any follower does, so that they are subscribed once for all."""
@@ -198,41 +206,64 @@ class LiveHub:
     def _channel(self, name: str | None) -> Channel | None:
         return self.router.channels[name] if name is not None else None
 
-    def _forget(self, states: dict[Topic, TopicState], route: FeedRoute, running: RunningFeed | None) -> None:
-        if running in self._feeds:
-            self._feeds.remove(running)
-        for topic, state in states.items():
-            if self._states.get((route, topic)) is state:
-                del self._states[route, topic]
-                self._gathering.get(route, {}).pop(topic, None)
+    def _forget(self, state: TopicState, route: FeedRoute) -> None:
+        if self._states.get((route, state.topic)) is state:
+            del self._states[route, state.topic]
+            self._gathering.get(route, {}).pop(state.topic, None)
+
+    def _end(
+        self, states: dict[Topic, TopicState], route: FeedRoute, running: RunningFeed | None
+    ) -> dict[Topic, TopicState]:
+        """Let nobody join a feed any more; answers what it carried."""
+        carried = dict(states)
+        if running is not None:
+            carried = {topic: serving.state for topic, serving in running.feed.servings.items()}
+            self._feeds = [feed for feed in self._feeds if feed is not running]
+        for state in carried.values():
+            self._forget(state, route)
+        return carried
+
+    def _drop(self, running: RunningFeed, state: TopicState, error: MarketDataError | None) -> None:
+        """Let go of a topic that a feed carries no more; a feed that has failed for all its followers ends."""
+        self._forget(state, running.route)
+        if error is not None and running.task is not None and not running.feed.is_wanted:
+            self._end({}, running.route, running)
+            running.task.cancel()
 
     async def leave(self, state: TopicState, route: FeedRoute, follower: Follower) -> None:
         """Remove a follower; a feed without followers ends."""
         state.audience.followers.discard(follower)
         if state.audience.followers:
             return
-        running = next((feed for feed in self._feeds if state in feed.feed.states.values()), None)
+        running = next((feed for feed in self._feeds if feed.feed.state_of(state.topic) is state), None)
         if running is None:
-            self._forget({state.topic: state}, route, None)
-        elif not any(other.audience.followers for other in running.feed.states.values()):
-            self._forget(running.feed.states, route, running)
+            self._forget(state, route)
+        elif not running.feed.is_wanted:
+            self._end({}, route, running)
             await end_task(running.task)
+        elif isinstance(state, TradeTopic):
+            state.begin_anew()
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The feeds that run."""
+        return tuple(running.feed for running in self._feeds)
 
     def followed(self, channel: str) -> frozenset[str]:
         """Return the topics that a channel delivers live now, as text."""
         return frozenset(
             str(topic)
             for running in self._feeds
-            if running.route.live == channel and running.feed.is_delivering_live
-            for topic, state in running.feed.states.items()
-            if state.newest is not None
+            if running.route.live == channel
+            for topic, serving in running.feed.servings.items()
+            if serving.state.newest is not None and running.feed.is_witnessing(topic)
         )
 
     def newest(self, channel: str, topic: Topic) -> LiveValue | None:
         """Return the newest value of a topic that a channel delivers live now."""
         for running in self._feeds:
-            state = running.feed.states.get(topic)
-            if state is not None and running.route.live == channel and running.feed.is_delivering_live:
+            state = running.feed.state_of(topic)
+            if state is not None and running.route.live == channel and running.feed.is_witnessing(topic):
                 return state.newest
         return None
 
@@ -243,8 +274,8 @@ class LiveHub:
         """
         topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
         for running in self._feeds:
-            state = running.feed.states.get(topic)
-            if isinstance(state, CandleTopic) and running.feed.is_delivering_live and state.newest is not None:
+            state = running.feed.state_of(topic)
+            if isinstance(state, CandleTopic) and running.feed.is_witnessing(topic) and state.newest is not None:
                 return state.tip()
         return None
 

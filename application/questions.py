@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import overload
 
+from attrs import evolve
+
 from ..domain.orderbook import OrderBook
 from ..domain.request import CandleRequest, OrderBookRequest, TickerRequest, TradesRequest, create_candle_request
 from ..domain.series import CandleSeries
 from ..domain.ticker import Ticker
+from ..domain.traced import TracedList
 from ..domain.trade import Trade
 
 
@@ -43,7 +46,8 @@ class ShortQuestions:
 
     async def get_ticker(self, symbol: str) -> Ticker:
         """Return the newest ticker of a symbol."""
-        return (await self.get_tickers([symbol]))[0]
+        found = await self.get_tickers([symbol])
+        return evolve(found[0], trace=found.trace if isinstance(found, TracedList) else None)
 
     async def get_tickers(self, symbols: Sequence[str]) -> list[Ticker]:
         """Return the newest tickers in the order of ``symbols``."""

@@ -1,21 +1,19 @@
-"""Requests wait here: by priority, bounded, and equal ones share one fetch."""
+"""Requests wait here: by urgency, bounded, fair to callers, and equal ones share one fetch."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 from attrs import define, field
 
+from ..domain.errand import Errand, on_errand
 from ..domain.errors import ClosedError, DeadlineExceededError, QueueFullError
 from ..domain.ports import Clock
-from ..domain.request import Priority
+from ..domain.question import Priority
 from .tasks import TaskOwner
+from .waiting_line import WaitingLine
 
 Answer = TypeVar("Answer")
-
-TURNS_BEFORE_BULK = 19
-"""More urgent requests that may overtake a waiting bulk one in a row: bulk keeps one turn in twenty."""
 
 
 @define(eq=False)
@@ -24,7 +22,8 @@ class _Ticket:
 
     work: Callable[[], Awaitable[Any]]
     key: Hashable
-    priority: Priority
+    errand: Errand
+    caller: str
     answer: "asyncio.Future[Any]"
     waiters: int = 0
     task: "asyncio.Task[None] | None" = None
@@ -32,13 +31,13 @@ class _Ticket:
 
 @define(eq=False)
 class DataRequestQueue:
-    """Serves at most ``concurrency`` requests at once, the most urgent first, equals in order of arrival.
+    """Serves at most ``concurrency`` requests at once, in the order of :mod:`.waiting_line`.
 
     Invariants:
         A fetch lives exactly as long as somebody waits for it: cancelling the last waiter cancels it, and
         an abandoned request leaves nothing behind.
-        A fetch is as urgent as the most urgent of those who wait for it.
-        Of twenty turns that are taken while bulk requests wait, one is theirs.
+        A fetch is as urgent as the most urgent of those who wait for it, also once it has begun.
+        Bulk holds at most half of the places, so that something urgent finds one.
     """
 
     capacity: int
@@ -46,21 +45,28 @@ class DataRequestQueue:
     tasks: TaskOwner
     clock: Clock
     _shared: dict[Hashable, _Ticket] = field(factory=dict[Hashable, _Ticket])
-    _waiting: dict[Priority, deque[_Ticket]] = field(factory=lambda: {level: deque[_Ticket]() for level in Priority})
-    _running: int = 0
-    _overtaken: int = 0
+    _line: WaitingLine[_Ticket] = field(factory=WaitingLine[_Ticket])
+    _running: dict[int, _Ticket] = field(factory=dict[int, _Ticket])
 
     async def submit(
-        self, key: Hashable, work: Callable[[], Awaitable[Answer]], *, priority: Priority, deadline_s: float | None
+        self,
+        key: Hashable,
+        work: Callable[[], Awaitable[Answer]],
+        *,
+        priority: Priority,
+        deadline_s: float | None,
+        caller: str = "",
     ) -> Answer:
         """Return what ``work`` returns; requests of equal ``key`` in flight share one fetch.
+
+        ``caller`` says who asks; every task is a caller of its own when it is left empty.
 
         Raises:
             QueueFullError: too many requests wait already.
             DeadlineExceededError: ``deadline_s`` market seconds passed first.
 
         """
-        ticket = self._shared.get(key) or self._admit(key, work, priority)
+        ticket = self._shared.get(key) or self._admit(key, work, priority, caller)
         ticket.waiters += 1
         self._hurry(ticket, priority)
         deadline = asyncio.timeout(None if deadline_s is None else self.clock.to_real_s(deadline_s))
@@ -77,43 +83,47 @@ class DataRequestQueue:
             if ticket.waiters == 0:
                 self._abandon(ticket)
 
-    def _admit(self, key: Hashable, work: Callable[[], Awaitable[Any]], priority: Priority) -> _Ticket:
+    def _admit(self, key: Hashable, work: Callable[[], Awaitable[Any]], priority: Priority, caller: str) -> _Ticket:
         if len(self._shared) >= self.capacity:
             msg = f"{self.capacity} requests are waiting already; wait for some of them before asking for more"
             raise QueueFullError(msg)
-        ticket = _Ticket(work, key, priority, asyncio.get_running_loop().create_future())
+        who = caller or f"task {id(asyncio.current_task())}"
+        ticket = _Ticket(work, key, Errand(priority), who, asyncio.get_running_loop().create_future())
         self._shared[key] = ticket
-        self._waiting[priority].append(ticket)
+        self._line.add(ticket, priority, who)
         self._start_waiting()
         return ticket
 
+    def find(self, suits: Callable[[Hashable], bool]) -> Hashable | None:
+        """Return the key of a fetch, waiting or in flight, that ``suits``; None where there is none."""
+        return next((key for key in self._shared if suits(key)), None)
+
     def _hurry(self, ticket: _Ticket, priority: Priority) -> None:
-        """Let a waiting fetch go with the most urgent of those who share it."""
-        if priority < ticket.priority:
-            if ticket in self._waiting[ticket.priority]:
-                self._waiting[ticket.priority].remove(ticket)
-                self._waiting[priority].append(ticket)
-            ticket.priority = priority
+        """Let a fetch go with the most urgent of those who share it."""
+        if priority >= ticket.errand.priority:
+            return
+        if self._line.discard(ticket, ticket.errand.priority, ticket.caller):
+            self._line.add(ticket, priority, ticket.caller)
+        ticket.errand.priority = priority
+        self._start_waiting()
+
+    @property
+    def _has_place_for_bulk(self) -> bool:
+        bulk = sum(1 for ticket in self._running.values() if ticket.errand.priority is Priority.BULK)
+        return bulk < max(1, self.concurrency // 2)
 
     def _next(self) -> _Ticket | None:
         """Take the fetch whose turn it is."""
-        urgent = next((level for level in Priority if self._waiting[level]), None)
-        if urgent is None:
-            return None
-        bulk = self._waiting[Priority.BULK]
-        if bulk and (urgent is Priority.BULK or self._overtaken >= TURNS_BEFORE_BULK):
-            self._overtaken = 0
-            return bulk.popleft()
-        self._overtaken += bool(bulk)
-        return self._waiting[urgent].popleft()
+        return self._line.next(is_bulk_allowed=self._has_place_for_bulk or self.tasks.is_closed)
 
     def _start_waiting(self) -> None:
-        while self._running < self.concurrency and (ticket := self._next()) is not None:
+        while len(self._running) < self.concurrency and (ticket := self._next()) is not None:
             if self.tasks.is_closed:
                 self._end(ticket)
                 continue
-            self._running += 1
-            ticket.task = self.tasks.start(self._serve(ticket), f"request {ticket.key}")
+            self._running[id(ticket)] = ticket
+            with on_errand(ticket.errand):
+                ticket.task = self.tasks.start(self._serve(ticket), f"request {ticket.key}")
             ticket.task.add_done_callback(lambda _, served=ticket: self._finish(served))
 
     async def _serve(self, ticket: _Ticket) -> None:
@@ -129,7 +139,7 @@ class DataRequestQueue:
 
     def _finish(self, ticket: _Ticket) -> None:
         """Free the place, however the task ended: answered, failed, or cancelled before its first step."""
-        self._running -= 1
+        del self._running[id(ticket)]
         self._end(ticket)
         self._start_waiting()
 
@@ -140,8 +150,7 @@ class DataRequestQueue:
 
     def _abandon(self, ticket: _Ticket) -> None:
         self._forget(ticket)
-        if ticket in self._waiting[ticket.priority]:
-            self._waiting[ticket.priority].remove(ticket)
+        self._line.discard(ticket, ticket.errand.priority, ticket.caller)
         if ticket.task is not None and not ticket.answer.done():
             ticket.task.cancel()
         ticket.answer.cancel()
@@ -152,8 +161,17 @@ class DataRequestQueue:
 
     def close(self) -> None:
         """Tell everybody whose request has not begun that it never will."""
-        while (ticket := self._next()) is not None:
+        while (ticket := self._line.next()) is not None:
             self._end(ticket)
+
+    def depth(self) -> Mapping[Priority, int]:
+        """Return how many requests wait for a place, by urgency; those being served are not counted."""
+        return {level: self._line.count(level) for level in Priority}
+
+    @property
+    def in_service(self) -> int:
+        """How many requests are being served."""
+        return len(self._running)
 
     def __len__(self) -> int:
         """Return how many requests wait or are being served."""

@@ -13,8 +13,8 @@ from ..domain.symbol import Symbol
 from ..domain.time_range import TimeRange
 from ..domain.trade import Trade
 from .follower import Follower
-from .topics import MOST_TRIES, TradeTopic
 from .trade_reading import TradeReader
+from .trade_topic import MOST_TRIES, TradeTopic
 from .trades import OVERLAP, TradeGate, TradePaging, order_of_trade
 
 PAUSE_S = 1.0

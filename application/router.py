@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
+from ..domain.errand import Errand, on_errand, present_errand
 from ..domain.errors import (
     AllChannelsFailedError,
     ChannelError,
@@ -13,6 +14,7 @@ from ..domain.errors import (
     PluginError,
     UnsupportedRequestError,
 )
+from ..domain.observations import OK, REPORTED, STREAM_LOST, ChannelTried, CircuitSwitched, ItemDropped
 from ..domain.ports import Channel, Clock, RoutingPolicy
 from ..domain.request import AnyRequest
 from ..domain.routing import (
@@ -24,8 +26,10 @@ from ..domain.routing import (
     RouteStep,
     StepStatus,
 )
+from ..domain.seam import Seam
 from .cache_tally import HistoryRewrittenError
 from .health import ChannelPerformance
+from .witness import Witness
 
 ATTEMPTS = 2
 PAUSE_S = 0.2
@@ -39,16 +43,17 @@ class Fetched:
     """What a channel answered with: the value, its rows, and what it cost.
 
     Attributes:
-        beside: rows that the channel of the step above gave to the same answer; None when it gave none
-            and was not meant to.
+        beside: rows that the channels of the steps above, which join this one, gave to the same answer.
         notes: remarks for the trace.
+        seams: the joints of the answer, for the trace.
 
     """
 
     rows: int
     calls: int = 1
-    beside: int | None = None
+    beside: Mapping[str, int] = field(factory=dict[str, int])
     notes: tuple[str, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
 
 Fetch = Callable[[Channel], Awaitable[tuple[Result, Fetched]]]
@@ -58,13 +63,24 @@ class SmartChannelRouter:
     """Holds the policy and the channels' health; the error itself decides between retry, skip and stop."""
 
     def __init__(
-        self, channels: Mapping[str, Channel], policy: RoutingPolicy, clock: Clock, *, cool_down_s: float
+        self,
+        channels: Mapping[str, Channel],
+        policy: RoutingPolicy,
+        clock: Clock,
+        *,
+        cool_down_s: float,
+        chance: Callable[[], float] = lambda: 0.0,
+        witness: Witness | None = None,
     ) -> None:
-        """Know the channels by name."""
+        """Know the channels by name; ``chance`` draws from [0, 1), ``witness`` hears of every outcome."""
+        self.witness = Witness() if witness is None else witness
         self.channels = dict(channels)
         self.policy = policy
         self._clock = clock
+        self._chance = chance
         self._performance = {name: ChannelPerformance(cool_down_s) for name in channels}
+        self._tips_served = dict.fromkeys(channels, 0)
+        self._opened_at: dict[str, float] = {}
         self._followed: Callable[[str], frozenset[str]] = lambda _: frozenset()
         self._held: Callable[[str, AnyRequest], Held] = lambda _, __: Held()
 
@@ -82,6 +98,7 @@ class SmartChannelRouter:
                 health=self._performance[name].health(now),
                 followed=self._followed(name),
                 holding=self._held(name, request),
+                tips_served=self._tips_served[name],
             )
             for name, channel in self.channels.items()
         ]
@@ -101,17 +118,29 @@ class SmartChannelRouter:
         if not isinstance(plan, RoutePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - a stranger's policy
             msg = f"policy {self.policy.name!r} returned {type(plan).__name__}, expected a RoutePlan"
             raise PluginError(msg)
-        unknown = [name for name in plan.channels if name not in self.channels]
-        if unknown or not plan.steps:
-            what = f"names the unknown channel {unknown[0]!r}" if unknown else "has no steps"
-            msg = f"the plan of policy {self.policy.name!r} {what}; installed: {', '.join(self.channels)}"
+        if (what := self._what_is_impossible(plan)) is not None:
+            msg = f"the plan of policy {self.policy.name!r} for {str(request)!r} {what}"
             raise PluginError(msg)
         return plan
+
+    def _what_is_impossible(self, plan: RoutePlan) -> str | None:
+        """Return why a plan cannot be followed, in words; None when it can."""
+        unknown = [name for name in plan.channels if name not in self.channels]
+        if unknown:
+            return f"names the unknown channel {unknown[0]!r}; installed: {', '.join(self.channels)}"
+        asked = [step for step in plan.steps if step.status is not StepStatus.SKIPPED and not step.joins_next]
+        if not asked:
+            return "has no step that asks a channel; a plan needs one that is neither skipped nor joins the next"
+        if plan.steps[-1].joins_next:
+            return f"ends with {plan.steps[-1].channel!r}, which joins the next step, and there is none"
+        return None
 
     def _ask_policy(self, request: AnyRequest) -> RoutePlan:
         try:
             return self.policy.plan(request, self.views(request))
-        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        except MarketDataError:
+            raise
+        except Exception as error:  # a stranger's policy may raise anything; the error has to name it
             msg = f"policy {self.policy.name!r} failed on {str(request)!r}: {type(error).__name__}: {error}"
             raise PluginError(msg) from error
 
@@ -135,58 +164,83 @@ class SmartChannelRouter:
         for number, step in enumerate(trace.steps):
             if step.status is StepStatus.SKIPPED or step.joins_next:
                 continue
+            if step.serves_tip:
+                self._tips_served[step.channel] += 1
+            taken = _Taken(step, self._clock)
             try:
-                result, done, fetched = await self._take_step(step, fetch)
+                with on_errand(taken.errand):
+                    result, done, fetched = await self._take_step(taken, fetch)
             except ChannelError as error:
                 errors.append(error)
-                trace = trace.with_step(number, evolve(step, status=StepStatus.FAILED, error=str(error)))
+                trace = trace.with_step(number, taken.failed(error))
                 continue
             return result, _told(trace.with_step(number, done), number, fetched)
         msg = f"no channel could serve {str(request)!r}"
-        raise AllChannelsFailedError(msg, errors)
+        failed = AllChannelsFailedError(msg, errors)
+        failed.rule = trace.rule
+        raise failed
 
-    async def _take_step(self, step: RouteStep, fetch: Fetch[Result]) -> tuple[Result, RouteStep, Fetched]:
-        channel = self.channels[step.channel]
+    async def _take_step(self, taken: "_Taken", fetch: Fetch[Result]) -> tuple[Result, RouteStep, Fetched]:
+        name = taken.step.channel
         for attempt in range(ATTEMPTS):
             started = self._clock.monotonic()
+            taken.retries = attempt
             try:
-                result, fetched = await fetch(channel)
-            except IntegrityError as error:
-                msg = f"{step.channel} contradicts itself: {error}"
-                self.record(step.channel, started, success=False, error=msg)
-                raise ChannelError(msg, channel=step.channel, retryable=False) from error
+                result, fetched = await self._probe(name, fetch)
             except ChannelError as error:
-                self.record(step.channel, started, success=False, error=str(error))
+                if error.is_fault:
+                    self.record(name, started, success=False, error=error)
                 if not error.retryable or attempt == ATTEMPTS - 1:
                     raise
                 await self._clock.sleep(min(LONGEST_PAUSE_S, error.retry_after or PAUSE_S))
                 continue
-            except (MarketDataError, HistoryRewrittenError):
-                raise
-            except Exception as error:  # a stranger's channel may raise anything; it fails like any other
-                msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
-                self.record(step.channel, started, success=False, error=msg)
-                raise ChannelError(msg, channel=step.channel, retryable=False) from error
-            was_asked = fetched.calls or channel.capabilities.calls_are_free
-            latency = self.record(step.channel, started, success=True) if was_asked else 0.0
-            done = evolve(
-                step,
-                status=StepStatus.SERVED,
-                rows=fetched.rows - (fetched.beside or 0),
-                calls=fetched.calls,
-                retries=attempt,
-                latency_ms=latency,
-            )
-            return result, done, fetched
+            if fetched.calls or self.channels[name].capabilities.calls_are_free:
+                self.record(name, started, success=True)
+            return result, taken.served(fetched), fetched
         msg = "the last attempt neither answered nor failed"
         raise AssertionError(msg)
 
-    def record(self, name: str, started: float, *, success: bool, error: str = "") -> float:
-        """Note an outcome; answers its latency in milliseconds."""
-        now = self._clock.monotonic()
+    async def _probe(self, name: str, fetch: Fetch[Result]) -> tuple[Result, Fetched]:
+        """Ask a channel once; whatever is wrong with it comes out as a ``ChannelError``."""
+        self._performance[name].begin_probe(self._clock.monotonic())
+        try:
+            return await fetch(self.channels[name])
+        except IntegrityError as error:
+            msg = f"{name} contradicts itself: {error}"
+            raise ChannelError(msg, channel=name, retryable=False) from error
+        except (MarketDataError, HistoryRewrittenError):
+            raise
+        except Exception as error:  # a stranger's channel may raise anything; it fails like any other
+            msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
+            raise ChannelError(msg, channel=name, retryable=False) from error
+        finally:
+            self._performance[name].end_probe()
+
+    def record(self, name: str, started: float, *, success: bool, error: Exception | str = "") -> float:
+        """Note an outcome; answers its latency in milliseconds. A lost stream has a cause in words for its error."""
+        now, was_open = self._clock.monotonic(), self._is_open(name)
         latency = (now - started) * 1000
-        self._performance[name].record(latency, success=success, now=now, error=error)
+        self._performance[name].record(latency, success=success, now=now, error=str(error), chance=self._chance())
+        failure = STREAM_LOST if isinstance(error, str) else type(error).__name__
+        self._tell(name, OK if success else failure, latency, was_open=was_open)
         return latency
+
+    def _is_open(self, name: str) -> bool:
+        """Return whether a channel's circuit has been opened, and not closed again since."""
+        return self._performance[name].state(self._clock.monotonic()) is not CircuitState.CLOSED
+
+    def _tell(self, name: str, outcome: str, latency_ms: float, *, was_open: bool) -> None:
+        self.witness.observe(ChannelTried(channel=name, outcome=outcome, latency_s=latency_ms / 1000))
+        is_open = self._is_open(name)
+        if is_open is was_open:
+            return
+        now = self._clock.monotonic()
+        self.witness.observe(CircuitSwitched(channel=name, is_open=is_open))
+        if is_open:
+            self._opened_at[name] = now
+            self.witness.warn("circuit_opened", channel=name, error=self._performance[name].health(now).last_error)
+        else:
+            self.witness.note("circuit_closed", channel=name, open_s=round(now - self._opened_at.pop(name, now), 1))
 
     def is_usable(self, name: str) -> bool:
         """Return whether the channel's circuit lets a request through."""
@@ -195,6 +249,7 @@ class SmartChannelRouter:
     def count_rejected(self, name: str) -> None:
         """Note a malformed item that was dropped."""
         self._performance[name].rejected += 1
+        self.witness.observe(ItemDropped(channel=name))
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure opens the channel's circuit for one cool-down.
@@ -206,7 +261,9 @@ class SmartChannelRouter:
         if channel not in self._performance:
             msg = f"no channel named {channel!r}; installed: {', '.join(self._performance)}"
             raise UnsupportedRequestError(msg)
-        self._performance[channel].report(latency_ms, success=success, now=self._clock.monotonic())
+        now, was_open = self._clock.monotonic(), self._is_open(channel)
+        self._performance[channel].report(latency_ms, success=success, now=now, chance=self._chance())
+        self._tell(channel, OK if success else REPORTED, latency_ms, was_open=was_open)
 
     def channel_health(self) -> dict[str, ChannelHealth]:
         """Return the health of each channel by name."""
@@ -215,13 +272,52 @@ class SmartChannelRouter:
 
 
 def _told(trace: RoutePlan, number: int, fetched: Fetched) -> RoutePlan:
-    """Write into the trace what the step above, which joins this one, has given, and what else was remarked."""
-    above = trace.steps[number - 1] if number else None
-    if above is not None and above.joins_next:
-        status = StepStatus.SERVED if fetched.beside else StepStatus.SKIPPED
-        trace = trace.with_step(number - 1, evolve(above, status=status, rows=fetched.beside or 0))
-        if fetched.beside and not fetched.calls:
-            trace = trace.with_step(number, evolve(trace.steps[number], status=StepStatus.SKIPPED))
+    """Write into the trace what the steps above, which join this one, have given, and what else was remarked."""
+    for place, above in enumerate(trace.steps[:number]):
+        if above.joins_next:
+            rows = fetched.beside.get(above.channel, 0)
+            status = StepStatus.SERVED if rows else StepStatus.SKIPPED
+            trace = trace.with_step(place, evolve(above, status=status, rows=rows))
+    asked = trace.steps[number]
+    if fetched.beside and not (asked.calls or asked.rows):
+        trace = trace.with_step(number, evolve(asked, status=StepStatus.SKIPPED))
     for note in fetched.notes:
         trace = trace.with_note(note)
-    return trace
+    return evolve(trace, seams=fetched.seams)
+
+
+@define
+class _Taken:
+    """A step that is being taken, and what it has cost so far."""
+
+    step: RouteStep
+    clock: Clock
+    retries: int = 0
+    errand: Errand = field(factory=present_errand)
+    _started: float = field(init=False)
+    _before: tuple[int, float] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Note the time, and what the errand had cost before."""
+        self._started = self.clock.monotonic()
+        self._before = self.errand.calls, self.errand.waited_s
+
+    def _so_far(self, calls: int) -> RouteStep:
+        """Return the step with its cost; ``calls`` are those that a channel reports that counts none itself."""
+        return evolve(
+            self.step,
+            calls=self.errand.calls - self._before[0] or calls,
+            waited_ms=(self.errand.waited_s - self._before[1]) * 1000,
+            retries=self.retries,
+            latency_ms=(self.clock.monotonic() - self._started) * 1000,
+        )
+
+    def served(self, fetched: Fetched) -> RouteStep:
+        """Return what the step became."""
+        return evolve(
+            self._so_far(fetched.calls), status=StepStatus.SERVED, rows=fetched.rows - sum(fetched.beside.values())
+        )
+
+    def failed(self, error: ChannelError) -> RouteStep:
+        """Return what the step became, and why."""
+        return evolve(self._so_far(0), status=StepStatus.FAILED, error=str(error))

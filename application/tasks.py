@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..domain.errors import ClosedError, MarketDataError
+
+Found = TypeVar("Found")
 
 
 class TaskOwner:
@@ -69,6 +71,22 @@ async def end_task(task: "asyncio.Task[Any] | None") -> None:
     task.cancel()
     if task is not asyncio.current_task():
         await asyncio.wait([task])
+
+
+def start_fetch(work: Coroutine[Any, Any, Found], name: str) -> "asyncio.Task[Found]":
+    """Run ``work`` beside its caller, who ends it with ``end_fetches`` in any case."""
+    return asyncio.create_task(work, name=name)
+
+
+async def end_fetches(tasks: "list[asyncio.Task[Found]]") -> None:
+    """Cancel tasks and wait until all are gone; what they failed with is nobody's any more."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
 
 
 def start_ending(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

@@ -12,24 +12,20 @@ from attrs import define, field
 
 from ..domain.candle import Candle
 from ..domain.capabilities import DataKind
-from ..domain.coverage import Coverage, Reason
-from ..domain.events import Gap, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
+from ..domain.coverage import Coverage
+from ..domain.events import MarketEvent, OrderBookUpdated, TickerUpdated
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, TradeHistory
+from ..domain.ports import Channel
 from ..domain.request import Topic
 from ..domain.series import CandleSeries
 from ..domain.streaming import LiveValue
 from ..domain.ticker import Ticker
 from ..domain.time_range import TimeRange
 from ..domain.timeframe import Timeframe
-from ..domain.trade import Trade
 from .candle_reading import read_candles
 from .candle_tail import CandleTail
 from .follower import Follower
-from .trade_reading import TradeReader
-from .trades import OVERLAP, TradePaging, TradeTail, start_of_day
 
-PAGES_PER_CATCH_UP = 40
 BOOK_DEPTH = 30
 
 
@@ -61,6 +57,14 @@ class TopicState(Protocol):
 
     def take(self, value: LiveValue) -> Iterable[MarketEvent]:
         """Return the events that a value of the stream causes."""
+        ...
+
+    def take_beside(self, value: LiveValue) -> Iterable[MarketEvent]:
+        """Return the events that a value causes which a second socket brings beside the one that carries the topic."""
+        ...
+
+    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+        """Go over without a break to a socket that has carried the topic, too, from ``first`` to ``newest``."""
         ...
 
     async def catch_up(self, rest: Channel) -> Iterable[MarketEvent]:
@@ -114,6 +118,13 @@ class QuoteTopic:
         self._frames += 1
         return list(self._news(value))
 
+    def take_beside(self, value: LiveValue) -> list[MarketEvent]:
+        """Pass on what is newer, whichever socket brings it."""
+        return self.take(value)
+
+    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+        """Nothing to hand over: the newest value is held here."""
+
     def _news(self, value: Ticker | OrderBook) -> Iterator[MarketEvent]:
         if value == self.newest:
             return
@@ -137,161 +148,23 @@ class QuoteTopic:
 
         A stamp of REST that runs ahead would keep the stream's own values out.
         """
-        symbol, frames = self.topic.symbol, self._frames
+        symbol, mark = self.topic.symbol, self.mark
         is_ticker = self.topic.kind is DataKind.TICKER
         value = await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH)
-        return list(self._news(value)) if frames == self._frames else []
+        return self.take_answer(value, mark)
+
+    @property
+    def mark(self) -> int:
+        """What ``take_answer`` needs to know of the moment at which REST was asked."""
+        return self._frames
+
+    def take_answer(self, value: Ticker | OrderBook, mark: int) -> list[MarketEvent]:
+        """Take what REST answered to a question that was asked at ``mark``."""
+        return list(self._news(value)) if mark == self._frames else []
 
 
 def _quoted(value: Ticker | OrderBook) -> TickerUpdated | OrderBookUpdated:
     return TickerUpdated(value) if isinstance(value, Ticker) else OrderBookUpdated(value)
-
-
-@define(eq=False)
-class TradeTopic:
-    """Trades: each once, whatever the channels do."""
-
-    topic: Topic
-    reader: TradeReader
-    can_fill: bool = True
-    audience: Audience = field(factory=Audience)
-    tail: TradeTail = field(factory=TradeTail)
-    is_behind: bool = False
-    has_hole: bool = False
-    is_witnessed: bool = False
-    tries: int = 0
-    lives: int = 0
-    _quiet_until: datetime | None = None
-    _audited: Trade | None = None
-
-    @property
-    def newest(self) -> Trade | None:
-        """The newest trade."""
-        return self.tail.newest
-
-    def begin_life(self) -> None:
-        """Hold live trades back until REST has filled the break before them."""
-        self.is_witnessed = False
-        self.lives += 1
-        self._doubt()
-
-    def go_on_from(self, trade: Trade) -> None:
-        """Count a trade as delivered, and fill what follows it, unless something was delivered before."""
-        if self.tail.newest is None:
-            self.tail.start_at(trade)
-            self._doubt()
-
-    def _doubt(self) -> None:
-        """Expect a hole before the next live trade: filled back where REST can, told as a gap where not."""
-        if self.tail.newest is None:
-            return
-        self.has_hole = True
-        if self.can_fill:
-            self.tail.hold()
-            self.is_behind, self.tries = True, 0
-
-    def suspect(self) -> None:
-        """Fill back, too, when the socket was silent for longer than it should be: it may have lost trades."""
-        if not self.is_behind:
-            self._doubt()
-            self.is_witnessed = True
-
-    def give_up(self) -> list[MarketEvent]:
-        """Deliver the live trades that wait: REST could not fill the hole before them in time."""
-        self.is_behind = False
-        return [*self._hole_before(self.tail.first_held), *map(TradeReceived, self.tail.join(()))]
-
-    def _hole_before(self, trade: Trade | None) -> list[MarketEvent]:
-        last, self.has_hole = self.tail.newest, False
-        if last is None or trade is None:
-            return []
-        begin, end = sorted((last.traded_at, trade.traded_at))
-        return [Gap(TimeRange(begin, end), Reason.UNKNOWN)]
-
-    def take(self, value: LiveValue) -> list[MarketEvent]:
-        """Pass on a trade that was not delivered before."""
-        self.is_witnessed = True
-        if not isinstance(value, Trade):
-            return []
-        hole = self._hole_before(value) if self.has_hole and not self.can_fill else []
-        return [*hole, *map(TradeReceived, self.tail.take(value))]
-
-    async def catch_up(self, rest: Channel) -> list[MarketEvent]:
-        """Read back to the last trade delivered, and join.
-
-        An answer that was asked for before the present life began, or before its first frame, may end
-        before the stream begins: it is thrown away and asked for again.
-        """
-        last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
-        if not isinstance(rest, TradeHistory):
-            return []
-        is_joining = self.is_behind and is_witnessed
-        quiet_until = None if self.is_behind else self._quiet_until
-        walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
-        if (life, is_witnessed) != (self.lives, self.is_witnessed):
-            return []
-        found = _since(walk)
-        if not is_joining:
-            self._note_quiet(walk)
-            missing = [] if walk.has_reached or last is None else self._gap(walk, last)
-            return [*missing, *map(TradeReceived, self.tail.absorb(found))]
-        if last is not None and not self.tail.joins(found, last):
-            self.tries += 1
-            if self.tries < MOST_TRIES:
-                return []
-        missing = self._gap(walk, last)
-        self.is_behind = self.has_hole = False
-        return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
-
-    async def audit(self, rest: Channel) -> list[MarketEvent]:
-        """Read the trades since the last audit once more, and deliver those that the stream never brought.
-
-        A socket may drop a few frames without a word and go on. What is younger than the overlap may still
-        be on its way and is left for the next audit.
-        """
-        newest, since, life = self.tail.newest, self._audited or self.tail.oldest, self.lives
-        if newest is None or since is None or not isinstance(rest, TradeHistory):
-            return []
-        walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
-        if self.is_behind or life != self.lives:
-            return []
-        self._audited = newest
-        settled = [trade for trade in _since(walk) if trade.traded_at <= newest.traded_at - OVERLAP]
-        return [TradeReceived(trade) for trade in self.tail.absorb(settled)]
-
-    async def _trades_since(
-        self, rest: TradeHistory, last: Trade | None, quiet_until: datetime | None, page_size: int
-    ) -> TradePaging:
-        """Walk back to ``last``, with an overlap, or to the newest trade if there is no last one."""
-        not_before = (
-            quiet_until if last is None else max(last.traded_at - OVERLAP, quiet_until or last.traded_at - OVERLAP)
-        )
-        walk = TradePaging(page_size, count=1 if last is None else None, not_before=not_before)
-        await self.reader.walk(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
-        return walk
-
-    def _note_quiet(self, walk: TradePaging) -> None:
-        """Remember that REST knows all until today: a poll of a quiet market need not walk back over days."""
-        now = self.reader.server_time.earliest()
-        if now is not None and (walk.has_reached or walk.is_exhausted):
-            self._quiet_until = start_of_day((now - OVERLAP).date())
-
-    def _gap(self, walk: TradePaging, last: Trade | None) -> list[MarketEvent]:
-        found = _since(walk)
-        if last is None or any(trade.sequential_id == last.sequential_id for trade in found):
-            return []
-        reason = Reason.BEYOND_RETENTION if walk.is_exhausted else Reason.UNKNOWN
-        oldest = min((trade.traded_at for trade in found), default=last.traded_at)
-        end = walk.known_since if walk.is_exhausted and walk.known_since is not None else oldest
-        return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), reason)]
-
-
-def _since(walk: TradePaging) -> list[Trade]:
-    """Return what a walk found, less what it took along from before its aim."""
-    return [trade for trade in walk.trades if walk.not_before is None or trade.traded_at >= walk.not_before]
-
-
-MOST_TRIES = 5
 
 
 @define(eq=False)
@@ -321,6 +194,17 @@ class CandleTopic:
         if isinstance(value, Candle):
             self.newest = value
             yield from self.tail.take_frame(value)
+
+    def take_beside(self, value: LiveValue) -> Iterator[MarketEvent]:
+        """Take a frame of a second socket."""
+        if isinstance(value, Candle):
+            self.newest = value
+            yield from self.tail.take_beside(value)
+
+    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+        """Let the second socket witness from the slot on that it showed first."""
+        if isinstance(first, Candle) and isinstance(newest, Candle):
+            self.tail.go_on_with(first.opened_at, newest.opened_at)
 
     async def catch_up(self, rest: Channel, span: TimeRange | None = None) -> list[MarketEvent]:
         """Read the newest page, or the slots of ``span``."""

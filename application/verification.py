@@ -13,7 +13,8 @@ from attrs import define, field, frozen
 from ..domain.errors import MarketDataError
 from ..domain.holding import Ledger, SeriesKey
 from ..domain.ports import CandleStore, Channel, ServerTime
-from ..domain.request import CandleRequest, Priority
+from ..domain.question import Priority
+from ..domain.request import CandleRequest
 from ..domain.time_range import TimeRange
 from .cache_tally import HistoryRewrittenError
 from .cached import CachedRepository

@@ -21,6 +21,7 @@ FrameFormat = Literal["DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LogFormat = Literal["console", "json"]
 StoreKind = Literal["sqlite", "memory"]
+Sharing = Literal["process", "machine"]
 
 
 @frozen
@@ -90,6 +91,7 @@ class BudgetSettings:
         connects_per_s: WebSocket connections per second.
         messages_per_s: messages sent per second and socket.
         messages_per_minute: messages sent per minute and socket.
+        shared: who goes by one budget: this ``process``, or all on this ``machine`` that use the same cache folder.
 
     """
 
@@ -99,6 +101,7 @@ class BudgetSettings:
     connects_per_s: int = field(validator=rules.whole_number(1))
     messages_per_s: int = field(validator=rules.whole_number(1))
     messages_per_minute: int = field(validator=rules.whole_number(1))
+    shared: Sharing = field(validator=rules.one_of(get_args(Sharing)))
 
 
 def _read_only(table: Mapping[Timeframe, float]) -> Mapping[Timeframe, float]:

@@ -39,6 +39,8 @@ class Capabilities:
         candles_per_call: the largest page.
         trades_per_call: the most trades that one call returns.
         rows_are_final: its rows never change (files, archives).
+        calls_per_s: how many calls a second the venue allows; above 0, pages may be asked for before their
+            turn, as many as are on their way at that rate.
         calls_are_free: a call takes nothing from the venue's budget.
         answers_from_store: it knows only what was asked for before, and is never newer than that.
         references: the venue's busiest markets; when all of them are silent at once, the venue was.
@@ -54,6 +56,7 @@ class Capabilities:
     candles_per_call: int = 0
     trades_per_call: int = 0
     rows_are_final: bool = False
+    calls_per_s: float = 0.0
     calls_are_free: bool = False
     answers_from_store: bool = False
     references: tuple[str, ...] = ()

@@ -118,9 +118,12 @@ class Coverage:
     def gaps(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
         """Yield the ranges inside the question of which nothing is known, with the reason, oldest first."""
         excuses = [part for part in self.explained if not part.reason.is_known_empty]
-        unknown = subtract(_on_grid(self.asked, timeframe), self._known(timeframe))
-        for hole in _between_candles(unknown, opened, timeframe):
+        for hole in _between_candles(self.unknown(timeframe), opened, timeframe):
             yield from _labelled(hole, excuses, timeframe, otherwise=Reason.UNKNOWN)
+
+    def unknown(self, timeframe: Timeframe) -> tuple[TimeRange, ...]:
+        """Return the ranges inside the question in which the absence of a candle proves nothing, oldest first."""
+        return tuple(subtract(_on_grid(self.asked, timeframe), self._known(timeframe)))
 
     def _known(self, timeframe: Timeframe) -> list[TimeRange]:
         """Return what is proven or explained as empty, less the slots that it holds in part only."""

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 from attrs import define
 
-from .request import Priority
+from .question import Priority
 
 
 @define(eq=False)
@@ -19,14 +19,12 @@ class Errand:
     Attributes:
         priority: how urgent it is; may rise while it waits, when somebody more urgent joins it.
         calls: calls that were sent, whatever became of them.
-        retries: how many of them repeated one that had failed.
         waited_s: market seconds that they waited for the budget.
 
     """
 
     priority: Priority = Priority.INTERACTIVE
     calls: int = 0
-    retries: int = 0
     waited_s: float = 0.0
 
     def note_call(self, waited_s: float) -> None:

@@ -55,19 +55,28 @@ class ChannelError(MarketDataError):
         channel: name of the channel, such as ``rest``.
         retryable: whether the same request may succeed on the same channel later.
         retry_after: seconds to wait before a retry, when the channel said so.
+        is_fault: False when the channel is well and only cannot serve this just now (its own budget is
+            spent, it holds too little); it then counts for nothing in the channel's health.
 
     """
 
     retryable_by_default = True
 
     def __init__(
-        self, message: str, *, channel: str, retryable: bool | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        channel: str,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        is_fault: bool = True,
     ) -> None:
         """Keep the message, and what the router needs to decide what to do next."""
         super().__init__(message)
         self.channel = channel
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.retry_after = retry_after
+        self.is_fault = is_fault
 
     def __str__(self) -> str:
         """Name the channel in front of what went wrong."""
@@ -93,7 +102,14 @@ class MalformedReplyError(ChannelError):
 
 
 class AllChannelsFailedError(MarketDataError, ExceptionGroup[ChannelError]):
-    """Every channel of the plan failed; ``.exceptions`` holds one error per channel tried."""
+    """Every channel of the plan failed; ``.exceptions`` holds one error per channel tried.
+
+    Attributes:
+        rule: the row of the policy that chose the channels.
+
+    """
+
+    rule: str = ""
 
     def __new__(cls, message: str, exceptions: Sequence[ChannelError], /) -> Self:
         """Build the group; it must hold at least one error."""

@@ -6,7 +6,9 @@ from attrs import frozen
 
 from .candle import Candle
 from .coverage import Reason
+from .errors import MarketDataError
 from .orderbook import OrderBook
+from .request import Topic
 from .seam import Seam
 from .series import CandleSeries
 from .symbol import Symbol
@@ -127,6 +129,26 @@ class Recovered:
 
 
 @frozen
+class SubscriptionUnanswered:
+    """A stream carries this topic and has shown nothing of it, while it shows others: the code is probably unknown.
+
+    What another channel knows of it goes on; the stream is listened to, and told again once it speaks.
+    """
+
+    topic: Topic
+    waited_s: float
+    reason: str
+
+
+@frozen
+class SubscriptionRefused:
+    """The venue refuses to stream this topic; another channel serves it, if one can."""
+
+    topic: Topic
+    error: MarketDataError
+
+
+@frozen
 class ItemRejected:
     """A malformed item was dropped; ``excerpt`` is its text, cut to a line."""
 
@@ -156,5 +178,7 @@ MarketEvent = (
     | ChannelSwitched
     | Degraded
     | Recovered
+    | SubscriptionUnanswered
+    | SubscriptionRefused
     | ItemRejected
 )

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from .errors import IntegrityError
 from .instants import to_utc
+from .routing import RoutePlan
 from .symbol import Symbol
 
 
@@ -46,6 +47,7 @@ class OrderBook:
     level: Decimal = Decimal(0)
     updated_at: datetime = field(converter=to_utc)
     source: str
+    trace: RoutePlan | None = field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a book that no market can show."""
@@ -78,4 +80,5 @@ class OrderBook:
             level=self.level,
             updated_at=self.updated_at,
             source=self.source,
+            trace=self.trace,
         )

@@ -1,6 +1,6 @@
 """What the application needs from the world, said as guarantees."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from .capabilities import Capabilities
 from .holding import HeldSeries, Ledger, Remembered, SeriesKey
 from .market import Market
+from .observations import Observation
 from .orderbook import OrderBook
 from .request import AnyRequest, Topic
 from .routing import ChannelView, RoutePlan
@@ -16,6 +17,7 @@ from .streaming import StreamItem
 from .ticker import Ticker
 from .time_range import TimeRange
 from .trade import Trade
+from .vital_signs import Headroom
 
 
 @runtime_checkable
@@ -167,6 +169,39 @@ class TradeHistory(Protocol):
 
 
 @runtime_checkable
+class AllTickers(Protocol):
+    """Every ticker of a venue by one call."""
+
+    async def get_all_tickers(self, quotes: Collection[str]) -> Sequence[Ticker]:
+        """Return the ticker of every listed market of these quote currencies, in no order, by one call.
+
+        A market that is missing is not listed; one that is unknown cannot make the call fail.
+        """
+        ...
+
+
+@runtime_checkable
+class OrderBooks(Protocol):
+    """Several order books by one call."""
+
+    async def get_orderbooks(self, symbols: Sequence[str], depth: int = 15) -> Sequence[OrderBook]:
+        """Return at most 100 books in the order of ``symbols``, by one call.
+
+        One symbol that is not listed fails the whole call with its ``RequestError``.
+        """
+        ...
+
+
+@runtime_checkable
+class BudgetedChannel(Protocol):
+    """A channel whose venue limits how often it may be asked."""
+
+    def headroom(self) -> Mapping[str, Headroom]:
+        """Return what each group of its calls has left, at once; changes nothing."""
+        ...
+
+
+@runtime_checkable
 class CandleStore(Protocol):
     """FINAL candles and what is known of the slots between them, kept across requests.
 
@@ -290,4 +325,17 @@ class Diary(Protocol):
 
     def warn(self, event: str, **details: object) -> None:
         """Write what somebody should look at."""
+        ...
+
+
+class Observer(Protocol):
+    """Watches what happens: metrics, a test, a user's own account.
+
+    Guarantees of whoever implements it:
+        It returns at once: it is called inside the event loop, between two frames.
+        It never raises into its caller. If it does all the same, that is reported once and ignored.
+    """
+
+    def observe(self, observation: Observation) -> None:
+        """Take note of a fact. Facts of one topic come in their order."""
         ...

@@ -1,15 +1,14 @@
 """What users ask for; a request that cannot be meant is refused where it is made."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from enum import IntEnum
-from typing import Any
 
 from attrs import field, frozen
 
 from .capabilities import DataKind
-from .errors import DeadlineExceededError, InvalidRangeError, UnsupportedRequestError
+from .errors import InvalidRangeError, UnsupportedRequestError
 from .instants import to_text, to_utc
+from .question import Priority, Question, type_of_callback
 from .resuming import check_reorder, read_resume_point, type_of_resume_point
 from .symbol import Symbol
 from .timeframe import Timeframe
@@ -20,16 +19,6 @@ LARGEST_COUNT = 100_000_000
 BOOK_DEPTHS = (1, 5, 15, 30)
 DEEPEST_BOOK = 30
 LARGEST_TRADE_COUNT = 1_000_000
-
-type_of_callback = Callable[[Any], Awaitable[None] | None]
-
-
-class Priority(IntEnum):
-    """Who goes first when requests wait; lower goes first."""
-
-    REPAIR = 0
-    INTERACTIVE = 1
-    BULK = 2
 
 
 def _utc_or_none(at: datetime | None) -> datetime | None:
@@ -60,20 +49,8 @@ def check_depth(depth: int) -> None:
         raise UnsupportedRequestError(msg)
 
 
-def check_deadline(deadline: float | None) -> None:
-    """Refuse a deadline that has passed before anything was asked.
-
-    Raises:
-        DeadlineExceededError: the deadline is zero seconds away, or negative.
-
-    """
-    if deadline is not None and not deadline > 0:  # a NaN is refused too
-        msg = f"deadline is given in seconds from now and must be positive, got {deadline}; leave it out to wait"
-        raise DeadlineExceededError(msg)
-
-
 @frozen(kw_only=True)
-class CandleRequest:
+class CandleRequest(Question):
     """Candles of one symbol.
 
     ``count`` rows are candles that exist, the newest before ``end``; ``start`` with ``end`` means
@@ -82,8 +59,6 @@ class CandleRequest:
     Attributes:
         closed_only: leave out the forming candle.
         final_only: leave out all that is not sealed.
-        deadline: seconds from now.
-        data_callback: receives the answer of ``request_data``.
 
     Raises:
         InvalidRangeError: naive instants, start after end, all three of start, end and count,
@@ -98,13 +73,9 @@ class CandleRequest:
     end: datetime | None = field(converter=_utc_or_none, default=None)
     closed_only: bool = False
     final_only: bool = False
-    priority: Priority = Priority.INTERACTIVE
-    deadline: float | None = None
-    data_callback: type_of_callback | None = field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse contradictions."""
-        check_deadline(self.deadline)
         if self.count is not None:
             check_count(self.count, LARGEST_COUNT, "candles")
         if None not in (self.count, self.start, self.end):
@@ -135,17 +106,10 @@ def _symbols(symbols: str | Iterable[str]) -> tuple[Symbol, ...]:
 
 
 @frozen(kw_only=True)
-class TickerRequest:
+class TickerRequest(Question):
     """The tickers of one or more symbols."""
 
     symbols: tuple[Symbol, ...] = field(converter=_symbols)
-    priority: Priority = Priority.INTERACTIVE
-    deadline: float | None = None
-    data_callback: type_of_callback | None = field(default=None, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse a deadline in the past."""
-        check_deadline(self.deadline)
 
     def __str__(self) -> str:
         """Say the question in one line."""
@@ -153,18 +117,14 @@ class TickerRequest:
 
 
 @frozen(kw_only=True)
-class OrderBookRequest:
+class OrderBookRequest(Question):
     """The order book of one symbol, ``depth`` levels a side (1 to 30)."""
 
     symbol: Symbol = field(converter=Symbol)
     depth: int = 15
-    priority: Priority = Priority.INTERACTIVE
-    deadline: float | None = None
-    data_callback: type_of_callback | None = field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a depth that no book has."""
-        check_deadline(self.deadline)
         check_depth(self.depth)
 
     def __str__(self) -> str:
@@ -173,18 +133,14 @@ class OrderBookRequest:
 
 
 @frozen(kw_only=True)
-class TradesRequest:
+class TradesRequest(Question):
     """The newest trades of one symbol."""
 
     symbol: Symbol = field(converter=Symbol)
     count: int = 100
-    priority: Priority = Priority.INTERACTIVE
-    deadline: float | None = None
-    data_callback: type_of_callback | None = field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a count that is no number of trades."""
-        check_deadline(self.deadline)
         check_count(self.count, LARGEST_TRADE_COUNT, "trades")
 
     def __str__(self) -> str:
@@ -304,6 +260,7 @@ def create_candle_request(
     final_only: bool = False,
     priority: Priority = Priority.INTERACTIVE,
     deadline: float | None = None,
+    caller: str = "",
     data_callback: type_of_callback | None = None,
 ) -> CandleRequest:
     """Ask for candles; ``to`` is another name of ``end``. See :class:`CandleRequest`.
@@ -325,29 +282,44 @@ def create_candle_request(
         final_only=final_only,
         priority=priority,
         deadline=deadline,
+        caller=caller,
         data_callback=data_callback,
     )
 
 
 def create_ticker_request(
-    symbols: str | Sequence[str], *, deadline: float | None = None, data_callback: type_of_callback | None = None
+    symbols: str | Sequence[str],
+    *,
+    deadline: float | None = None,
+    caller: str = "",
+    data_callback: type_of_callback | None = None,
 ) -> TickerRequest:
     """Ask for the tickers of one or more symbols."""
-    return TickerRequest(symbols=symbols, deadline=deadline, data_callback=data_callback)
+    return TickerRequest(symbols=symbols, deadline=deadline, caller=caller, data_callback=data_callback)
 
 
 def create_orderbook_request(
-    symbol: str, depth: int = 15, *, deadline: float | None = None, data_callback: type_of_callback | None = None
+    symbol: str,
+    depth: int = 15,
+    *,
+    deadline: float | None = None,
+    caller: str = "",
+    data_callback: type_of_callback | None = None,
 ) -> OrderBookRequest:
     """Ask for the order book of a symbol, ``depth`` levels a side."""
-    return OrderBookRequest(symbol=symbol, depth=depth, deadline=deadline, data_callback=data_callback)
+    return OrderBookRequest(symbol=symbol, depth=depth, deadline=deadline, caller=caller, data_callback=data_callback)
 
 
 def create_trades_request(
-    symbol: str, count: int = 100, *, deadline: float | None = None, data_callback: type_of_callback | None = None
+    symbol: str,
+    count: int = 100,
+    *,
+    deadline: float | None = None,
+    caller: str = "",
+    data_callback: type_of_callback | None = None,
 ) -> TradesRequest:
     """Ask for the newest trades of a symbol."""
-    return TradesRequest(symbol=symbol, count=count, deadline=deadline, data_callback=data_callback)
+    return TradesRequest(symbol=symbol, count=count, deadline=deadline, caller=caller, data_callback=data_callback)
 
 
 def create_realtime_request(

@@ -1,13 +1,15 @@
 """Plans: which channels will be asked, for what, at what cost, and why; afterwards, what happened."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Self
 
 from attrs import evolve, field, frozen
 
 from .capabilities import Capabilities
+from .instants import to_text
+from .seam import Seam
 
 
 def _read_only(figures: Mapping[str, float]) -> Mapping[str, float]:
@@ -24,10 +26,17 @@ class Holding(StrEnum):
 
 @frozen(kw_only=True)
 class Held:
-    """What a channel holds of one request; ``missing_slots`` is None when nobody can tell beforehand."""
+    """What a channel holds of one request.
+
+    Attributes:
+        missing_slots: None when nobody can tell beforehand.
+        lacks_only_tip: of what was asked for, only the slot that is open now is missing.
+
+    """
 
     extent: Holding = Holding.NOTHING
     missing_slots: int | None = None
+    lacks_only_tip: bool = False
 
 
 class CircuitState(StrEnum):
@@ -38,15 +47,26 @@ class CircuitState(StrEnum):
     HALF_OPEN = "half-open"
 
 
+class Grade(IntEnum):
+    """How well a channel does, better ones first."""
+
+    GOOD = 0
+    DEGRADED = 1
+    POOR = 2
+    OUT = 3
+
+
 @frozen(kw_only=True)
 class ChannelHealth:
     """How a channel did in its last 100 outcomes.
 
     Attributes:
+        grade: what the figures amount to; it does not change back at once, so that nothing flaps.
         success_rate: 0 to 1; 1 before the first outcome.
         latency_ms: latency percentiles of successful outcomes, by their name (p50, p90, p99).
         outcomes: how many outcomes the figures rest on.
         circuit: whether the channel may be asked.
+        is_probing: the one request that a half-open circuit lets through is on its way.
         since: monotonic instant (seconds) of the circuit's last change.
         rejected: malformed items that were dropped, in all.
         last_error: what went wrong last, on one line.
@@ -57,6 +77,8 @@ class ChannelHealth:
     latency_ms: Mapping[str, float] = field(factory=dict[str, float], converter=_read_only)
     outcomes: int = 0
     circuit: CircuitState = CircuitState.CLOSED
+    grade: Grade = Grade.GOOD
+    is_probing: bool = False
     since: float = 0.0
     rejected: int = 0
     last_error: str = ""
@@ -69,6 +91,7 @@ class ChannelView:
     Attributes:
         followed: symbols with kinds (``candle.1m:KRW-BTC``) that a witnessed life delivers now.
         holding: how much of the request at hand it holds already.
+        tips_served: how often it was chosen to serve a forming tip that both channels can give.
 
     """
 
@@ -77,11 +100,15 @@ class ChannelView:
     health: ChannelHealth = ChannelHealth()
     followed: frozenset[str] = frozenset()
     holding: Held = Held()
+    tips_served: int = 0
 
     @property
     def is_usable(self) -> bool:
         """Whether the circuit lets a request through."""
-        return self.health.circuit is not CircuitState.OPEN
+        health = self.health
+        return health.circuit is CircuitState.CLOSED or (
+            health.circuit is CircuitState.HALF_OPEN and not health.is_probing
+        )
 
 
 STREAM, POLL, REFRESH = "stream", "poll", "refresh"
@@ -108,6 +135,7 @@ class RouteStep:
         latency_ms: from the step's start to its end.
         waited_ms: what part of that was spent waiting for the budget.
         joins_next: the channel gives its part to the answer of the step below, and nothing alone.
+        serves_tip: the channel was chosen in turn to give the forming candle that another could give as well.
 
     """
 
@@ -122,6 +150,7 @@ class RouteStep:
     waited_ms: float = 0.0
     error: str = ""
     joins_next: bool = False
+    serves_tip: bool = False
 
 
 @frozen(kw_only=True)
@@ -137,6 +166,7 @@ class RoutePlan:
     reason: str
     steps: tuple[RouteStep, ...]
     notes: tuple[str, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -165,11 +195,12 @@ class RoutePlan:
 
     def __str__(self) -> str:
         """Lay the plan out as a table that a person reads."""
-        head = ("", "channel", "what", "calls", "status", "rows", "ms", "why")
+        head = ("", "channel", "what", "calls", "status", "rows", "waited", "ms", "why")
         rows = [head, *(_row(number, step) for number, step in enumerate(self.steps, start=1))]
-        notes = "".join(f"\n  note: {note}" for note in self.notes)
+        told = [f"note: {note}" for note in self.notes]
+        told += [f"seam at {to_text(seam.at)}: {seam.older} | {seam.newer} {seam.verdict}" for seam in self.seams]
         title = f"{self.request}\n  rule: {self.rule} ({self.policy}), because {self.reason}"
-        return f"{title}\n{_table(rows)}{notes}"
+        return "\n  ".join((f"{title}\n{_table(rows)}", *told))
 
 
 def _row(number: int, step: RouteStep) -> tuple[str, ...]:
@@ -181,6 +212,7 @@ def _row(number: int, step: RouteStep) -> tuple[str, ...]:
         str(step.calls),
         step.status.value,
         str(step.rows) if taken else "-",
+        f"{step.waited_ms:.0f}" if taken else "-",
         f"{step.latency_ms:.0f}" if taken else "-",
         step.error or step.reason,
     )

@@ -14,6 +14,7 @@ from .coverage import Coverage, ExplainedRange, Reason
 from .errors import IntegrityError
 from .finality import Finality
 from .instants import from_micros, to_micros
+from .observations import Completeness
 from .routing import RoutePlan
 from .seam import Seam
 from .series_export import to_arrow, to_numpy, to_pandas, to_polars
@@ -146,6 +147,16 @@ class CandleSeries(Sequence[Candle]):
     def quiet(self) -> tuple[ExplainedRange, ...]:
         """Return the ranges that are known to hold no candle: start, end and reason of each."""
         return tuple(self.coverage.quiet(self._opened(), self.timeframe))
+
+    def completeness(self) -> Completeness:
+        """Return how many slots were asked for, and what became of them, without walking the candles."""
+        width, opened = self.timeframe, self.columns.opened
+        expected, unknown = width.count_slots(self.coverage.asked), 0
+        for span in self.coverage.unknown(width):
+            held = bisect_left(opened, to_micros(span.end)) - bisect_left(opened, to_micros(span.start))
+            unknown += width.count_slots(span) - held
+        quiet = expected - len(self) - unknown
+        return Completeness(expected=expected, received=len(self), quiet=quiet, unknown=unknown)
 
     def strict(self) -> Self:
         """Return the series itself if nothing that was asked for is unknown.

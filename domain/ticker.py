@@ -8,6 +8,7 @@ from attrs import field, fields, frozen
 
 from .errors import IntegrityError
 from .instants import to_utc
+from .routing import RoutePlan
 from .symbol import Symbol
 
 
@@ -33,6 +34,7 @@ class Ticker:
         volume_24h, quote_volume_24h: the rolling 24 hours.
         traded_at: instant of the last trade.
         updated_at: when this ticker last changed; old on a quiet market, so never a clock.
+        trace: how it was answered, where it answers a request.
 
     Raises:
         IntegrityError: a figure is not a finite number, or the price is not positive.
@@ -59,6 +61,7 @@ class Ticker:
     traded_at: datetime = field(converter=to_utc)
     updated_at: datetime = field(converter=to_utc)
     source: str
+    trace: RoutePlan | None = field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse figures that are no numbers."""

@@ -13,6 +13,7 @@ from attrs import define, field
 from pytest_bdd import given, parsers, then, when
 
 from market_backbone import (
+    CandleSeries,
     CandleUpdated,
     ChannelSwitched,
     MarketEvent,
@@ -268,7 +269,7 @@ def socket_refused(desk):
 @then(parsers.parse("the answer comes from {channel}"))
 def answered_by(desk, channel):
     assert desk.error is None, desk.error
-    items = desk.answer if isinstance(desk.answer, list) or hasattr(desk.answer, "trace") else [desk.answer]
+    items = desk.answer if isinstance(desk.answer, list | CandleSeries) else [desk.answer]
     assert {item.source for item in items} == {channel}
 
 

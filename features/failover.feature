@@ -31,6 +31,14 @@ Feature: Failover
       Then the desk is told of the change to rest and of the change back
       And each change has a reason
 
+  Rule: A code that falls silent while its socket lives is found
+
+    Scenario: One code falls silent
+      Given the desk already receives the trades of KRW-BTC through the websocket
+      When KRW-BTC alone falls silent for a while
+      Then the trades go on through rest and come back to the websocket
+      And no trade is missing and none came twice
+
   Rule: A lost REST costs nobody what the socket can bring
 
     Scenario Outline: The desk asks for <what> while REST is down

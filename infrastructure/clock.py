@@ -82,3 +82,8 @@ class MeasuredServerTime:
 def read_wall_clock() -> datetime:
     """Return what this computer believes the time is; for ``doctor`` and names of files, nothing is decided by it."""
     return from_seconds(time.time())
+
+
+def read_monotonic() -> float:
+    """Return real seconds since some fixed point: the same for all processes of this machine until it restarts."""
+    return time.monotonic()

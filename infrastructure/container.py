@@ -1,5 +1,7 @@
 """Wiring, and nothing else: which part receives which. No condition, no calculation."""
 
+import random
+
 from dependency_injector import containers, providers
 
 from ..application.api import UnifiedMarketDataAPI
@@ -25,5 +27,6 @@ class Container(containers.DeclarativeContainer):
     channels = providers.Singleton(assembly.channels, registry, settings, clock, server_time, grace, diary)
     routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
     rules = providers.Singleton(assembly.rules, settings, grace)
-    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_time, diary)
+    chance = providers.Object(random.random)
+    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_time, diary, chance)
     repository = providers.Singleton(UnifiedMarketDataRepository, api)

@@ -9,13 +9,17 @@ from typing import Any
 
 import msgspec
 from cattrs import Converter
+from cattrs.gen import make_dict_unstructure_fn, override
 
 from ..domain.candle import plain
 from ..domain.coverage_report import CoverageReport
+from ..domain.errors import MarketDataError
 from ..domain.events import HistoryLoaded, MarketEvent
 from ..domain.instants import to_text
+from ..domain.orderbook import OrderBook
 from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
+from ..domain.ticker import Ticker
 
 
 def _enum(member: Enum) -> Any:  # noqa: ANN401 - whatever the member's value is
@@ -29,8 +33,13 @@ def make_converter() -> Converter:
     converter.register_unstructure_hook(datetime, to_text)
     converter.register_unstructure_hook(Path, str)
     converter.register_unstructure_hook(Symbol, str)
+    converter.register_unstructure_hook(MarketDataError, str)
     converter.register_unstructure_hook(Mapping, lambda table: {str(key): to_plain(table[key]) for key in table})
     converter.register_unstructure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
+    for kind in (Ticker, OrderBook):  # only the answer to a request has a trace
+        converter.register_unstructure_hook(
+            kind, make_dict_unstructure_fn(kind, converter, trace=override(omit_if_default=True))
+        )
     return converter
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
+from typing import Protocol
 
 import aiohttp
 from attrs import define, frozen
@@ -54,19 +55,36 @@ class Reply:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
+class Witness(Protocol):
+    """Hears how a request fares."""
+
+    def written(self) -> None:
+        """Hear that its bytes were written: again, should the connection have been a dead one."""
+        ...
+
+    def answered(self) -> None:
+        """Hear that the head of the answer has arrived."""
+        ...
+
+
 @define
 class _Sending:
     """When the bytes of a request were written: the last time, should the connection have been a dead one."""
 
     clock: Clock
-    on_sent: Callable[[], None] | None
+    witness: Witness | None
     at: float
 
     def written(self) -> None:
         """Note the present instant."""
         self.at = self.clock.monotonic()
-        if self.on_sent is not None:
-            self.on_sent()
+        if self.witness is not None:
+            self.witness.written()
+
+    def answered(self) -> None:
+        """Pass it on."""
+        if self.witness is not None:
+            self.witness.answered()
 
 
 async def _note_written(
@@ -88,8 +106,8 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
 
-    async def get(self, path: str, query: Mapping[str, str], on_sent: Callable[[], None] | None = None) -> Reply:
-        """Return the answer to one GET; ``on_sent`` is called whenever its bytes have been written.
+    async def get(self, path: str, query: Mapping[str, str], witness: Witness | None = None) -> Reply:
+        """Return the answer to one GET. A request that is abandoned, by time-out or cancelling, is cut off.
 
         Raises:
             ChannelTimeoutError: no whole answer in time.
@@ -98,11 +116,12 @@ class HttpTransport:
             ClosedError: after ``close``.
 
         """
-        sending = _Sending(self._clock, on_sent, self._clock.monotonic())
+        sending = _Sending(self._clock, witness, self._clock.monotonic())
         try:
             async with self._open().get(
                 self._base_url + path, params=query, allow_redirects=False, trace_request_ctx=sending
             ) as response:
+                sending.answered()
                 body = await self._read(response)
                 return Reply(
                     status=response.status,

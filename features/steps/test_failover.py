@@ -20,6 +20,7 @@ from market_backbone.infrastructure.sandbox import Fault
 scenarios("failover.feature")
 
 LOST_S = 15.0  # of market time
+SILENT_S = 90.0
 SETTLED_MS = 2_000  # younger trades may not have been published yet
 MINUTE = timedelta(minutes=1)
 THERE_AND_BACK = [("websocket", "rest"), ("rest", "websocket")]
@@ -35,6 +36,12 @@ def lose_the_socket(desk):
     desk.mark = len(desk.events)
     desk.sandbox.inject(Fault("refuse-upgrades", status=503, duration_s=LOST_S))
     desk.sandbox.inject(Fault("drop-sockets"))
+
+
+@when("KRW-BTC alone falls silent for a while")
+def fall_silent(desk):
+    desk.mark = len(desk.events)
+    desk.sandbox.inject(Fault("dead-code", symbol="KRW-BTC", channel="trade", duration_s=SILENT_S))
 
 
 @when("REST breaks down")

@@ -9,15 +9,24 @@ import typer
 from rich.table import Table
 
 from ...config import load_settings
-from ...domain.capabilities import Capabilities
+from ...domain.capabilities import Capabilities, DataKind
 from ...domain.ports import Channel
-from ...domain.request import create_candle_request, create_realtime_request
+from ...domain.request import (
+    AnyRequest,
+    CandleRequest,
+    create_candle_request,
+    create_orderbook_request,
+    create_realtime_request,
+    create_ticker_request,
+    create_trades_request,
+    parse_kind,
+)
 from ...domain.timeframe import Timeframe
 from ..doctor import Finding, examine
 from ..serialization import to_plain
 from ..startup import open_container
 from .data import Json
-from .shell import FAILURE, banner, open_api, parse_instant, put, put_json, run, screen
+from .shell import FAILURE, banner, learn_venue, open_api, parse_instant, put, put_json, run, screen
 
 
 def explain(
@@ -27,24 +36,51 @@ def explain(
     count: Annotated[int | None, typer.Option(help="How many candles.")] = None,
     start: Annotated[str | None, typer.Option(help="First opening.")] = None,
     end: Annotated[str | None, typer.Option(help="Bound that is not included.")] = None,
+    kind: Annotated[str, typer.Option(help="candle, ticker, trade or orderbook.")] = "candle",
     live: Annotated[bool, typer.Option("--live", help="Explain following instead of asking.")] = False,
+    meet: Annotated[
+        bool, typer.Option("--meet", help="Have one reply first: a sandbox then says whose data it serves.")
+    ] = False,
     policy: Annotated[str | None, typer.Option(help="An installed routing policy.")] = None,
     json: Json = False,
 ) -> None:
     """Show which channels would be asked, in which order, at what cost, and why; asks nobody."""
 
     async def work() -> None:
-        bounds = (parse_instant(start, "--start"), parse_instant(end, "--end"))
-        request = (
-            create_realtime_request(symbol, timeframe)
-            if live
-            else create_candle_request(symbol, timeframe, count, start=bounds[0], end=bounds[1])
-        )
+        request = _request_of(parse_kind(kind), symbol, timeframe, (count, start, end), live=live)
         async with open_api(policy) as api:
+            if meet:
+                await learn_venue(api)
             plan = api.explain(request)
+            if api.venue.startswith("custom:") and isinstance(request, CandleRequest):
+                plan = plan.with_note(UNMET)
         put_json(plan) if json else put(str(plan))
 
     run(work)
+
+
+def _request_of(
+    kind: DataKind, symbol: str, timeframe: str, extent: tuple[int | None, str | None, str | None], *, live: bool
+) -> AnyRequest:
+    count, start, end = extent
+    if live:
+        return create_realtime_request(symbol, timeframe, kind=kind)
+    if kind is not DataKind.CANDLE and (start or end):
+        msg = f"--start and --end bound candles, got them with --kind {kind}; leave them out"
+        raise typer.BadParameter(msg)
+    match kind:
+        case DataKind.CANDLE:
+            first, beyond = parse_instant(start, "--start"), parse_instant(end, "--end")
+            return create_candle_request(symbol, timeframe, count, start=first, end=beyond)
+        case DataKind.TICKER:
+            return create_ticker_request(symbol)
+        case DataKind.ORDERBOOK:
+            return create_orderbook_request(symbol)
+        case DataKind.TRADE:
+            return create_trades_request(symbol, 100 if count is None else count)
+
+
+UNMET = "this server has not said yet whose data it serves, so nothing counts as held; --meet asks it"
 
 
 def _able(capabilities: Capabilities) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from ...domain.events import (
     OrderBookUpdated,
     Recovered,
     SeamSettled,
+    SubscriptionRefused,
+    SubscriptionUnanswered,
     TickerUpdated,
     TradeReceived,
 )
@@ -119,6 +121,16 @@ def _state_line(event: MarketEvent) -> str:  # noqa: PLR0911 - one line a kind
             return f"seam      {event.seam.older} | {event.seam.newer} {event.seam.verdict}"
         case HistoryRewritten():
             return f"rewritten {event.symbol} {event.timeframe} seen at {to_text(event.noticed_at)}: {event.detail}"
+        case _:
+            return _complaint_line(event)
+
+
+def _complaint_line(event: MarketEvent) -> str:
+    match event:
+        case SubscriptionUnanswered():
+            return f"unheard   {event.topic}: nothing in {event.waited_s:.0f} s: {event.reason}"
+        case SubscriptionRefused():
+            return f"refused   {event.topic}: {event.error}"
         case ItemRejected():
             return f"rejected  {event.channel}: {event.reason}: {event.excerpt}"
         case _:

@@ -11,20 +11,17 @@ from ...domain.errors import ChannelUnavailableError, RateLimitedError
 from ...domain.market import Market
 from ...domain.ports import ServerTime
 from ...domain.symbol import Symbol
-from ..rate_budget import BudgetLimits, RateBudget
+from ..budget import RateBudget
 from ..transport import HttpLimits, HttpTransport, Reply
-from .failures import BLOCKED, SHORTEST_BLOCK_S, Refusal, explain_status, read_error, stated_wait
+from .failures import BLOCKED, Refusal, explain_status, read_error, stated_wait
 from .identity import VenueIdentity
+from .limits import LONGEST_PATIENCE_S, shared_budget
 from .markets import MarketList
 from .options import UpbitOptions
 from .protocol import Call, Remaining, markets_call, read_remaining
 from .replies import decode_markets, reading, to_market
 
 OK = 200
-GROUPS = ("market", "candles", "crix-trades", "ticker", "orderbook")
-LONGEST_BLOCK_S = 600.0
-LONGEST_PATIENCE_S = 5.0
-"""A group that is stopped for longer refuses its callers at once, so that another channel may serve them."""
 
 
 @frozen(kw_only=True)
@@ -50,19 +47,13 @@ class UpbitExchange:
             reply_timeout_s=options.reply_timeout_s,
             max_reply_bytes=options.max_reply_bytes,
         )
-        budget = BudgetLimits(
-            per_second=options.requests_per_s,
-            least_jitter_s=options.least_jitter_s,
-            first_jitter_s=options.first_jitter_s,
-        )
         self._name = context.name
         self._context = context
         self._transport = HttpTransport(options.rest_base, limits, context.clock, options.tls(), context.name)
-        self.budget = RateBudget(budget, context.clock)
+        self.budget: RateBudget = shared_budget(options, context, options.rest_base)
         self.identity = VenueIdentity(options.rest_base, options, context.clock)
         self.markets = MarketList()
         self.last_remaining: Remaining | None = None
-        self._blocks = 0
         self._listing = asyncio.Lock()
 
     @property
@@ -92,15 +83,13 @@ class UpbitExchange:
         if (blocked := self.budget.blocked_for(call.group)) > LONGEST_PATIENCE_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._name, retryable=False, retry_after=blocked)
-        async with self.budget.turn(call.group) as written:
-            reply = self._announced(await self._transport.get(call.path, call.query, written))
+        async with self.budget.turn(call.group) as turn:  # counts the call for the errand that it is made on
+            reply = self._announced(await self._transport.get(call.path, call.query, turn))
         if (date_s := reply.date_s()) is not None:
             self._context.server_time.observe_reply(date_s, sent=reply.sent, received=reply.received)
         if remaining := read_remaining(reply.headers.get("Remaining-Req")):
             self.last_remaining = remaining
-            self.budget.learn(
-                call.group, remaining.group, remaining.left, reply.round_trip_s, per_second=remaining.per_second
-            )
+            turn.learn(remaining.group, remaining.left, per_second=remaining.per_second)
         return reply
 
     def _announced(self, reply: Reply) -> Reply:
@@ -111,7 +100,7 @@ class UpbitExchange:
         return evolve(reply, sent=reply.received - reply.round_trip_s * faster)
 
     def _answer(self, reply: Reply) -> Answer:
-        self._blocks = 0
+        self.budget.note_success()
         read_at = self._context.server_time.earliest(reply.sent)
         if read_at is None:
             msg = "the reply carries no Date, so nothing says when it was read; a proxy may have removed the header"
@@ -122,10 +111,7 @@ class UpbitExchange:
         if found.retryable:
             self.budget.pause(call.group)
             return found
-        stated = stated_wait(reply.headers, read_error(reply.body).message)
-        wait = stated or min(LONGEST_BLOCK_S, SHORTEST_BLOCK_S * 2**self._blocks)
-        self._blocks += 1
-        self.budget.stop_all(wait, GROUPS)
+        wait = self.budget.stop_all(stated_wait(reply.headers, read_error(reply.body).message))
         return RateLimitedError(
             f"blocked ({BLOCKED}): nothing is sent for {wait:g} s",
             channel=self._name,
@@ -152,5 +138,6 @@ class UpbitExchange:
             return self.markets.markets
 
     async def close(self) -> None:
-        """Release every connection."""
+        """Release every connection, and share the budget no longer."""
+        self.budget.close()
         await self._transport.close()

@@ -107,6 +107,7 @@ class UpbitOptions:
     connects_per_s: int = field(default=5, validator=_positive)
     messages_per_s: int = field(default=5, validator=_positive)
     messages_per_minute: int = field(default=100, validator=_positive)
+    shared: str = field(default="process", validator=_one_of(("process", "machine")))
 
     def __attrs_post_init__(self) -> None:
         """Refuse to send requests in the clear to anything but this computer."""

@@ -9,7 +9,8 @@ from attrs import evolve, frozen
 from ...domain.errors import ChannelError, RateLimitedError
 
 FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 30.0
+LONGEST_DELAY_S = 60.0
+"""An exchange that is down is asked once in 30 to 60 s."""
 STEADY_AFTER_S = 10.0
 
 

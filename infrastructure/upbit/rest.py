@@ -48,7 +48,9 @@ class UpbitRest:
         """Open nothing yet."""
         self._context = context
         self._options = options
-        self._capabilities = evolve(CAPABILITIES, references=options.site.references)
+        self._capabilities = evolve(
+            CAPABILITIES, references=options.site.references, calls_per_s=float(options.requests_per_s)
+        )
         self.exchange = UpbitExchange(options, context)
 
     @property

@@ -3,63 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
-from typing import Self
 
 import websockets
-from attrs import define, field
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.protocol import State
 
 from ...domain.adapter import AdapterContext
 from ...domain.errors import ChannelTimeoutError, ChannelUnavailableError
 from ...domain.request import Topic
-from ..rate_budget import GroupBudget
 from ..transport import USER_AGENT
 from .failures import explain_upgrade
 from .identity import VenueIdentity
+from .limits import ConnectBudget, MessageBudget
 from .options import UpbitOptions
 from .protocol import subscription
-
-MARGIN_S = 0.25
-"""By how much the delays of two messages may differ before the exchange counts one too many."""
-SECOND, MINUTE = 1.0 + MARGIN_S, 60.0 + MARGIN_S
-
-
-@define
-class MessageBudget:
-    """A connection may send 5 messages a second and 100 a minute."""
-
-    per_second: GroupBudget
-    per_minute: GroupBudget
-
-    @classmethod
-    def of(cls, options: UpbitOptions) -> Self:
-        """Start with nothing sent."""
-        return cls(GroupBudget(options.messages_per_s), GroupBudget(options.messages_per_minute))
-
-    def delay(self, now: float) -> float:
-        """Return how long the next message has to wait."""
-        return max(self.per_second.next_send_at(now, SECOND), self.per_minute.next_send_at(now, MINUTE)) - now
-
-    def record(self, now: float) -> None:
-        """Count one message."""
-        self.per_second.record(now)
-        self.per_minute.record(now)
-
-
-@define
-class ConnectBudget:
-    """The connects of one address; shared by every socket of a channel."""
-
-    limit: GroupBudget
-    _turn: asyncio.Lock = field(factory=asyncio.Lock)
-
-    async def wait_for_turn(self, context: AdapterContext) -> None:
-        """Return when the next connect is allowed."""
-        async with self._turn:
-            while (delay := self.limit.next_send_at(context.clock.monotonic(), SECOND) - context.clock.monotonic()) > 0:
-                await context.clock.sleep(delay)
-            self.limit.record(context.clock.monotonic())
 
 
 class UpbitSocket:
@@ -83,6 +40,10 @@ class UpbitSocket:
             await self._connection.send(text)
         except websockets.ConnectionClosed as error:
             raise self._lost(error) from error
+
+    def message_delay_s(self) -> float:
+        """Return how many market seconds the next message would have to wait."""
+        return max(0.0, self._messages.delay(self._context.clock.monotonic())) if self.is_open else 0.0
 
     @property
     def is_open(self) -> bool:
@@ -143,8 +104,9 @@ async def open_socket(
         ChannelError: it could not be opened; ``retry_after`` says when the exchange wants to be asked again.
 
     """
-    await connects.wait_for_turn(context)
-    connection = await _connect(options, context.name)
+    async with connects.turn() as turn:
+        connection = await _connect(options, context.name, connects)
+        turn.answered()
     try:
         if connection.response is not None:
             identity.learn(connection.response.headers)
@@ -162,7 +124,7 @@ class _ConnectHere(connect):
         return exc
 
 
-async def _connect(options: UpbitOptions, name: str) -> ClientConnection:
+async def _connect(options: UpbitOptions, name: str, connects: ConnectBudget) -> ClientConnection:
     address = options.socket_address
     try:
         return await _ConnectHere(
@@ -177,6 +139,7 @@ async def _connect(options: UpbitOptions, name: str) -> ClientConnection:
         )
     except websockets.InvalidStatus as error:
         response = error.response
+        connects.refused(response.status_code, response.headers, response.body or b"")
         raise explain_upgrade(response.status_code, response.headers, response.body or b"", channel=name) from error
     except TimeoutError as error:
         msg = f"no connection to {address} within {options.connect_timeout_s:g} s; check the network"

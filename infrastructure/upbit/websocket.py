@@ -13,7 +13,13 @@ from ...domain.adapter import AdapterContext
 from ...domain.candle import Candle
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.coverage import Coverage
-from ...domain.errors import ChannelTimeoutError, ClosedError, MalformedReplyError, UnsupportedRequestError
+from ...domain.errors import (
+    ChannelTimeoutError,
+    ClosedError,
+    MalformedReplyError,
+    RateLimitedError,
+    UnsupportedRequestError,
+)
 from ...domain.finality import Finality
 from ...domain.orderbook import OrderBook
 from ...domain.ports import LiveStream
@@ -25,16 +31,21 @@ from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
-from ..rate_budget import GroupBudget
 from .failures import explain_frame_error
 from .frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
 from .identity import VenueIdentity
+from .limits import ConnectBudget
 from .options import UpbitOptions
 from .protocol import STREAM_CODES, stream_depth, stream_type
-from .socket import ConnectBudget, UpbitSocket, open_socket
+from .socket import UpbitSocket, open_socket
 from .stream import UpbitStream
 
 Value = TypeVar("Value")
+
+MOST_WAITING = 1
+"""Questions that may wait for their turn: a SNAPSHOT takes 170-350 ms, and a new question would replace the old."""
+LONGEST_WAIT_S = 0.3
+"""Market seconds that a single answer waits for the socket's message budget before another channel is asked."""
 
 CAPABILITIES = Capabilities(
     answers=frozenset(DataKind),
@@ -56,9 +67,10 @@ class UpbitWebSocket:
         self._options = options
         self._context = context
         self.identity = VenueIdentity(options.socket_address, options, context.clock)
-        self._connects = ConnectBudget(GroupBudget(options.connects_per_s))
+        self._connects = ConnectBudget.of(options, context)
         self._reader = FrameReader(options.frame_format)
         self._asking = asyncio.Lock()
+        self._waiting = 0
         self._kept: UpbitSocket | None = None
         self._resources = AsyncExitStack()
         self._is_closed = False
@@ -164,6 +176,10 @@ class UpbitWebSocket:
 
     async def _ask(self, topics: Sequence[Topic], *, depth: int | None = None) -> dict[Topic, LiveValue]:
         """Return the SNAPSHOT of every topic; one request at a time, since a new one replaces the old."""
+        if self._waiting > MOST_WAITING:
+            msg = f"{self._waiting} questions wait for this socket already; another channel can answer at once"
+            raise RateLimitedError(msg, channel=self.name, retryable=False, is_fault=False)
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._options.reply_timeout_s), self._asking:
                 return await self._ask_alone(topics, depth)
@@ -173,8 +189,13 @@ class UpbitWebSocket:
                 "the exchange says nothing about codes that it does not know"
             )
             raise ChannelTimeoutError(msg, channel=self.name) from error
+        finally:
+            self._waiting -= 1
 
     async def _ask_alone(self, topics: Sequence[Topic], depth: int | None) -> dict[Topic, LiveValue]:
+        if self._kept is not None and (waits_s := self._kept.message_delay_s()) > LONGEST_WAIT_S:
+            msg = f"the socket may send its next message in {waits_s:.1f} s only; another channel can answer at once"
+            raise RateLimitedError(msg, channel=self.name, retryable=False, retry_after=waits_s, is_fault=False)
         try:
             socket = await self._kept_socket()
             await socket.subscribe(uuid.uuid4().hex, topics, depth=depth, snapshot_only=True)

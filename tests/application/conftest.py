@@ -233,6 +233,8 @@ class FakeStream:
         self.items = asyncio.Queue()
         self.abandoned = []
         self.life = 0
+        self.topics = set()
+        self.is_closed = False
 
     def __aiter__(self):
         return self
@@ -283,8 +285,12 @@ class FakeLiveChannel(FakeChannel):
     async def open_stream(self, topics: Collection, *, canary=None):
         stream = FakeStream()
         self.streams.append(stream)
-        self.topics.append({*topics, *([canary] if canary else [])})
-        yield stream
+        stream.topics = {*topics, *([canary] if canary else [])}
+        self.topics.append(stream.topics)
+        try:
+            yield stream
+        finally:
+            stream.is_closed = True
 
 
 def broken(channel="rest", *, retryable=False, retry_after=None):

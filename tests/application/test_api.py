@@ -11,6 +11,7 @@ from market_backbone import (
     CandleSeries,
     CandleUpdated,
     ChannelSwitched,
+    ChannelUnavailableError,
     CircuitState,
     DeadlineExceededError,
     HistoryLoaded,
@@ -180,19 +181,19 @@ async def test_rest_dead_means_an_error_with_each_cause_and_recovery_by_itself(s
 
 
 async def test_pages_that_arrived_are_kept_when_a_later_one_fails(open_market):
-    async with open_market(speed=1.0, limits=False) as (sandbox, api):
+    async with open_market(speed=1.0, limits=False) as (_, api):
         request = create_candle_request("KRW-BTC", "1m", 1000)
         channel = api.channels["rest"]
         asked = channel.get_candles
 
-        async def fails_on_the_fourth(*arguments, **named):
+        async def fails_from_the_fourth_on(*arguments, **named):
             if len(pages) == 3:
-                sandbox.inject(Fault("rest-status", status=500))
+                raise ChannelUnavailableError("down", channel="rest")
             pages.append(1)
             return await asked(*arguments, **named)
 
         pages = []
-        channel.get_candles = fails_on_the_fourth
+        channel.get_candles = fails_from_the_fourth_on
         series = await api.request_data_sync(request)
     assert len(series) == 600
     assert any(gap.end == series[0].opened_at for gap in series.gaps())

@@ -300,5 +300,10 @@ async def test_while_a_series_is_followed_its_newest_candles_cost_nothing(open_p
         assert len(series) == 50
         assert series.gaps() == ()
         assert not series[-1].is_final
-        assert series.trace.rule == "candles-held"
+        assert series.trace.rule == "candles-held-and-live"
+        assert [(step.channel, str(step.status)) for step in series.trace.steps[:3]] == [
+            ("cache", "served"),
+            ("websocket", "served"),
+            ("rest", "skipped"),
+        ]
         assert any("newest candles from the live stream" in note for note in series.trace.notes)

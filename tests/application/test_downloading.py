@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market_backbone import ChannelUnavailableError, InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
+from market_backbone.application.read_ahead import MOST_AHEAD
 from market_backbone.infrastructure.sandbox import Fault
 
 HOUR = timedelta(hours=1)
@@ -57,7 +58,8 @@ async def test_interrupted_anywhere_it_goes_on_and_asks_for_nothing_twice(open_p
             await asyncio.wait([task])
         (done,) = await api.download(["KRW-ETH"], "1m", **span)
         assert done.report.rows == len(truth_of(sandbox, "KRW-ETH", MIDNIGHT - 3 * DAY, MIDNIGHT)) == 4320
-        assert candle_calls(sandbox) <= 22 + 6 + 3  # the pages, one abandoned in flight per interruption, overlap rows
+        # the pages, up to three abandoned in flight per interruption, overlap rows
+        assert candle_calls(sandbox) <= 22 + 6 * 3 + 3
         before = candle_calls(sandbox)
         (again,) = await api.download(["KRW-ETH"], "1m", **span)
         assert (again.calls, candle_calls(sandbox) - before) == (0, 0)
@@ -148,7 +150,7 @@ async def test_a_disk_that_fills_up_ends_the_download_and_keeps_what_was_written
         (done,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT)
         assert "no space left" in str(done.error)
         assert (done.report.rows, done.is_answered) == (600, False)
-        assert candle_calls(sandbox) == 4
+        assert 4 <= candle_calls(sandbox) <= 4 + MOST_AHEAD  # and what was on its way
         store.write = write
         (again,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT)
         assert (again.report.rows, again.is_answered) == (2880, True)

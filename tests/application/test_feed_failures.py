@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from attrs import evolve
 from scenes import RULES
+from shared_clock import SharedClock
 
 from market_backbone import (
     ChannelError,
@@ -73,6 +74,7 @@ async def test_a_question_that_rest_cannot_answer_costs_the_socket_nothing(kit, 
     scene = make_scene(DataKind.TICKER, canary="KRW-ETH")
     await scene.open()
     scene.stream.begin()
+    scene.give(kit.ticker(second=1, source="websocket"))
     scene.stream.give(Topic(DataKind.ORDERBOOK, "KRW-ETH"), kit.book("KRW-ETH", second=1), scene.clock)
     error = kit.broken() if failure == "channel" else SymbolDelistedError("gone")
     scene.rest.failures.extend([error] * 2)
@@ -172,7 +174,7 @@ def test_what_is_skipped_for_its_circuit_stays_part_of_a_followers_route(kit):
 
 
 async def test_rest_is_asked_at_once_and_after_a_failure_soon_again_however_rarely_it_is_asked(kit):
-    clock, rest = kit.Clock(), kit.Channel(failures=[kit.broken()])
+    clock, rest = SharedClock(), kit.Channel(failures=[kit.broken()])
     clock.now = 5.0  # a computer that has just been started
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
     topic.audience.followers.add(Follower.of(10, waits_for_history=False))
@@ -211,3 +213,23 @@ async def test_who_leaves_a_stream_that_has_ended_takes_nobody_else_with_him(kit
     assert scene.hub.join(scene.topic, scene.route, Follower.of(10, waits_for_history=False)) is again
     await scene.until(lambda: len(scene.live.streams) == 2)
     await scene.until(lambda: len(scene.live.topics) == 2 and scene.topic in scene.live.topics[1])
+
+
+async def test_a_socket_that_speaks_while_rest_is_asked_about_its_silence_is_kept(kit, make_scene):
+    """A process that was held up hears nothing for a while, and then everything at once."""
+    scene = make_scene(DataKind.TICKER, canary="KRW-ETH")
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.ticker(second=1, source="websocket"))
+    scene.stream.give(Topic(DataKind.ORDERBOOK, "KRW-ETH"), kit.book("KRW-ETH", second=1), scene.clock)
+    asked = []
+
+    async def get_orderbook(symbol, depth=15):
+        asked.append(symbol)
+        scene.give(kit.ticker(second=len(asked) + 1, source="websocket"))
+        await kit.turns(5)
+        return kit.book("KRW-ETH", second=60)
+
+    scene.rest.get_orderbook = get_orderbook
+    await scene.until(lambda: len(asked) == 3)
+    assert scene.stream.abandoned == []

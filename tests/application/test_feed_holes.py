@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from market_backbone import DataKind, TradeReceived
-from market_backbone.application.feed import TRADE_AUDIT_S
+from market_backbone.application.mending import TRADE_AUDIT_S
 from market_backbone.domain.request import Topic
 
 CANARY = Topic(DataKind.ORDERBOOK, "KRW-ETH")

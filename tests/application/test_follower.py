@@ -98,3 +98,21 @@ async def test_nothing_is_added_after_the_end(kit):
     buffer.end()
     buffer.put(TradeReceived(kit.trade(1)))
     assert await drain(buffer) == []
+
+
+async def test_a_forming_candle_takes_one_place_while_the_history_is_still_being_read(kit):
+    follower = Follower.of(3, waits_for_history=True)
+    for volume in range(1, 100):
+        follower.give(CandleUpdated(kit.candle(0, volume=str(volume))))
+    follower.give(CandleUpdated(kit.candle(1)))
+    follower.open(HistoryLoaded("history"), None, [])
+    events = await drain(follower.buffer)
+    assert [event.candle.volume for event in events[1:]] == [99, 1]
+
+
+async def test_what_may_not_be_dropped_still_overruns_a_history_that_takes_too_long(kit):
+    follower = Follower.of(3, waits_for_history=True)
+    for number in range(4):
+        follower.give(TradeReceived(kit.trade(number)))
+    with pytest.raises(SlowConsumerError, match="history took so long"):
+        await follower.buffer.get()

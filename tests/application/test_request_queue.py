@@ -7,6 +7,7 @@ import pytest
 from market_backbone import ClosedError, DeadlineExceededError, Priority, QueueFullError
 from market_backbone.application.request_queue import DataRequestQueue
 from market_backbone.application.tasks import TaskOwner, end_task
+from market_backbone.domain.errand import present_errand
 
 
 @pytest.fixture
@@ -263,3 +264,79 @@ async def test_a_fetch_that_waits_is_as_urgent_as_the_most_urgent_who_joins_it(k
     gate.release.set()
     await asyncio.gather(*tasks)
     assert served == ["third", "first", "second"]
+
+
+async def test_bulk_leaves_half_of_the_places_to_whoever_is_more_urgent(kit, owner):
+    queue = DataRequestQueue(capacity=20, concurrency=4, tasks=owner, clock=kit.Clock())
+    bulk, chart = [Work() for _ in range(4)], Work()
+    tasks = [submit(queue, f"bulk {number}", work, Priority.BULK) for number, work in enumerate(bulk)]
+    await kit.turns()
+    assert [work.runs for work in bulk] == [1, 1, 0, 0]
+    assert queue.depth()[Priority.BULK] == 2
+    tasks.append(submit(queue, "chart", chart))
+    await kit.turns()
+    assert chart.runs == 1
+    for work in [*bulk, chart]:
+        work.release.set()
+    await asyncio.gather(*tasks)
+    assert [work.runs for work in bulk] == [1, 1, 1, 1]
+
+
+async def test_somebody_urgent_who_joins_a_running_fetch_hurries_the_calls_that_it_still_makes(kit, owner):
+    queue = DataRequestQueue(capacity=20, concurrency=2, tasks=owner, clock=kit.Clock())
+    seen, second = [], Work()
+    gate = asyncio.Event()
+
+    async def two_calls():
+        seen.append(present_errand().priority)
+        await gate.wait()
+        seen.append(present_errand().priority)
+
+    tasks = [submit(queue, "year", two_calls, Priority.BULK), submit(queue, "other", second, Priority.BULK)]
+    await kit.turns()
+    assert second.runs == 0
+    tasks.append(submit(queue, "year", two_calls, Priority.INTERACTIVE))
+    await kit.turns()
+    assert second.runs == 1  # its place is no bulk's place any more
+    gate.set()
+    second.release.set()
+    await asyncio.gather(*tasks)
+    assert seen == [Priority.BULK, Priority.INTERACTIVE]
+
+
+async def test_callers_take_turns_and_the_one_who_asks_for_less_waits_less(kit, owner):
+    queue = DataRequestQueue(capacity=100, concurrency=1, tasks=owner, clock=kit.Clock())
+    served = []
+
+    def work(name):
+        async def run():
+            served.append(name)
+
+        return run
+
+    async def ask(caller, number):
+        await queue.submit(
+            (caller, number), work(caller), priority=Priority.INTERACTIVE, deadline_s=None, caller=caller
+        )
+
+    gate = Work()
+    tasks = [submit(queue, "gate", gate)]
+    await kit.turns()
+    tasks += [asyncio.create_task(ask("screener", number)) for number in range(50)]
+    await kit.turns()
+    tasks += [asyncio.create_task(ask("chart", number)) for number in range(2)]
+    await kit.turns()
+    gate.release.set()
+    await asyncio.gather(*tasks)
+    assert [place for place, name in enumerate(served) if name == "chart"] == [1, 3]
+
+
+async def test_a_fetch_in_flight_can_be_found_by_what_it_asks_for(kit, queue):
+    work = Work()
+    task = submit(queue, ("candles", 200), work)
+    await kit.turns()
+    assert queue.find(lambda key: key[1] >= 50) == ("candles", 200)
+    assert queue.find(lambda key: key[1] >= 500) is None
+    work.release.set()
+    await task
+    assert queue.find(lambda _: True) is None

@@ -16,8 +16,8 @@ from market_backbone import (
 )
 from market_backbone.application.follower import EventBuffer, Follower
 from market_backbone.application.resuming import MissedTrades, Resumed, TradeResumption
-from market_backbone.application.topics import TradeTopic
 from market_backbone.application.trade_reading import TradeReader
+from market_backbone.application.trade_topic import TradeTopic
 from market_backbone.application.trades import TradeGate, order_of_trade
 from market_backbone.domain.capabilities import DataKind
 from market_backbone.domain.request import Topic

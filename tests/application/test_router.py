@@ -18,6 +18,7 @@ from market_backbone import (
     create_ticker_request,
 )
 from market_backbone.application.router import Fetched, SmartChannelRouter
+from market_backbone.domain.routing import StepStatus
 
 QUOTE = create_ticker_request("KRW-BTC")
 
@@ -121,14 +122,22 @@ class BadPolicy:
         return self._plan(request, channels)
 
 
+def step(channel, **fields):
+    return RouteStep(channel=channel, action="ticker", reason="because", **fields)
+
+
 def plan_with(steps):
-    return RoutePlan(request="x", policy="bad", rule="r", reason="because", steps=steps)
+    return RoutePlan(request="x", policy="bad", rule="r", reason="because", steps=tuple(steps))
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda *_: plan_with(()), "has no steps"),
+        (lambda *_: plan_with(()), "has no step that asks a channel"),
+        (lambda *_: plan_with([step("rest", status=StepStatus.SKIPPED)]), "has no step that asks a channel"),
+        (lambda *_: plan_with([step("rest"), step("websocket", joins_next=True)]), "there is none"),
+        (lambda *_: plan_with([step("rests")]), "unknown channel 'rests'; installed: rest, websocket"),
+        (lambda *_: (_ for _ in ()).throw(RuntimeError("lost")), "RuntimeError: lost"),
         (lambda *_: {}["x"], "failed on 'ticker KRW-BTC': KeyError"),
         (lambda *_: None, "returned NoneType"),
     ],

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from market_backbone import DataKind, Reason
-from market_backbone.application.topics import QuoteTopic, TradeTopic
+from market_backbone.application.topics import QuoteTopic
 from market_backbone.application.trade_reading import TradeReader
+from market_backbone.application.trade_topic import TradeTopic
 from market_backbone.domain.request import Topic
 
 

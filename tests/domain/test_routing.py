@@ -1,10 +1,13 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 
 from market_backbone.domain.capabilities import Capabilities, DataKind, HistoryDepth
 from market_backbone.domain.events import CandleRevised
 from market_backbone.domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
+from market_backbone.domain.seam import Seam, SeamVerdict
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
 
@@ -24,9 +27,9 @@ def test_a_plan_prints_as_a_table_that_a_person_reads():
     assert str(PLAN) == (
         "candles KRW-BTC 1m count=500\n"
         "  rule: bulk (smart), because bulk and stable\n"
-        "      channel  what          calls  status   rows  ms  why\n"
-        "  1.  rest     page back     3      planned  -     -   complete\n"
-        "  2.  cache    what is held  0      planned  -     -   if REST fails"
+        "      channel  what          calls  status   rows  waited  ms  why\n"
+        "  1.  rest     page back     3      planned  -     -       -   complete\n"
+        "  2.  cache    what is held  0      planned  -     -       -   if REST fails"
     )
 
 
@@ -41,9 +44,11 @@ def test_a_trace_prints_what_happened_beside_what_was_planned():
 
     lines = str(trace).splitlines()
 
-    assert lines[3].split() == ["1.", "rest", "page", "back", "1", "failed", "0", "0", "time-out"]
-    assert lines[4].split() == ["2.", "cache", "held", "0", "served", "500", "12", "free"]
+    assert lines[3].split() == ["1.", "rest", "page", "back", "1", "failed", "0", "0", "0", "time-out"]
+    assert lines[4].split() == ["2.", "cache", "held", "0", "served", "500", "0", "12", "free"]
     assert lines[5] == "  note: stale"
+    joint = Seam(at=datetime(2026, 11, 20, tzinfo=UTC), older="cache", newer="rest", verdict=SeamVerdict.PROVEN)
+    assert str(evolve(trace, seams=(joint,))).endswith("\n  seam at 2026-11-20T00:00:00Z: cache | rest PROVEN")
     assert (trace.served_by, trace.calls, trace.channels) == (("cache",), 1, ("rest", "cache"))
 
 

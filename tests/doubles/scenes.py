@@ -4,13 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from shared_clock import SharedClock
 
 from market_backbone import (
     DataKind,
     SmartRoutingPolicy,
     Timeframe,
 )
-from market_backbone.application.feed import FeedRules
+from market_backbone.application.feed_tools import FeedRules
 from market_backbone.application.follower import Follower
 from market_backbone.application.hub import FeedRoute, LiveHub
 from market_backbone.application.keeping import FinalKeeper
@@ -27,7 +28,7 @@ class Scene:
 
     def __init__(self, kit, kind, *, canary="", minutes=range(20), rest="rest"):
         self.kit = kit
-        self.clock = kit.Clock()
+        self.clock = SharedClock()
         self.rest = kit.Channel(clock=self.clock, minutes=minutes)
         self.live = kit.LiveChannel(clock=self.clock, canary=canary)
         self.server_time = kit.ServerTime(self.clock)
@@ -47,7 +48,12 @@ class Scene:
         self.state = self.hub.join(self.topic, self.route, self.follower)
         self.events = []
 
-    async def until(self, condition, turns=4000):
+    async def pass_s(self, seconds):
+        """Let market time pass."""
+        until = self.clock.now + seconds
+        await self.until(lambda: self.clock.now >= until)
+
+    async def until(self, condition, turns=40_000):
         """Let the feed work until the condition holds; collects events."""
         for _ in range(turns):
             while len(self.follower.buffer):
@@ -69,6 +75,20 @@ class Scene:
 
     async def open(self):
         await self.until(lambda: self.live.streams)
+
+    def follow(self, topic, capacity=1000):
+        """Follow something else beside the scene's own topic."""
+        other = Follower.of(capacity, waits_for_history=False)
+        return self.hub.join(topic, self.route, other), other
+
+    @property
+    def sockets(self):
+        """The streams that are open now."""
+        return [stream for stream in self.live.streams if not stream.is_closed]
+
+    @property
+    def feed(self):
+        return self.hub._feeds[0].feed
 
     def give(self, value, **rest):
         self.stream.give(self.topic, value, self.clock, **rest)

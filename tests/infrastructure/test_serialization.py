@@ -7,8 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from market_backbone import CandleUpdated, HistoryLoaded, create_candle_request
+from market_backbone import (
+    CandleUpdated,
+    ChannelUnavailableError,
+    HistoryLoaded,
+    SubscriptionRefused,
+    SubscriptionUnanswered,
+    Symbol,
+    Timeframe,
+    create_candle_request,
+)
 from market_backbone.domain.capabilities import Capabilities, DataKind
+from market_backbone.domain.request import Topic
+from market_backbone.infrastructure.cli.render import event_line
 from market_backbone.infrastructure.serialization import event_fields, series_summary, to_json, to_plain
 
 
@@ -52,3 +63,15 @@ def test_events_are_plain_too(series):
     assert event_fields(CandleUpdated(series[0]))["candle"]["symbol"] == "KRW-BTC"
     history = event_fields(HistoryLoaded(series))["series"]
     assert len(history["rows"]) == history["candles"] == 3
+
+
+def test_what_the_stream_does_not_bring_is_told_as_plain_data():
+    topic = Topic(DataKind.CANDLE, Symbol("KRW-BTC"), Timeframe.M1)
+    told = {"kind": "candle", "symbol": "KRW-BTC", "timeframe": "1m"}
+    unanswered = SubscriptionUnanswered(topic, 10.0, "nothing came")
+    refused = SubscriptionRefused(topic, ChannelUnavailableError("INVALID_PARAM", channel="websocket"))
+    assert to_plain(unanswered) == {"topic": told, "waited_s": 10.0, "reason": "nothing came"}
+    assert to_plain(refused) == {"topic": told, "error": "websocket: INVALID_PARAM"}
+    assert "INVALID_PARAM" in to_json(refused)
+    assert event_line(unanswered) == "unheard   candle.1m:KRW-BTC: nothing in 10 s: nothing came"
+    assert event_line(refused) == "refused   candle.1m:KRW-BTC: websocket: INVALID_PARAM"

@@ -46,7 +46,11 @@ async def test_candles_as_json_are_one_object_a_line_with_a_summary_at_the_end(c
         (("follow", "KRW-BTC", "KRW-ETH", "--kind", "trade", "--resume-after", "17"), 2, "follow each by itself"),
         (("follow", "KRW-BTC", "--resume-after", "2026-11-01T00:00:07"), 2, "did you mean 2026-11-01T00:00:00Z"),
         (("follow", "KRW-BTC", "--reorder", "1"), 2, "reorder_s is for trades only"),
-        (("explain", "KRW-BTC", "--policy", "best"), 2, "installed: cache-only, rest-only, smart, websocket-first"),
+        (
+            ("explain", "KRW-BTC", "--policy", "best"),
+            2,
+            "installed: cache-only, prefer-freshest, rest-only, smart, websocket-first",
+        ),
         (("download", "1m", "--from", "2026-11-01"), 2, "expected symbols and a timeframe"),
         (
             ("download", "KRW-BTC", "1m", "--from", "2026-11-01", "--to", "2026-11-01T00:10", "--out", "x.doc"),
@@ -88,6 +92,39 @@ async def test_explain_shows_the_plan_without_asking_anybody(command, sandbox):
     code, out, _ = await command("explain", "KRW-BTC", "1m", "--live", "--json")
     assert json.loads(out)["rule"] == "live-stream"
     assert sum(sandbox.statistics.requests.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--kind", "ticker"), "quote-snapshot"),
+        (("--kind", "orderbook"), "quote-snapshot"),
+        (("--kind", "trade", "--count", "700"), "trades"),
+        (("--kind", "trade", "--live"), "live-stream"),
+        (("--live",), "live-stream"),
+    ],
+)
+async def test_every_kind_of_request_can_be_explained(command, sandbox, options, rule):
+    code, out, _ = await command("explain", "KRW-BTC", *options)
+    assert code == 0
+    assert f"rule: {rule} " in out
+    assert sum(sandbox.statistics.requests.values()) == 0
+
+
+async def test_what_is_held_counts_once_the_server_has_said_whose_data_it_serves(command):
+    span = ("--start", "2026-11-01T00:00", "--end", "2026-11-01T02:00")
+    await command("candles", "KRW-BTC", "1m", *span)
+    _, out, _ = await command("explain", "KRW-BTC", "1m", *span)
+    assert "--meet asks it" in out
+    _, out, _ = await command("explain", "KRW-BTC", "1m", *span, "--meet")
+    assert "rule: candles-held " in out
+    assert "--meet" not in out
+
+
+async def test_bounds_of_what_has_none_are_refused(command):
+    code, _, err = await command("explain", "KRW-BTC", "--kind", "ticker", "--start", "2026-11-01")
+    assert code == 2
+    assert "leave them out" in err
 
 
 async def test_adapters_lists_channels_with_what_they_can_do(command):

@@ -14,13 +14,14 @@ from market_backbone.domain.errors import (
     ChannelUnavailableError,
     ClosedError,
     MalformedReplyError,
+    RateLimitedError,
     UnsupportedRequestError,
 )
 from market_backbone.domain.finality import Finality
 from market_backbone.domain.streaming import LifeBegan
 from market_backbone.domain.timeframe import Timeframe
-from market_backbone.infrastructure.rate_budget import GroupBudget
-from market_backbone.infrastructure.upbit.socket import MINUTE, SECOND, MessageBudget
+from market_backbone.infrastructure.budget import GroupBudget
+from market_backbone.infrastructure.upbit.limits import MINUTE, SECOND, MessageBudget
 
 
 async def test_single_answers_come_from_snapshots_on_one_socket_that_is_kept(make_socket, make_websocket):
@@ -169,20 +170,25 @@ async def test_connects_are_spread_over_the_seconds(make_socket, make_websocket)
         while lives < 5:
             lives += isinstance(await anext(stream), LifeBegan)
 
-    connects = channel._connects.limit.sends
-    assert all(later - earlier >= SECOND for earlier, later in zip(connects, connects[2:], strict=False))
+    connects = channel._connects._budget._address.group("websocket").budget.sends
+    second = channel._context.clock.to_real_s(1.0)
+    assert all(later - earlier >= second for earlier, later in zip(connects, connects[2:], strict=False))
     assert len(server.upgrades) == lives
 
 
-async def test_questions_wait_for_their_turn_to_speak(make_socket, make_websocket):
+async def test_who_would_have_to_wait_for_a_turn_to_speak_is_told_at_once_and_the_socket_is_not_to_blame(
+    make_socket, make_websocket
+):
     server = await make_socket(answers)
     channel = make_websocket(server.url)
-    before = channel._context.clock.monotonic()
-
-    for _ in range(7):
+    for _ in range(5):
         await channel.get_ticker("KRW-BTC")
 
-    assert channel._context.clock.monotonic() - before >= 1.0
+    with pytest.raises(RateLimitedError, match="next message in") as caught:
+        await channel.get_ticker("KRW-BTC")
+    assert (caught.value.retryable, caught.value.is_fault) == (False, False)
+    await channel._context.clock.sleep(caught.value.retry_after)
+    await channel.get_ticker("KRW-BTC")
     assert len(server.upgrades) == 1
 
 

@@ -1,0 +1,199 @@
+"""One question, one answer: through the queue, along a plan, told once in the log."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from attrs import define, evolve
+
+from ..domain.capabilities import DataKind
+from ..domain.errors import AllChannelsFailedError, MalformedReplyError, MarketDataError, UnsupportedRequestError
+from ..domain.observations import OK, RequestEnded, SeriesAnswered
+from ..domain.orderbook import OrderBook
+from ..domain.ports import Channel, Clock, Diary, MarketDirectory, ServerTime
+from ..domain.question import Priority
+from ..domain.request import (
+    CandleRequest,
+    OneShotRequest,
+    OrderBookRequest,
+    TickerRequest,
+    Topic,
+    TradesRequest,
+)
+from ..domain.routing import RoutePlan
+from ..domain.series import CandleSeries
+from ..domain.ticker import Ticker
+from ..domain.traced import TracedList
+from .archive import Archive
+from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
+from .hub import LiveHub
+from .request_queue import DataRequestQueue
+from .router import Fetched, SmartChannelRouter
+from .sharing import AnyAnswer, contains, part_of
+from .trade_reading import TradeReader
+
+
+@define(eq=False, kw_only=True)
+class Answering:
+    """Answers questions; equal and contained ones in flight share one fetch."""
+
+    router: SmartChannelRouter
+    queue: DataRequestQueue
+    hub: LiveHub
+    archive: Archive
+    clock: Clock
+    server_time: ServerTime
+    diary: Diary
+
+    async def answer(self, request: OneShotRequest) -> AnyAnswer:
+        """Return the answer; what it took is in the log, and for candles in the answer's trace.
+
+        Raises:
+            MarketDataError: see ``request_data_sync``.
+
+        """
+        work = self._work(request)
+        started = self.clock.monotonic()
+        try:
+            answer, trace = await self._submit(request, work)
+        except MarketDataError as error:
+            waited_ms = round((self.clock.monotonic() - started) * 1000, 1)
+            self._tell_failed(request, error, waited_ms)
+            told = f"{type(error).__name__}: {error}"
+            self.diary.note("request_failed", request=str(request), error=told, latency_ms=waited_ms)
+            raise
+        self._note_served(trace)
+        self._tell_served(request, trace, started)
+        match answer:
+            case CandleSeries():
+                finished = await self.archive.finish(evolve(answer, trace=trace))
+                self._tell_complete(finished)
+                return finished
+            case OrderBook():
+                return evolve(answer, trace=trace)
+            case _:
+                return cast("AnyAnswer", TracedList(answer, trace))
+
+    def _work(self, request: OneShotRequest) -> Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]:
+        match request:
+            case CandleRequest():
+                fetch = CandleFetch(request, self.clock, self.server_time, self.archive.desk)
+                return lambda: fetch_candles(fetch, self.router)
+            case TickerRequest():
+                return lambda: self.router.run(request, lambda channel: self._tickers(request, channel))
+            case OrderBookRequest():
+                return lambda: self.router.run(request, lambda channel: self._orderbook(request, channel))
+            case TradesRequest():
+                reader = TradeReader(self.clock, self.server_time)
+                return lambda: self.router.run(request, lambda channel: fetch_trades(request, channel, reader))
+            case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
+                kind = type(request).__name__
+                msg = f"expected a request made by create_…_request, got {kind}; follow() takes live ones"
+                raise UnsupportedRequestError(msg)
+
+    async def _submit(
+        self, request: OneShotRequest, work: Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]
+    ) -> tuple[AnyAnswer, RoutePlan]:
+        """Wait for an equal or larger question that is being asked already, or ask."""
+        key: Any = evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
+        pages = (channel.capabilities.candles_per_call for channel in self.router.channels.values())
+        rows_per_page = max(pages, default=1)
+        larger: Any = self.queue.find(lambda other: contains(other, request, rows_per_page)) or key
+        answer, trace = await self.queue.submit(
+            larger, work, priority=request.priority, deadline_s=request.deadline, caller=request.caller
+        )
+        if larger == key:
+            return answer, trace
+        return part_of(answer, request), trace.with_note(f"part of the answer to: {larger}")
+
+    def _note_served(self, trace: RoutePlan) -> None:
+        steps = trace.steps
+        self.diary.note(
+            "request_served",
+            request=trace.request,
+            policy=trace.policy,
+            rule=trace.rule,
+            served_by=list(trace.served_by),
+            calls=trace.calls,
+            retries=sum(step.retries for step in steps),
+            rows=sum(step.rows for step in steps),
+            waited_ms=round(sum(step.waited_ms for step in steps), 1),
+            latency_ms=round(sum(step.latency_ms for step in steps), 1),
+            seams=[f"{seam.older}|{seam.newer} {seam.verdict}" for seam in trace.seams],
+        )
+
+    def _tell_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
+        rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
+        outcome = type(error).__name__
+        ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
+        self.router.witness.observe(ended)
+
+    def _tell_served(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
+        ended = RequestEnded(
+            kind=_kind_of(request),
+            rule=trace.rule,
+            outcome=OK,
+            latency_s=self.clock.monotonic() - started,
+            calls=trace.calls,
+            rows=sum(step.rows for step in trace.steps),
+            waited_s=sum(step.waited_ms for step in trace.steps) / 1000,
+        )
+        self.router.witness.observe(ended)
+
+    def _tell_complete(self, series: CandleSeries) -> None:
+        if self.router.witness.is_watched:
+            known = series.completeness()
+            told = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
+            self.router.witness.observe(told)
+
+    async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], Fetched]:
+        topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]
+        held = [self.hub.newest(channel.name, topic) for topic in topics]
+        known = [value for value in held if isinstance(value, Ticker)]
+        if len(known) == len(topics):
+            return known, Fetched(len(known), calls=0)
+        await self._check_listed(channel, request.symbols)
+        tickers = list(await channel.get_tickers(request.symbols))
+        check_identity(channel, request.symbols, [ticker.symbol for ticker in tickers])
+        return tickers, _one_call(channel, len(tickers))
+
+    async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, Fetched]:
+        held = self.hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
+        if isinstance(held, OrderBook):
+            return held.to_depth(request.depth), Fetched(1, calls=0)
+        await self._check_listed(channel, [request.symbol])
+        book = await channel.get_orderbook(request.symbol, request.depth)
+        check_identity(channel, [request.symbol], [book.symbol])
+        return book, _one_call(channel, 1)
+
+    async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
+        """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
+        if not isinstance(channel, MarketDirectory):
+            await check_listed(self.router.channels.values(), symbols)
+
+
+def _kind_of(request: OneShotRequest) -> DataKind:
+    match request:
+        case CandleRequest():
+            return DataKind.CANDLE
+        case TickerRequest():
+            return DataKind.TICKER
+        case OrderBookRequest():
+            return DataKind.ORDERBOOK
+        case TradesRequest():
+            return DataKind.TRADE
+
+
+def check_identity(channel: Channel, asked: Sequence[str], answered: Sequence[str]) -> None:
+    """Refuse an answer about something else, or about less, than was asked for.
+
+    Raises:
+        MalformedReplyError: so that the next channel is asked.
+
+    """
+    if list(asked) != list(answered):
+        msg = f"asked for {' '.join(asked)}, got {' '.join(answered) or 'nothing'}"
+        raise MalformedReplyError(msg, channel=channel.name)
+
+
+def _one_call(channel: Channel, rows: int) -> Fetched:
+    return Fetched(rows, calls=0 if channel.capabilities.calls_are_free else 1)

@@ -1,0 +1,239 @@
+"""The sockets of one feed: opened, read, lost; whose frames count for a topic is decided here.
+
+Invariants:
+    A topic has at most one owner among the sockets. Only the owner's frames witness anything; what another
+    socket brings of the topic meanwhile is delivered, too, and proves nothing.
+    A topic changes its owner only when the owner does not show it, or when the new owner has shown it for
+    so long that the old one has delivered everything from before the new one began.
+    A socket is closed only when it owns nothing that is followed.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from attrs import define, field
+
+from ..domain.errors import ChannelError, ChannelUnavailableError, MarketDataError, RequestError
+from ..domain.events import Degraded, ItemRejected
+from ..domain.ports import LiveChannel
+from ..domain.request import Topic
+from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem
+from .carrier import Carrier
+from .feed_tools import FeedTools
+from .serving import Serving, Trouble
+from .stall import StallWatch
+from .topics import CandleTopic
+from .trade_topic import TradeTopic
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+
+
+@define(eq=False, kw_only=True)
+class Carriers:
+    """All sockets of a feed, and the reading of each.
+
+    Attributes:
+        stands_in: name of the channel that serves what no socket does; empty for none.
+        drop: lets go of a topic: with an error for its followers, or because nobody follows it.
+        on_lost: called when something has just lost its socket.
+        on_shown: called when a socket shows a topic for the first time in a life.
+
+    """
+
+    live: LiveChannel
+    servings: dict[Topic, Serving]
+    tools: FeedTools
+    stands_in: str
+    canary: Topic | None
+    drop: Callable[[Serving, MarketDataError | None], None]
+    on_lost: Callable[[], None]
+    on_shown: Callable[[Topic], None] = lambda _: None
+    on_refused: Callable[[Carrier], None] = lambda _: None
+    sockets: list[Carrier] = field(factory=list[Carrier])
+    has_lost_all: bool = False
+    _group: asyncio.TaskGroup | None = None
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Read from now on, in tasks of ``group``."""
+        self._group = group
+        for carrier in self.sockets:
+            carrier.task = group.create_task(self._run(carrier))
+
+    def open(self, topics: Iterable[Topic]) -> Carrier:
+        """Open a socket of its own for these topics; it owns none of them yet."""
+        watch = StallWatch(self.tools.rules.stall_after_s)
+        carrier = Carrier(frozenset(topics), self.canary, watch, began_at=self.tools.clock.monotonic())
+        self.sockets.append(carrier)
+        if self._group is not None:
+            carrier.task = self._group.create_task(self._run(carrier))
+        return carrier
+
+    def carry(self, servings: Iterable[Serving]) -> None:
+        """Open a socket that owns these topics."""
+        owned = list(servings)
+        carrier = self.open(serving.state.topic for serving in owned)
+        for serving in owned:
+            serving.carrier = carrier
+
+    def owned_by(self, carrier: Carrier) -> list[Serving]:
+        """Return the topics whose frames count when this socket brings them."""
+        return [serving for serving in self.servings.values() if serving.carrier is carrier]
+
+    def close(self, carrier: Carrier) -> None:
+        """Close a socket; what it owned and nobody follows is let go."""
+        self.sockets.remove(carrier)
+        self.tools.report.closed(carrier)
+        if carrier.task is not None:
+            carrier.task.cancel()
+        for serving in self.owned_by(carrier):
+            self.drop(serving, None)
+
+    async def _run(self, carrier: Carrier) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            await self._wait_for_circuit(carrier)
+            try:
+                await self._read(carrier)
+            except (ChannelError, RequestError) as error:
+                if isinstance(error, RequestError) or not error.retryable:
+                    self._refuse(carrier, error)
+                    return
+                pause = FIRST_PAUSE_S if carrier.is_proven else min(LONGEST_PAUSE_S, pause * 2)
+                self._lose(carrier, str(error))
+            await self.tools.clock.sleep(pause)
+
+    async def _wait_for_circuit(self, carrier: Carrier) -> None:
+        while not self.tools.router.is_usable(self.live.name):
+            carrier.is_waiting = True
+            await self.tools.clock.sleep(self.tools.rules.polling_interval_s)
+        carrier.is_waiting = False
+
+    async def _read(self, carrier: Carrier) -> None:
+        async with self.live.open_stream(carrier.topics, canary=self.canary) as stream:
+            carrier.stream = stream
+            async for item in stream:
+                self._take(carrier, item)
+                await asyncio.sleep(0)  # frames come in bursts: who waits for the next one gets each of them
+        msg = "the stream ended by itself"
+        raise ChannelUnavailableError(msg, channel=self.live.name)
+
+    def _take(self, carrier: Carrier, item: StreamItem) -> None:
+        match item:
+            case Received():
+                self._receive(carrier, item)
+            case LifeBegan():
+                carrier.begin_life(self.tools.clock.monotonic())
+                self.tools.report.life_began(carrier, self.live.name)
+                for serving in self.owned_by(carrier):
+                    serving.state.begin_life()
+            case LifeEnded():
+                self._lose(carrier, item.cause)
+            case Rejected():
+                self.tools.router.count_rejected(self.live.name)
+                for serving in self.owned_by(carrier):
+                    serving.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
+
+    def _receive(self, carrier: Carrier, item: Received) -> None:
+        was_proven = carrier.is_proven
+        may_have_lost = carrier.hear(item, self.tools.server_time.latest(item.received_at))
+        if not was_proven:
+            self.tools.router.record(self.live.name, carrier.began_at, success=True)
+            self.tools.report.life_proven(carrier, self.live.name)
+        elif may_have_lost:
+            for serving in self.owned_by(carrier):
+                serving.state.suspect()
+        serving = self.servings.get(item.topic)
+        if serving is not None and item.topic in carrier.topics:
+            self._deliver(serving, carrier, item)
+
+    def _deliver(self, serving: Serving, carrier: Carrier, item: Received) -> None:
+        state, is_first = serving.state, carrier.see(item)
+        is_owed = serving.is_wanted or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
+        if serving.carrier is not carrier and serving.is_live:
+            state.audience.publish(state.take_beside(item.value) if is_owed else ())
+            return
+        if serving.carrier is not carrier or is_first:
+            serving.carrier = carrier
+            self._begin(serving)
+        serving.fresh_at = item.received_at
+        state.audience.publish(state.take(item.value) if is_owed else ())
+        state.audience.is_live.set()
+
+    def _begin(self, serving: Serving) -> None:
+        """Take a topic over from whoever stood in: this is its first frame of the owner's life."""
+        serving.state.begin_life()
+        serving.is_told_unanswered = False
+        serving.deliver_from(self.live.name, "the stream is up")
+        serving.recover(self.live.name)
+        self.on_shown(serving.state.topic)
+
+    def hand_over(self, serving: Serving, carrier: Carrier) -> None:
+        """Go over to another socket without a break: it has shown the topic since before now."""
+        sight = carrier.sights[serving.state.topic]
+        serving.carrier = carrier
+        serving.state.go_on_with(sight.first, sight.newest)
+
+    def _lose(self, carrier: Carrier, cause: str) -> None:
+        self.tools.router.record(self.live.name, carrier.began_at, success=False, error=cause)
+        self.tools.report.life_lost(carrier, self.live.name, cause)
+        was_proven = carrier.is_proven
+        carrier.end_life()
+        for serving in self.owned_by(carrier):
+            serving.fresh_at = max(serving.fresh_at, carrier.watch.heard_at)
+            heir = next((other for other in self.sockets if other.shows(serving.state.topic)), None)
+            if heir is None:
+                self._stand_in(serving, cause)
+            else:
+                serving.state.suspect()
+                self.hand_over(serving, heir)
+        if was_proven:
+            self.has_lost_all = not any(other.is_proven for other in self.sockets)
+            self.on_lost()
+
+    def _stand_in(self, serving: Serving, cause: str) -> None:
+        if isinstance(serving.state, CandleTopic):
+            serving.state.begin_life()
+        if self.stands_in:
+            serving.deliver_from(self.stands_in, cause)
+        else:
+            staleness = self.tools.clock.monotonic() - serving.fresh_at
+            serving.worry(Trouble.UNREACHABLE, Degraded(self.live.name, staleness, cause))
+
+    def forget_canary(self) -> None:
+        """Question no silence any more: REST does not know the canary."""
+        self.canary = None
+        for carrier in self.sockets:
+            carrier.canary = None
+
+    def mute(self, serving: Serving, cause: str) -> None:
+        """Count a topic as dead on its socket, which goes on for the others."""
+        if serving.carrier is not None:
+            serving.carrier.mute(serving.state.topic)
+            self._stand_in(serving, cause)
+            self.on_lost()
+
+    def _refuse(self, carrier: Carrier, error: ChannelError | RequestError) -> None:
+        """Find the guilty topic by halving: an error frame does not name it. Costs at most two connects a topic."""
+        self.tools.router.record(self.live.name, carrier.began_at, success=False, error=error)
+        self.tools.report.closed(carrier)
+        carrier.end_life()
+        owned = self.owned_by(carrier)
+        self.sockets.remove(carrier)
+        self.on_refused(carrier)
+        if len(owned) == 1:
+            self._exclude(owned[0], error)
+        elif owned:
+            for serving in owned:
+                self._stand_in(serving, str(error))
+            owned.sort(key=lambda serving: str(serving.state.topic))
+            self.carry(owned[: len(owned) // 2])
+            self.carry(owned[len(owned) // 2 :])
+        self.on_lost()
+
+    def _exclude(self, serving: Serving, error: ChannelError | RequestError) -> None:
+        self.tools.report.refused(serving.state.topic, error)
+        if not self.stands_in:
+            self.drop(serving, error)
+            return
+        serving.refuse(error)
+        self._stand_in(serving, str(error))

@@ -1,0 +1,28 @@
+"""What every part of a feed works with."""
+
+from attrs import field, frozen
+
+from ..domain.ports import Clock, ServerTime
+from .feed_report import FeedReport
+from .router import SmartChannelRouter
+
+
+@frozen(kw_only=True)
+class FeedRules:
+    """Timing of a feed, in market seconds."""
+
+    polling_interval_s: float
+    stall_after_s: float
+    snapshot_timeout_s: float
+    hold_bound_s: float = 30.0
+
+
+@frozen(kw_only=True, eq=False)
+class FeedTools:
+    """Clocks, rules, and whoever keeps account of the channels and of the feed."""
+
+    router: SmartChannelRouter
+    clock: Clock
+    server_time: ServerTime
+    rules: FeedRules
+    report: FeedReport = field(factory=FeedReport)

@@ -1,0 +1,154 @@
+"""From a row of the table to a plan: which steps, in which order, at what cost, and why each. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from ..domain.capabilities import HistoryDepth
+from ..domain.errors import UnsupportedRequestError
+from ..domain.request import AnyRequest, CandleRequest, RealtimeRequest, TickerRequest, TradesRequest
+from ..domain.routing import POLL, REFRESH, STREAM, ChannelView, RoutePlan, RouteStep, StepStatus
+from ..domain.timeframe import Timeframe
+from .rules import CACHE, Rule, Views, can_refresh, can_serve, streams_minutes
+
+
+def make_plan(
+    policy: str, rules: Sequence[Rule], request: AnyRequest, views: Views, *, only: bool = False
+) -> RoutePlan:
+    """Return the plan of the first rule that applies.
+
+    Channels that the rule does not name come after it, by name, so that a stranger's source takes over
+    when ours fail; ``only`` leaves them out. A channel whose circuit is open is skipped, unless nothing
+    else is left.
+
+    Raises:
+        UnsupportedRequestError: nothing installed can serve the request.
+
+    """
+    rule = next(rule for rule in rules if rule.applies(request, views))
+    order, venue = rule.order_of(views), _venue_of(request)
+    able = [view for view in views if _takes_part(view, request, rule) and (venue is None or view.name == venue)]
+    able = [view for view in able if view.name in (*order, *rule.joins) or not only or view.name == venue]
+    if not [view for view in able if not _only_joins(view, request, rule)]:
+        told = _nothing_is_held(request, policy) if order == (CACHE,) else _nothing_serves(request, views)
+        raise UnsupportedRequestError(told)
+    usable = [view for view in able if view.is_usable] or able
+    steps = _steps(_ordered(usable, order), request, rule, order)
+    skipped = [_skipped(view, request, rule) for view in _ordered(able, order) if view not in usable]
+    return RoutePlan(request=str(request), policy=policy, rule=rule.name, reason=rule.reason, steps=(*steps, *skipped))
+
+
+def _venue_of(request: AnyRequest) -> str | None:
+    symbol = request.symbols[0] if isinstance(request, TickerRequest) else request.symbol
+    return symbol.venue_name
+
+
+def _takes_part(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
+    if isinstance(request, RealtimeRequest) and rule.made_of is not None:
+        return streams_minutes(view) or can_refresh(view, request)
+    return can_serve(view, request) or (isinstance(request, CandleRequest) and _gives_tip(view, request, rule))
+
+
+def _gives_tip(view: ChannelView, request: CandleRequest, rule: Rule) -> bool:
+    is_wanted = rule.shares_tip or view.name in rule.joins
+    return is_wanted and view.capabilities.can_answer_candles(request.timeframe, HistoryDepth.TIP)
+
+
+def _only_joins(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
+    """Return whether a channel gives a part and could not answer alone."""
+    return view.name in rule.joins and not can_serve(view, request)
+
+
+def _ordered(views: Iterable[ChannelView], first: tuple[str, ...]) -> list[ChannelView]:
+    rank = {name: number for number, name in enumerate(first)}
+    return sorted(views, key=lambda view: (rank.get(view.name, len(rank)), view.name))
+
+
+def _steps(views: Sequence[ChannelView], request: AnyRequest, rule: Rule, order: tuple[str, ...]) -> list[RouteStep]:
+    """Return one step a channel; what is held comes last, or joins the first channel and comes last again."""
+    held = [view for view in views if view.capabilities.answers_from_store]
+    asked = [view for view in views if view not in held and view.name not in rule.joins]
+    is_joined = bool(asked) and asked[0].name in order
+    joined = [view for view in views if view.name in rule.joins and is_joined]
+    missing = next((view.holding.missing_slots for view in joined if view in held), None)
+    steps = [_joined(view, request, rule) for view in sorted(joined, key=lambda view: rule.joins.index(view.name))]
+    steps += [_step(view, request, rule, order, missing if number == 0 else None) for number, view in enumerate(asked)]
+    return steps + [_stale(view, request, rule, asked) for view in held]
+
+
+def _joined(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
+    is_held = view.capabilities.answers_from_store
+    what, reason = ("held", rule.reason) if is_held else ("newest, from memory", "followed already, and free")
+    return RouteStep(
+        channel=view.name, action=f"{_action(view, request, rule)}, {what}", reason=reason, joins_next=True
+    )
+
+
+def _stale(view: ChannelView, request: AnyRequest, rule: Rule, asked: Sequence[ChannelView]) -> RouteStep:
+    reason = "what is held, possibly stale, when nobody can be asked" if asked else "nobody else may be asked"
+    return RouteStep(channel=view.name, action=f"{_action(view, request, rule)}, held", reason=reason)
+
+
+def _step(view: ChannelView, request: AnyRequest, rule: Rule, order: tuple[str, ...], missing: int | None) -> RouteStep:
+    is_first = order[:1] == (view.name,)
+    reason = rule.reason if is_first else "takes over when the channels above fail"
+    action = _action(view, request, rule)
+    if rule.shares_tip:
+        reason = "its turn to give the forming candle" if is_first else reason
+        action = f"{action}, newest"
+    elif rule.made_of is not None and not streams_minutes(view):
+        reason = "reads what was before, compares once a minute, and alone says what is FINAL"
+    elif missing is not None:
+        reason = "the rest, and one row more to compare" if missing else "only if what is held does not suffice"
+    return RouteStep(
+        channel=view.name,
+        action=action,
+        reason=reason,
+        calls=_calls(view, request, missing),
+        serves_tip=rule.shares_tip and is_first,
+    )
+
+
+def _skipped(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
+    state, cause = view.health.circuit, view.health.last_error or "it failed"
+    reason = f"not asked: its circuit is {state} ({cause})"
+    return RouteStep(channel=view.name, action=_action(view, request, rule), reason=reason, status=StepStatus.SKIPPED)
+
+
+def _calls(view: ChannelView, request: AnyRequest, missing: int | None = None) -> int:
+    if view.capabilities.calls_are_free:
+        return 0
+    page = max(1, view.capabilities.candles_per_call)
+    if missing is not None:
+        return -(-missing // page)
+    match request:
+        case CandleRequest(count=int(count)):
+            return -(-count // page)
+        case CandleRequest(start=start, end=end) if start is not None and end is not None:
+            slots = (end - start) / request.timeframe.nominal_width
+            return max(1, int(-(-slots // page)))
+        case TradesRequest():
+            return -(-request.count // max(1, view.capabilities.trades_per_call))
+        case _:
+            return 1
+
+
+def _action(view: ChannelView, request: AnyRequest, rule: Rule) -> str:
+    if not isinstance(request, RealtimeRequest):
+        return str(request).split(" ", maxsplit=1)[0]
+    if rule.made_of is not None:
+        return f"{STREAM} {rule.made_of}" if streams_minutes(view) else REFRESH
+    return STREAM if view.capabilities.can_follow(request.kind, request.timeframe) else POLL
+
+
+def _nothing_is_held(request: AnyRequest, policy: str) -> str:
+    return f"nothing is held for {str(request)!r}, and the policy {policy!r} asks nobody else; download it first"
+
+
+def _nothing_serves(request: AnyRequest, views: Views) -> str:
+    names = ", ".join(view.name for view in views) or "none"
+    asked = f"no installed channel serves {str(request)!r}; installed: {names}"
+    timeframe = getattr(request, "timeframe", None)
+    offered = {str(frame) for view in views for frame in view.capabilities.timeframes}
+    if timeframe is not None and str(timeframe) not in offered:
+        told = " ".join(str(frame) for frame in Timeframe if str(frame) in offered)
+        return f"{asked}; they offer the timeframes {told}"
+    return f"{asked}; 'market-backbone adapters' shows what each can do"

@@ -1,0 +1,299 @@
+"""The budget of one address, shared by all who talk to it: decisions only, each made at once under one lock."""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from attrs import define, field
+
+from ...domain.vital_signs import Headroom
+from ..clock import read_monotonic
+from .group import WINDOW_S, GroupBudget
+from .jitter import BudgetLimits, Jitter
+from .line import Line, Waiter
+from .machine import MachineLedger
+
+CONNECTS = "websocket"
+"""The group of WebSocket upgrades, as the server names it."""
+SHORTEST_BLOCK_S, LONGEST_BLOCK_S = 60.0, 600.0
+SHARE_LEFT, COMPANY_S = 0.15, 10.0
+"""The share of a spacing that bulk leaves free in each second, for so long after somebody urgent has sent."""
+LINGER_S = 3.0
+"""Real seconds that a budget without users is kept for the next: longer than any window."""
+MOST_REFUSALS, REFUSALS_WITHIN_S = 8, 10.0
+"""After so many refusals in so many seconds the address rests: refusals that go on are answered with a block."""
+
+
+class User(Protocol):
+    """One who shares the budget."""
+
+    @property
+    def limits(self) -> BudgetLimits:
+        """What this user may spend at most."""
+        ...
+
+    @property
+    def unit(self) -> float:
+        """Real seconds per market second on this user's clock."""
+        ...
+
+
+@define
+class Group:
+    """What is known of one group, and who waits for it."""
+
+    budget: GroupBudget
+    line: Line = field(factory=Line)
+    claims: int = 0
+
+
+@define(eq=False)
+class AddressBudget:
+    """All groups of one address.
+
+    All instants are real monotonic seconds, so that users whose clocks run at different speeds share one
+    axis. The server counts in its own market seconds: as soon as one user has learned how fast they pass,
+    all go by it.
+    """
+
+    now: Callable[[], float] = read_monotonic
+    ledger: MachineLedger | None = None
+    lock: threading.RLock = field(factory=threading.RLock)
+    _agreed: BudgetLimits = field(factory=BudgetLimits)
+    _jitter: Jitter = field(factory=Jitter)
+    _groups: dict[str, Group] = field(factory=dict[str, Group])
+    _users: "WeakSet[User]" = field(factory=WeakSet)
+    _refusals: deque[float] = field(factory=deque[float])
+    _numbers: "count[int]" = field(factory=count)
+    _blocked_until: float = -math.inf
+    _blocks: int = 0
+    _was_used: bool = False
+    _left_at: float | None = None
+
+    def admit(self, user: User) -> None:
+        """Let one more share; it stays for as long as it lives, or until ``dismiss``."""
+        with self.lock:
+            self._users.add(user)
+            self._was_used, self._left_at = True, None
+            self._agree()
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether all who shared are gone, closed or forgotten, and nothing that they did matters any more.
+
+        What was sent in the last window still counts at the server, and so does a block.
+        """
+        with self.lock:
+            if not self._was_used or self._users:
+                return False
+            self._left_at = self.now() if self._left_at is None else self._left_at
+            return self.now() > max(self._left_at + LINGER_S, self._blocked_until)
+
+    def dismiss(self, user: User) -> None:
+        """Let one go."""
+        with self.lock:
+            self._users.discard(user)
+            self._agree()
+            self._left_at = None if self._users else self.now()
+
+    @property
+    def unit(self) -> float:
+        """Real seconds per second of the server's."""
+        return min((user.unit for user in self._users), default=1.0)
+
+    @property
+    def limits(self) -> BudgetLimits:
+        """What all users agree on."""
+        return self._agreed
+
+    def _agree(self) -> None:
+        limits = [user.limits for user in self._users]
+        if limits:
+            self._agreed = BudgetLimits(
+                per_second=min(one.per_second for one in limits),
+                connects_per_second=min(one.connects_per_second for one in limits),
+                least_jitter_s=max(one.least_jitter_s for one in limits),
+                first_jitter_s=max(one.first_jitter_s for one in limits),
+            )
+
+    def group(self, name: str) -> Group:
+        """Return a group, with its present limit."""
+        allowed = self.limits.connects_per_second if name == CONNECTS else self.limits.per_second
+        found = self._groups.get(name)
+        if found is None:
+            found = self._groups[name] = Group(GroupBudget(allowed, blocked_until=self._blocked_until))
+        told = found.budget.told_limit
+        found.budget.limit = allowed if told is None else max(1, min(allowed, told))
+        return found
+
+    def jitter_s(self, name: str) -> float:
+        """Return J in real seconds.
+
+        A connect is counted from its beginning to its end, which leaves nothing uncertain.
+        """
+        if name == CONNECTS:
+            return self.limits.least_jitter_s * self.unit
+        return self._jitter.seconds(self.limits, self.now(), self.unit)
+
+    def window_s(self, name: str) -> float:
+        """Return 1 s + J, in real seconds."""
+        return WINDOW_S * self.unit + self.jitter_s(name)
+
+    def spacing_s(self, name: str) -> float:
+        """Return the time between two sends of bulk, in real seconds.
+
+        An assumed J does not stretch it: the window keeps the promise, the spacing only keeps bulk from bursting.
+        """
+        jitter = self.jitter_s(name) if self._jitter.is_trusted else self.limits.least_jitter_s * self.unit
+        return (WINDOW_S * self.unit + jitter) / self.group(name).budget.limit
+
+    def new_number(self) -> int:
+        """Return a number that orders by arrival."""
+        return next(self._numbers)
+
+    def dispatch(self, name: str) -> float:
+        """Give every place that is free now; return when to look again, at the latest."""
+        group = self.group(name)
+        given = False
+        while True:
+            chosen, again_at = self._next(name, group)
+            if chosen is None:
+                break
+            group.line.give(chosen, self.now(), self.spacing_s(name))
+            group.budget.reserve()
+            group.budget.open()
+            group.claims += self.ledger is not None
+            given = True
+            chosen.wake()
+        if given:
+            self.wake(name)
+        return again_at
+
+    def _next(self, name: str, group: Group) -> tuple[Waiter | None, float]:
+        if group.budget.is_held_back or group.claims:
+            return None, math.inf  # whoever it waits for will have the line looked after
+        now, jitter = self.now(), self.jitter_s(name)
+        window = WINDOW_S * self.unit + jitter
+        free_at = group.budget.next_send_at(now, window)
+        group.line.bulk_free_at = group.budget.next_send_at(now, window + self._left_by_bulk_s(name, group))
+        is_proved = group.budget.is_proved(now, window, jitter)
+        return group.line.choose(now, free_at, self.spacing_s(name), is_proved=is_proved)
+
+    def _left_by_bulk_s(self, name: str, group: Group) -> float:
+        """Return by how much bulk stretches its window for the urgent of the last seconds.
+
+        Only where the server's word takes longer than a spacing: it then comes too late to prove much to them.
+        """
+        is_asked_for = self.now() - group.line.urgent_at < COMPANY_S * self.unit
+        spacing = self.spacing_s(name)
+        return SHARE_LEFT * spacing if is_asked_for and self._jitter.least_s > spacing else 0.0
+
+    def wake(self, name: str) -> None:
+        """Have the timekeepers of a group look again."""
+        for keeper in self.group(name).line.timekeepers().values():
+            keeper.wake()
+
+    def is_timekeeper(self, name: str, waiter: Waiter) -> bool:
+        """Return whether this one watches the time for its event loop."""
+        return self.group(name).line.timekeepers().get(waiter.place) is waiter
+
+    def learn(self, expected: str, name: str, left: int, per_second: int | None, sent_at: float) -> None:
+        """Take a ``Remaining-Req`` into account; a group is called what the server calls it."""
+        if name != expected:
+            self._rename(expected, name)
+        if per_second is not None:
+            self.group(name).budget.told_limit = per_second
+        budget = self.group(name).budget
+        more = max(0, per_second - budget.limit) if per_second is not None else 0
+        budget.correct(max(0, left - more), sent_at, self.jitter_s(name), self.unit)
+        self.wake(name)
+
+    def _rename(self, expected: str, name: str) -> None:
+        ours, theirs = self.group(expected), self._groups.get(name)
+        if theirs is None:
+            self._groups[name] = ours
+        elif theirs is not ours:
+            theirs.budget.absorb(ours.budget)
+            theirs.line.absorb(ours.line)
+            theirs.claims += ours.claims
+            self._groups[expected] = theirs
+
+    def observe(self, round_trip_s: float) -> None:
+        """Learn from a round trip on a warm connection how uncertain delays are."""
+        self._jitter.add(round_trip_s, self.now(), self.unit)
+
+    def refuse(self, name: str) -> None:
+        """Stop a group after a 429, for 1 s + J; too many of them stop all groups for a while."""
+        now = self.now()
+        until = now + self.window_s(name)
+        self.group(name).budget.refuse(until)
+        rest = REFUSALS_WITHIN_S * self.unit
+        self._refusals.append(now)
+        while self._refusals[0] <= now - rest:
+            self._refusals.popleft()
+        if len(self._refusals) >= MOST_REFUSALS:
+            self.stop_until(self._refusals[-MOST_REFUSALS] + rest)
+        if self.ledger is not None:
+            self.ledger.block(name, until)
+
+    def stop(self, stated_s: float | None) -> float:
+        """Stop all groups after a 418, for the stated time or twice as long each time; answers market seconds."""
+        waits_s = stated_s or min(LONGEST_BLOCK_S, SHORTEST_BLOCK_S * 2**self._blocks)
+        self._blocks += 1
+        until = self.now() + waits_s * self.unit
+        self.stop_until(until)
+        if self.ledger is not None:
+            self.ledger.block("*", until)
+        return waits_s
+
+    def stop_until(self, until: float) -> None:
+        """Send nothing to this address before ``until``."""
+        self._blocked_until = max(self._blocked_until, until)
+        for group in self._groups.values():
+            group.budget.block(until)
+
+    def note_success(self) -> None:
+        """Forget that the address was blocked before."""
+        self._blocks = 0
+
+    def headroom(self) -> dict[str, Headroom]:
+        """Return what each group has left."""
+        now, unit = self.now(), self.unit
+        return {
+            name: Headroom(
+                limit=group.budget.limit,
+                left=group.budget.left(now, self.window_s(name)),
+                blocked_for_s=group.budget.blocked_for(now) / unit,
+                jitter_s=self.jitter_s(name) / unit,
+            )
+            for name, group in sorted(self._groups.items())
+        }
+
+
+_present: dict[str, AddressBudget] = {}
+_present_lock = threading.Lock()
+
+
+def budget_of(url: str, make_ledger: Callable[[str], MachineLedger] | None = None) -> AddressBudget:
+    """Return the budget of an address in this process, a new one if nobody uses it.
+
+    It outlives its last user by a moment, or by a block: an API that is opened anew must not forget either.
+
+    ``make_ledger`` makes the ledger by which processes share; it is asked for once per address.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme in {"https", "wss"} else 80)
+    key = f"{parts.hostname}:{port}"
+    with _present_lock:
+        for deserted in [each for each, budget in _present.items() if budget.is_deserted]:
+            del _present[deserted]
+        found = _present.setdefault(key, AddressBudget())
+    with found.lock:
+        if make_ledger is not None and found.ledger is None:
+            found.ledger = make_ledger(key)
+    return found

@@ -1,0 +1,81 @@
+"""J: how uncertain the delay from send to arrival is. Pure."""
+
+from collections import deque
+
+from attrs import define, field, frozen
+
+MEMORY_S = 600.0
+SPAN_S = 5.0
+SAMPLES_BEFORE_TRUST = 8
+
+
+@frozen(kw_only=True)
+class BudgetLimits:
+    """Calls and connects per second, and how uncertain delays are assumed to be, in market seconds."""
+
+    per_second: int = 10
+    connects_per_second: int = 5
+    least_jitter_s: float = 0.02
+    first_jitter_s: float = 0.25
+
+
+@define
+class Jitter:
+    """J, judged by round trips.
+
+    J is the largest excess over the least round trip of the last ten minutes; an excess loses its
+    weight evenly over these ten minutes, so that one slow answer does not throttle for long. The spread
+    of n samples falls short of the true one: evenly spread delays make it (n - 1)/(n + 1) of that on
+    average, so that it is stretched by the inverse. Before eight samples J is an assumption.
+
+    All instants and durations are real seconds; ``unit`` is how many of them make a market second.
+    """
+
+    _spans: deque["_Span"] = field(factory=deque["_Span"])
+
+    def add(self, round_trip_s: float, now: float, unit: float = 1.0) -> None:
+        """Take one round trip into account."""
+        if not self._spans or now - self._spans[-1].began_at >= SPAN_S * unit:
+            self._spans.append(_Span(now, round_trip_s, round_trip_s))
+        span = self._spans[-1]
+        span.least, span.largest = min(span.least, round_trip_s), max(span.largest, round_trip_s)
+        span.count += 1
+
+    def seconds(self, limits: BudgetLimits, now: float, unit: float = 1.0) -> float:
+        """Return J at ``now``."""
+        measured = self._measured(now, unit)
+        return max(measured, (limits.least_jitter_s if self.is_trusted else limits.first_jitter_s) * unit)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether enough round trips were seen to believe their spread."""
+        return self._count() >= SAMPLES_BEFORE_TRUST
+
+    @property
+    def least_s(self) -> float:
+        """The least round trip, in real seconds; 0 before there is one."""
+        return min((span.least for span in self._spans), default=0.0)
+
+    def _count(self) -> int:
+        return sum(span.count for span in self._spans)
+
+    def _measured(self, now: float, unit: float) -> float:
+        memory = MEMORY_S * unit
+        while self._spans and self._spans[0].began_at < now - memory:
+            self._spans.popleft()
+        count = self._count()
+        if count <= 1:
+            return 0.0
+        least = self.least_s
+        excess = max((span.largest - least) * (1 - (now - span.began_at) / memory) for span in self._spans)
+        return excess * (count + 1) / (count - 1)
+
+
+@define
+class _Span:
+    """The extremes of the round trips of a few seconds."""
+
+    began_at: float
+    least: float
+    largest: float
+    count: int = 0
