@@ -14,7 +14,7 @@ from ..domain.events import RequestFailed
 from ..domain.finality import Grace
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, Clock, Diary, MarketDirectory, RoutingPolicy, ServerTime
+from ..domain.ports import Channel, Clock, MarketDirectory, RoutingPolicy, ServerTime
 from ..domain.request import (
     AnyRequest,
     CandleRequest,
@@ -27,6 +27,7 @@ from ..domain.routing import ChannelHealth, RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
+from ..domain.vital_signs import VitalSigns
 from .answering import Answering
 from .archive import Archive
 from .callbacks import Callback
@@ -35,10 +36,13 @@ from .follower import FollowedEvents, Follower, closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
 from .hub import LiveHub
+from .loop_watch import LoopWatch
 from .questions import ShortQuestions
 from .request_queue import DataRequestQueue
 from .router import SmartChannelRouter
 from .tasks import TaskOwner, end_task, start_ending
+from .vital import vital_signs
+from .witness import Witness
 
 Answer = TypeVar("Answer")
 
@@ -71,15 +75,17 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         rules: ApiRules,
         clock: Clock,
         server_time: ServerTime,
-        diary: Diary,
+        witness: Witness,
         chance: Callable[[], float],
     ) -> None:
         """Take over the channels; they are closed with the API. ``chance`` draws from [0, 1)."""
         self._clock = clock
         self._server_time = server_time
-        self._diary = diary
+        self._diary = witness
         self._tasks = TaskOwner(self._report)
-        self._channel_router = SmartChannelRouter(channels, policy, clock, cool_down_s=rules.cool_down_s, chance=chance)
+        self._channel_router = SmartChannelRouter(
+            channels, policy, clock, cool_down_s=rules.cool_down_s, chance=chance, witness=witness
+        )
         self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
         self._archive = Archive(
             router=self._channel_router,
@@ -88,7 +94,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             clock=clock,
             server_time=server_time,
             grace=rules.grace,
-            diary=diary,
+            diary=witness,
         )
         self._hub = self._new_hub(rules)
         self._archive.open(self._hub, self.request_data_sync)
@@ -100,17 +106,9 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             archive=self._archive,
             clock=clock,
             server_time=server_time,
-            diary=diary,
+            diary=witness,
         )
-        self._following = Following(
-            hub=self._hub,
-            router=self._channel_router,
-            repository=self,
-            clock=clock,
-            server_time=server_time,
-            capacity=rules.event_capacity,
-            snapshot_timeout_s=rules.snapshot_timeout_s,
-        )
+        self._following = self._new_following(rules, LoopWatch(clock, self._tasks, witness))
         self._running: dict[str, Any] = {}
         self._resources = AsyncExitStack()
         self._ending: asyncio.Task[None] | None = None
@@ -132,6 +130,18 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             rules=feed_rules,
             tasks=self._tasks,
             keeper=self._archive.keeper,
+        )
+
+    def _new_following(self, rules: ApiRules, watch: LoopWatch) -> Following:
+        return Following(
+            hub=self._hub,
+            router=self._channel_router,
+            repository=self,
+            clock=self._clock,
+            server_time=self._server_time,
+            capacity=rules.event_capacity,
+            snapshot_timeout_s=rules.snapshot_timeout_s,
+            watch=watch,
         )
 
     def closes_with(self, resources: AsyncExitStack) -> None:
@@ -254,6 +264,11 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         """Return latency percentiles, success rate and circuit state of each channel."""
         self._check_open()
         return self._channel_router.channel_health()
+
+    def vital_signs(self) -> VitalSigns:
+        """Return a snapshot: queue, streams and their staleness, sockets, budget and health; asks nobody."""
+        self._check_open()
+        return vital_signs(self._queue, self._hub, self._channel_router)
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure keeps the channel out of plans for one cool-down."""

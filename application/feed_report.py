@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field, frozen
 
+from ..domain.completeness import Completeness
 from ..domain.events import (
     Backfilled,
     CandleUpdated,
@@ -16,7 +17,7 @@ from ..domain.events import (
     Recovered,
     SubscriptionUnanswered,
 )
-from ..domain.observations import Completeness, DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
+from ..domain.observations import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
 from ..domain.ports import Clock
 from ..domain.request import Topic
 from ..domain.time_range import TimeRange, clip

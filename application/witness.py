@@ -1,7 +1,5 @@
 """Tells the diary and the observers what happens; whatever they do, the caller goes on."""
 
-from collections.abc import Iterable
-
 from attrs import define, field
 
 from ..domain.observations import Observation

@@ -2,8 +2,7 @@
 
 Run: python benchmarks/download.py [candles] [added latency in ms, comma-separated] [seconds of the chart run]
 
-The sandbox runs in the same process, at speed 1, so that what it needs to answer is part of the figures.
-Everything starts cold: connections, budget and store.
+The sandbox runs in a process of its own, at speed 1. Everything starts cold: connections, budget and store.
 """
 
 import asyncio
@@ -15,8 +14,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
+from attrs import frozen
+
 from market_backbone import Downloaded, UnifiedMarketDataAPI, create_unified_api
-from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
 
 STARTS_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SYMBOLS = ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE")
@@ -24,15 +25,53 @@ MINUTE = timedelta(minutes=1)
 ALLOWED_PER_S, PER_CALL = 10, 200
 
 
+@frozen
+class Server:
+    """A sandbox in another process, and what it has counted."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def inject(self, **fault: object) -> None:
+        """Break something on purpose."""
+        async with self.session.post(f"{self.url}/sandbox/faults", json=fault) as reply:
+            reply.raise_for_status()
+
+    async def counted(self) -> tuple[int, int]:
+        """Return how many calls for candles came, and how many calls of any kind were refused."""
+        async with self.session.get(f"{self.url}/sandbox") as reply:
+            statistics = (await reply.json())["statistics"]
+        refused = sum(statistics["statuses"].get(status, 0) for status in ("429", "418"))
+        return statistics["requests"].get("candles", 0), refused
+
+
 @asynccontextmanager
-async def opened(latency_ms: float) -> AsyncGenerator[tuple[Sandbox, UnifiedMarketDataAPI]]:
+async def served() -> AsyncGenerator[Server]:
+    """Run a sandbox beside this process."""
+    command = ("-m", "market_backbone", "sandbox", "--port", "0", "--start", STARTS_AT.isoformat())
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(20):
+            url = ""
+            while process.stdout is not None and not url:
+                line = (await process.stdout.readline()).decode()
+                url = line.split()[-1] if line.startswith("REST") else ""
+        async with aiohttp.ClientSession() as session:
+            yield Server(url.rstrip("/"), session)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def opened(latency_ms: float) -> AsyncGenerator[tuple[Server, UnifiedMarketDataAPI]]:
     """Open a market whose replies come late, and an API that holds nothing."""
-    async with Sandbox(SandboxConfig(starts_at=STARTS_AT, speed=1.0)) as sandbox:
+    async with served() as server:
         if latency_ms:
-            sandbox.inject(Fault("slow-rest", seconds=latency_ms / 1000))
-        addresses = {"upbit.rest_url": sandbox.rest_url, "upbit.websocket_url": sandbox.websocket_url}
-        async with create_unified_api("test", {**addresses, "cache.store": "memory", "log.level": "ERROR"}) as api:
-            yield sandbox, api
+            await server.inject(kind="slow-rest", seconds=latency_ms / 1000)
+        settings = {"upbit.rest_url": server.url, "cache.store": "memory", "log.level": "ERROR"}
+        async with create_unified_api("test", settings) as api:
+            yield server, api
 
 
 async def download(api: UnifiedMarketDataAPI, symbols: tuple[str, ...], candles: int) -> list[Downloaded]:
@@ -43,13 +82,12 @@ async def download(api: UnifiedMarketDataAPI, symbols: tuple[str, ...], candles:
 
 async def measure(symbols: tuple[str, ...], candles: int, latency_ms: float) -> None:
     """Print how long a download took, and what share of the allowed calls it used."""
-    async with opened(latency_ms) as (sandbox, api):
+    async with opened(latency_ms) as (server, api):
         await api.get_markets()
         began = time.perf_counter()
         done = await download(api, symbols, candles)
         seconds = time.perf_counter() - began
-        asked = sandbox.statistics.requests["candles"]
-        refused = sandbox.statistics.statuses[429] + sandbox.statistics.statuses[418]
+        asked, refused = await server.counted()
     rows = sum(outcome.rows for outcome in done)
     whole = all(outcome.is_answered for outcome in done)
     print(
@@ -82,18 +120,19 @@ async def use_chart(api: UnifiedMarketDataAPI, waits: list[float], rate: float |
 async def measure_chart(seconds: float, rate: float | None) -> None:
     """Print what a chart waited for the budget while years were downloaded."""
     waits: list[float] = []
-    async with opened(0) as (sandbox, api):
+    async with opened(0) as (server, api):
         await api.get_markets()
         loading = asyncio.get_running_loop().create_task(download(api, SYMBOLS[:1], 1_000_000))
         await asyncio.sleep(3)
-        began, before = time.perf_counter(), sandbox.statistics.requests["candles"]
+        before, _ = await server.counted()
+        began = time.perf_counter()
         await use_chart(api, waits, rate, began + seconds)
         took = time.perf_counter() - began
-        asked = sandbox.statistics.requests["candles"] - before
+        asked, refused = await server.counted()
+        asked -= before
         loading.cancel()
         with suppress(asyncio.CancelledError):
             await loading
-        refused = sandbox.statistics.statuses[429] + sandbox.statistics.statuses[418]
     waits.sort()
     how = "one after another" if rate is None else f"at random, {rate:g}/s"
     print(

@@ -6,6 +6,7 @@ from typing import cast
 from attrs import frozen
 
 from .finality import Grace
+from .observations import Observation
 from .ports import Channel, Clock, ServerTime
 
 
@@ -20,6 +21,7 @@ class AdapterContext:
         server_time: shared by all channels of one backbone: tell it what replies prove.
         grace: how long after a slot's end its candle may still change.
         warn: writes what somebody should look at into the log: an event's name and a sentence.
+        observe: tells those who watch what an adapter alone can know, such as waits for its budget.
 
     """
 
@@ -29,6 +31,7 @@ class AdapterContext:
     server_time: ServerTime
     grace: Grace
     warn: Callable[[str, str], None] = lambda _, __: None
+    observe: Callable[[Observation], None] = lambda _: None
 
     def section(self, name: str) -> Mapping[str, object]:
         """Return one section of the settings; an empty one where there is none."""

@@ -6,6 +6,7 @@ Durations are market seconds unless the name says otherwise.
 from attrs import frozen
 
 from .capabilities import DataKind
+from .completeness import Completeness
 from .request import Topic
 from .symbol import Symbol
 from .timeframe import Timeframe
@@ -14,31 +15,8 @@ OK = "ok"
 """The outcome of what succeeded; that of a failure is the name of the error's class."""
 STREAM_LOST = "stream-lost"
 """The outcome of a socket that was lost: nobody was refused anything, so there is no error."""
-
 REPORTED = "reported"
 """The outcome of a failure that somebody outside reported."""
-
-
-@frozen(kw_only=True)
-class Completeness:
-    """What became of the slots of a series: each was received, or is known to be empty, or is not known.
-
-    Invariant: ``expected == received + quiet + unknown``.
-    """
-
-    expected: int = 0
-    received: int = 0
-    quiet: int = 0
-    unknown: int = 0
-
-    def __add__(self, other: "Completeness") -> "Completeness":
-        """Return both together."""
-        return Completeness(
-            expected=self.expected + other.expected,
-            received=self.received + other.received,
-            quiet=self.quiet + other.quiet,
-            unknown=self.unknown + other.unknown,
-        )
 
 
 @frozen(kw_only=True)

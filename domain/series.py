@@ -10,11 +10,11 @@ from attrs import evolve, field, frozen
 
 from .candle import Candle
 from .columns import CandleColumns
+from .completeness import Completeness
 from .coverage import Coverage, ExplainedRange, Reason
 from .errors import IntegrityError
 from .finality import Finality
 from .instants import from_micros, to_micros
-from .observations import Completeness
 from .routing import RoutePlan
 from .seam import Seam
 from .series_export import to_arrow, to_numpy, to_pandas, to_polars

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from .observations import Completeness
+from .completeness import Completeness
 from .question import Priority
 from .request import Topic
 from .routing import ChannelHealth

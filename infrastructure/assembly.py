@@ -7,12 +7,13 @@ from types import MappingProxyType
 import attrs
 
 from ..application.api import ApiRules
+from ..application.witness import Witness
 from ..config import Settings
 from ..config.settings import FinalitySettings
 from ..domain.adapter import AdapterContext
 from ..domain.errors import PluginError
 from ..domain.finality import Grace
-from ..domain.ports import Channel, Clock, Diary, RoutingPolicy, ServerTime
+from ..domain.ports import Channel, Clock, RoutingPolicy, ServerTime
 from .registry import Registry
 
 
@@ -23,7 +24,7 @@ def grace(settings: FinalitySettings) -> Grace:
 
 
 def channels(  # noqa: PLR0917 - the container injects by position
-    registry: Registry, settings: Settings, clock: Clock, server_time: ServerTime, grace: Grace, diary: Diary
+    registry: Registry, settings: Settings, clock: Clock, server_time: ServerTime, grace: Grace, witness: Witness
 ) -> Mapping[str, Channel]:
     """Build every installed channel; one that cannot be built is reported and left out.
 
@@ -36,14 +37,24 @@ def channels(  # noqa: PLR0917 - the container injects by position
     options: Mapping[str, object] = MappingProxyType(sections)
 
     def warn(event: str, text: str) -> None:
-        diary.warn(event, detail=text)
+        witness.warn(event, detail=text)
 
     def context_of(name: str) -> AdapterContext:
-        return AdapterContext(name=name, options=options, clock=clock, server_time=server_time, grace=grace, warn=warn)
+        return AdapterContext(
+            name=name,
+            options=options,
+            clock=clock,
+            server_time=server_time,
+            grace=grace,
+            warn=warn,
+            observe=witness.observe,
+        )
 
     built = registry.build_channels(context_of)
     for problem in registry.problems:
-        diary.warn("plugin_skipped", name=problem.name, group=problem.group, origin=problem.origin, error=problem.error)
+        witness.warn(
+            "plugin_skipped", name=problem.name, group=problem.group, origin=problem.origin, error=problem.error
+        )
     if not built:
         reasons = "; ".join(f"{problem.name}: {problem.error}" for problem in registry.problems)
         msg = f"no channel is installed or allowed ({reasons or 'check plugins.adapters'}); reinstall market-backbone"

@@ -6,6 +6,7 @@ from dependency_injector import containers, providers
 
 from ..application.api import UnifiedMarketDataAPI
 from ..application.repository import UnifiedMarketDataRepository
+from ..application.witness import Witness
 from ..config import Settings
 from . import assembly
 from .clock import MarketClock, MeasuredServerTime
@@ -14,19 +15,23 @@ from .registry import Registry
 
 
 class Container(containers.DeclarativeContainer):
-    """One API and all its parts; ``settings`` and ``policy`` are given from outside."""
+    """One API and all its parts; ``settings``, ``policy`` and ``observers`` are given from outside."""
 
     settings = providers.Dependency(instance_of=Settings)
     policy = providers.Dependency()
+    observers = providers.Dependency(default=())
 
     clock = providers.Singleton(MarketClock, follows_speed=settings.provided.sandbox.follow_speed)
     server_time = providers.Singleton(MeasuredServerTime, clock)
     diary = providers.Singleton(StructuredDiary, settings.provided.log.level, settings.provided.log.format)
+    witness = providers.Singleton(Witness, diary, observers, clock)
     grace = providers.Singleton(assembly.grace, settings.provided.finality)
     registry = providers.Singleton(Registry, settings.provided.plugins.adapters, settings.provided.plugins.policies)
-    channels = providers.Singleton(assembly.channels, registry, settings, clock, server_time, grace, diary)
+    channels = providers.Singleton(assembly.channels, registry, settings, clock, server_time, grace, witness)
     routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
     rules = providers.Singleton(assembly.rules, settings, grace)
     chance = providers.Object(random.random)
-    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_time, diary, chance)
+    api = providers.Singleton(
+        UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_time, witness, chance
+    )
     repository = providers.Singleton(UnifiedMarketDataRepository, api)

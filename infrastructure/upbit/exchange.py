@@ -9,13 +9,14 @@ from attrs import evolve, frozen
 from ...domain.adapter import AdapterContext
 from ...domain.errors import ChannelUnavailableError, RateLimitedError
 from ...domain.market import Market
+from ...domain.observations import BudgetWaited
 from ...domain.ports import ServerTime
 from ...domain.symbol import Symbol
 from ..budget import RateBudget
 from ..transport import HttpLimits, HttpTransport, Reply
 from .failures import BLOCKED, Refusal, explain_status, read_error, stated_wait
 from .identity import VenueIdentity
-from .limits import LONGEST_PATIENCE_S, shared_budget
+from .limits import LONGEST_PATIENCE_S, Refusals, shared_budget
 from .markets import MarketList
 from .options import UpbitOptions
 from .protocol import Call, Remaining, markets_call, read_remaining
@@ -84,6 +85,7 @@ class UpbitExchange:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._name, retryable=False, retry_after=blocked)
         async with self.budget.turn(call.group) as turn:  # counts the call for the errand that it is made on
+            self._context.observe(BudgetWaited(channel=self._name, group=turn.group, waited_s=turn.waited_s))
             reply = self._announced(await self._transport.get(call.path, call.query, turn))
         if (date_s := reply.date_s()) is not None:
             self._context.server_time.observe_reply(date_s, sent=reply.sent, received=reply.received)
@@ -108,10 +110,11 @@ class UpbitExchange:
         return Answer(body=reply.body, venue=self.identity.venue, read_at=read_at, reply=reply)
 
     def _slow_down(self, found: RateLimitedError, call: Call, reply: Reply) -> RateLimitedError:
+        account = Refusals(self.budget, self._context)
         if found.retryable:
-            self.budget.pause(call.group)
+            account.pause(call.group)
             return found
-        wait = self.budget.stop_all(stated_wait(reply.headers, read_error(reply.body).message))
+        wait = account.stop_all(stated_wait(reply.headers, read_error(reply.body).message))
         return RateLimitedError(
             f"blocked ({BLOCKED}): nothing is sent for {wait:g} s",
             channel=self._name,

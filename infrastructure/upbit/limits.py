@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from attrs import define
+from attrs import define, frozen
 
 from ...domain.adapter import AdapterContext
 from ...domain.errors import RateLimitedError
+from ...domain.observations import BudgetWaited
+from ...domain.vital_signs import Headroom
 from ..budget import CONNECTS, BudgetLimits, GroupBudget, MachineLedger, RateBudget, Turn, budget_of
 from .failures import BLOCKED, TOO_MANY, read_error, stated_wait
 from .options import UpbitOptions
@@ -61,17 +63,39 @@ class MessageBudget:
         self.per_minute.record(now)
 
 
+@frozen(eq=False)
+class Refusals:
+    """Takes refusals into account, and tells each pause and each block once."""
+
+    budget: RateBudget
+    context: AdapterContext
+
+    def pause(self, group: str) -> None:
+        """Let a group rest after a 429; those that were on their way meanwhile are no news."""
+        is_news = self.budget.blocked_for(group) == 0
+        self.budget.pause(group)
+        if is_news:
+            rests_s = self.budget.blocked_for(group)
+            self.context.warn("budget_refused", f"429 for the group {group}, which rests for {rests_s:.1f} s")
+
+    def stop_all(self, stated_s: float | None) -> float:
+        """Send nothing to the address after a 418; return for how many market seconds."""
+        wait = self.budget.stop_all(stated_s)
+        self.context.warn("budget_blocked", f"{BLOCKED}: nothing is sent to this address for {wait:g} s")
+        return wait
+
+
 @define
 class ConnectBudget:
     """The connects to one address; shared by all sockets of all channels of this process."""
 
     _budget: RateBudget
-    _name: str
+    _context: AdapterContext
 
     @classmethod
     def of(cls, options: UpbitOptions, context: AdapterContext) -> Self:
         """Share the budget of the socket's address."""
-        return cls(shared_budget(options, context, options.socket_address), context.name)
+        return cls(shared_budget(options, context, options.socket_address), context)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[Turn]:
@@ -83,13 +107,19 @@ class ConnectBudget:
         """
         if (blocked := self._budget.blocked_for(CONNECTS)) > LONGEST_PATIENCE_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
-            raise RateLimitedError(msg, channel=self._name, retry_after=blocked)
+            raise RateLimitedError(msg, channel=self._context.name, retry_after=blocked)
         async with self._budget.turn(CONNECTS) as turn:
+            waited = BudgetWaited(channel=self._context.name, group=turn.group, waited_s=turn.waited_s)
+            self._context.observe(waited)
             yield turn
+
+    def headroom(self) -> dict[str, Headroom]:
+        """Return what the limit of connects leaves."""
+        return {name: left for name, left in self._budget.headroom().items() if name == CONNECTS}
 
     def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Take a refused upgrade into account: 429 stops connects, 418 stops everything at this address."""
         if status == TOO_MANY:
-            self._budget.pause(CONNECTS)
+            Refusals(self._budget, self._context).pause(CONNECTS)
         elif status == BLOCKED:
-            self._budget.stop_all(stated_wait(headers, read_error(body).message))
+            Refusals(self._budget, self._context).stop_all(stated_wait(headers, read_error(body).message))

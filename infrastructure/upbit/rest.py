@@ -26,6 +26,8 @@ from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange, subtract
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
+from ...domain.vital_signs import Headroom
+from ..budget import CONNECTS
 from . import protocol, replies
 from .exchange import Answer, UpbitExchange
 from .options import UpbitOptions
@@ -67,6 +69,10 @@ class UpbitRest:
     def capabilities(self) -> Capabilities:
         """Everything but following."""
         return self._capabilities
+
+    def headroom(self) -> dict[str, Headroom]:
+        """Return what each group of REST calls has left."""
+        return {name: left for name, left in self.exchange.budget.headroom().items() if name != CONNECTS}
 
     async def get_candles(
         self,

@@ -31,6 +31,7 @@ from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
+from ...domain.vital_signs import Headroom
 from .failures import explain_frame_error
 from .frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
 from .identity import VenueIdentity
@@ -89,6 +90,10 @@ class UpbitWebSocket:
     def capabilities(self) -> Capabilities:
         """Live everything, and the newest value of everything."""
         return evolve(CAPABILITIES, canary=self._options.site.canary)
+
+    def headroom(self) -> dict[str, Headroom]:
+        """Return what the limit of connects leaves."""
+        return self._connects.headroom()
 
     @asynccontextmanager
     async def open_stream(
