@@ -14,6 +14,7 @@ from typing import Protocol
 from attrs import define, field
 
 from ..domain.errand import Errand, on_errand, present_errand
+from ..domain.errors import MalformedReplyError
 from ..domain.ports import Channel, Clock
 from ..domain.series import CandleSeries
 from ..domain.timeframe import Timeframe
@@ -100,10 +101,15 @@ class ReadAhead:
         """Return one page: one that is on its way already where it fits, or a new one."""
         slices = self._slices
         if slices is None or start is not None or count is None or self.channel.capabilities.calls_per_s <= 0:
-            return await self.channel.get_candles(symbol, timeframe, count, start=start, end=end)
+            page = await self.channel.get_candles(symbol, timeframe, count, start=start, end=end)
+            return check_page(page, symbol, timeframe, self.channel.name)
+
+        async def read(rows: int, before: datetime | None) -> CandleSeries:
+            page = await self.channel.get_candles(symbol, timeframe, rows, end=before)
+            return check_page(page, symbol, timeframe, self.channel.name)
 
         def ask(rows: int, before: datetime | None) -> "_Sent":
-            return self._send(lambda: self.channel.get_candles(symbol, timeframe, rows, end=before))
+            return self._send(lambda: read(rows, before))
 
         whole = await self._from_slice(slices, end)
         page = await self._await(ask(count, end)) if whole is None else whole
@@ -184,6 +190,22 @@ class ReadAhead:
         self._slices = None
         leftover, self._leftover = self._leftover, []
         await end_fetches([sent.task for sent in leftover])
+
+
+def check_page(page: object, symbol: str, timeframe: str, channel: str) -> CandleSeries:
+    """Refuse a page of something else than was asked for.
+
+    Raises:
+        MalformedReplyError: so that the next channel is asked.
+
+    """
+    if not isinstance(page, CandleSeries):
+        msg = f"asked for candles of {symbol} {timeframe}, got {type(page).__name__}; report this to the author"
+        raise MalformedReplyError(msg, channel=channel)
+    if (page.symbol, page.timeframe) != (symbol, timeframe):
+        msg = f"asked for candles of {symbol} {timeframe}, got some of {page.symbol} {page.timeframe}"
+        raise MalformedReplyError(msg, channel=channel)
+    return page
 
 
 def _newest(page: CandleSeries, count: int) -> CandleSeries:

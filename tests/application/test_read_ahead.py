@@ -20,6 +20,8 @@ PAGE = 20
 class FarChannel:
     """A channel a round trip away, that counts who is on the way at once."""
 
+    name = "far"
+
     def __init__(self, kit, minutes, *, turns=40, calls_per_s=1000.0):
         clock = kit.Clock()
         self.inner = kit.Channel(minutes=minutes, clock=clock, page=PAGE)
