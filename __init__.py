@@ -13,6 +13,7 @@ from .application.unifier import DataUnifier
 from .domain.adapter import AdapterContext
 from .domain.candle import Candle, CandleData
 from .domain.capabilities import Capabilities, DataKind, HistoryDepth
+from .domain.completeness import Completeness
 from .domain.coverage import Coverage, ExplainedRange, Reason
 from .domain.coverage_report import CoverageReport
 from .domain.errors import (
@@ -59,8 +60,31 @@ from .domain.events import (
 from .domain.finality import Finality, SealedBy
 from .domain.holding import SeriesKey
 from .domain.market import Instrument, Market
+from .domain.observations import (
+    BudgetWaited,
+    ChannelTried,
+    CircuitSwitched,
+    DeliverySwitched,
+    FollowerLost,
+    ItemDropped,
+    LoopBlocked,
+    Observation,
+    RequestEnded,
+    SeriesAnswered,
+    SeriesFollowed,
+    StreamBegan,
+    StreamEnded,
+)
 from .domain.orderbook import BookLevel, OrderBook
-from .domain.ports import CandleStore, Channel, LiveChannel, MarketDataRepository, RoutingPolicy
+from .domain.ports import (
+    BudgetedChannel,
+    CandleStore,
+    Channel,
+    LiveChannel,
+    MarketDataRepository,
+    Observer,
+    RoutingPolicy,
+)
 from .domain.request import (
     CandleRequest,
     OrderBookRequest,
@@ -75,7 +99,7 @@ from .domain.request import (
     create_trades_request,
 )
 from .domain.resampling import resample
-from .domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep
+from .domain.routing import ChannelHealth, ChannelView, CircuitState, Grade, RoutePlan, RouteStep
 from .domain.seam import Seam, SeamVerdict
 from .domain.series import CandleSeries
 from .domain.symbol import Symbol
@@ -83,6 +107,7 @@ from .domain.ticker import Ticker
 from .domain.time_range import TimeRange
 from .domain.timeframe import Timeframe
 from .domain.trade import TakerSide, Trade
+from .domain.vital_signs import Headroom, StreamSigns, VitalSigns
 from .infrastructure.startup import create_unified_api
 
 __all__ = [
@@ -91,6 +116,8 @@ __all__ = [
     "AuditReport",
     "Backfilled",
     "BookLevel",
+    "BudgetWaited",
+    "BudgetedChannel",
     "CacheOnly",
     "Candle",
     "CandleData",
@@ -105,10 +132,13 @@ __all__ = [
     "ChannelHealth",
     "ChannelSwitched",
     "ChannelTimeoutError",
+    "ChannelTried",
     "ChannelUnavailableError",
     "ChannelView",
     "CircuitState",
+    "CircuitSwitched",
     "ClosedError",
+    "Completeness",
     "ConfigurationError",
     "Coverage",
     "CoverageReport",
@@ -116,23 +146,31 @@ __all__ = [
     "DataUnifier",
     "DeadlineExceededError",
     "Degraded",
+    "DeliverySwitched",
     "Downloaded",
     "ExplainedRange",
     "Finality",
+    "FollowerLost",
     "Gap",
+    "Grade",
+    "Headroom",
     "HistoryDepth",
     "HistoryLoaded",
     "HistoryRewritten",
     "Instrument",
     "IntegrityError",
     "InvalidRangeError",
+    "ItemDropped",
     "ItemRejected",
     "LiveChannel",
+    "LoopBlocked",
     "MalformedReplyError",
     "Market",
     "MarketDataError",
     "MarketDataRepository",
     "MarketEvent",
+    "Observation",
+    "Observer",
     "OrderBook",
     "OrderBookRequest",
     "OrderBookUpdated",
@@ -145,6 +183,7 @@ __all__ = [
     "RealtimeRequest",
     "Reason",
     "Recovered",
+    "RequestEnded",
     "RequestError",
     "RequestFailed",
     "RestOnly",
@@ -155,9 +194,14 @@ __all__ = [
     "Seam",
     "SeamSettled",
     "SeamVerdict",
+    "SeriesAnswered",
+    "SeriesFollowed",
     "SeriesKey",
     "SlowConsumerError",
     "SmartRoutingPolicy",
+    "StreamBegan",
+    "StreamEnded",
+    "StreamSigns",
     "SubscriptionRefused",
     "SubscriptionUnanswered",
     "Symbol",
@@ -175,6 +219,7 @@ __all__ = [
     "UnifiedMarketDataRepository",
     "UnknownSymbolError",
     "UnsupportedRequestError",
+    "VitalSigns",
     "WebSocketFirst",
     "create_candle_request",
     "create_orderbook_request",

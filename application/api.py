@@ -66,6 +66,10 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
     """Market data through one object: it chooses the channel, keeps the limits, and explains itself.
 
     Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
+
+    Attributes:
+        metrics_address: where its metrics can be read; empty where they are not served.
+
     """
 
     def __init__(  # noqa: PLR0917 - the container injects by position
@@ -110,6 +114,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         )
         self._following = self._new_following(rules, LoopWatch(clock, self._tasks, witness))
         self._running: dict[str, Any] = {}
+        self.metrics_address = ""
         self._resources = AsyncExitStack()
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False

@@ -38,6 +38,14 @@ class _Told:
     details: tuple[tuple[str, object], ...]
 
 
+@define
+class _Gathered:
+    """The codes that share a line, and the longest time among them."""
+
+    topics: list[str] = field(factory=list[str])
+    worst_s: float = 0.0
+
+
 @define(eq=False)
 class FeedReport:
     """Account of one feed; ``flush`` writes what was gathered."""
@@ -46,7 +54,7 @@ class FeedReport:
     clock: Clock | None = None
     _received: dict[Topic, int] = field(init=False, factory=dict[Topic, int])
     _measured: dict[Topic, Completeness] = field(init=False, factory=dict[Topic, Completeness])
-    _gathered: dict[_Told, list[str]] = field(init=False, factory=dict[_Told, list[str]])
+    _gathered: dict[_Told, _Gathered] = field(init=False, factory=dict[_Told, _Gathered])
     _began: dict[Carrier, tuple[float, str]] = field(init=False, factory=dict[Carrier, tuple[float, str]])
     _lost: dict[Carrier, float] = field(init=False, factory=dict[Carrier, float])
 
@@ -76,32 +84,32 @@ class FeedReport:
     def _take_trouble(self, topic: Topic, event: Degraded | Recovered | SubscriptionUnanswered) -> None:
         match event:
             case Degraded(channel, staleness_s, reason):
-                self._gather(topic, "data_degraded", channel=channel, reason=reason, staleness_s=round(staleness_s, 1))
+                self._gather(topic, "data_degraded", worst_s=staleness_s, channel=channel, reason=reason)
             case Recovered(channel):
                 self._gather(topic, "data_recovered", channel=channel)
             case SubscriptionUnanswered(waited_s=waited_s):
-                self._gather(topic, "subscription_unanswered", waited_s=round(waited_s, 1))
+                self._gather(topic, "subscription_unanswered", worst_s=waited_s)
 
-    def _gather(self, topic: Topic, event: str, **details: object) -> None:
-        self._gathered.setdefault(_Told(event, tuple(details.items())), []).append(str(topic))
+    def _gather(self, topic: Topic, event: str, worst_s: float = 0.0, **details: object) -> None:
+        gathered = self._gathered.setdefault(_Told(event, tuple(details.items())), _Gathered())
+        gathered.topics.append(str(topic))
+        gathered.worst_s = max(gathered.worst_s, worst_s)
 
     def flush(self) -> None:
         """Write what was gathered since the last time, one line for all codes that share it."""
-        gathered, self._gathered = self._gathered, {}
-        for told, topics in gathered.items():
-            shared: dict[str, object] = {**dict(told.details), "codes": len(topics), "examples": topics[:EXAMPLES]}
-            self._write(told.event, shared)
-
-    def _write(self, event: str, shared: dict[str, object]) -> None:
-        match event:
-            case "channel_switched":
-                self.witness.note("channel_switched", **shared)
-            case "data_recovered":
-                self.witness.note("data_recovered", **shared)
-            case "data_degraded":
-                self.witness.warn("data_degraded", **shared)
-            case _:
-                self.witness.warn("subscription_unanswered", **shared)
+        lines, self._gathered = self._gathered, {}
+        for told, gathered in lines.items():
+            worst_s, details = round(gathered.worst_s, 1), dict(told.details)
+            codes = {"codes": len(gathered.topics), "examples": gathered.topics[:EXAMPLES]}
+            match told.event:
+                case "channel_switched":
+                    self.witness.note("channel_switched", **details, **codes)
+                case "data_recovered":
+                    self.witness.note("data_recovered", **details, **codes)
+                case "data_degraded":
+                    self.witness.warn("data_degraded", **details, staleness_s=worst_s, **codes)
+                case _:
+                    self.witness.warn("subscription_unanswered", waited_s=worst_s, **codes)
 
     # --- sockets -------------------------------------------------------------------------------
 

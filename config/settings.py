@@ -217,6 +217,18 @@ class LogSettings:
 
 
 @frozen
+class MetricsSettings:
+    """Metrics for Prometheus; they need the extra ``metrics``.
+
+    Attributes:
+        port: TCP port of the endpoint on this machine (127.0.0.1); 0 for any that is free, -1 for none.
+
+    """
+
+    port: int = field(validator=rules.whole_number(-1, 65535))
+
+
+@frozen
 class Settings:
     """All settings, by section."""
 
@@ -230,6 +242,7 @@ class Settings:
     plugins: PluginSettings
     cache: CacheSettings
     log: LogSettings
+    metrics: MetricsSettings
 
     def cache_folder(self) -> Path:
         """Return where the cache lies, the platform's own place when ``cache.folder`` is empty."""

@@ -1,5 +1,7 @@
 """How complete a series is, in slots."""
 
+from collections.abc import Iterator
+
 from attrs import frozen
 
 
@@ -22,4 +24,13 @@ class Completeness:
             received=self.received + other.received,
             quiet=self.quiet + other.quiet,
             unknown=self.unknown + other.unknown,
+        )
+
+    def by_state(self) -> Iterator[tuple[str, int]]:
+        """Yield each figure with its name."""
+        yield from (
+            ("expected", self.expected),
+            ("received", self.received),
+            ("quiet", self.quiet),
+            ("unknown", self.unknown),
         )

@@ -1,14 +1,21 @@
 """From nothing to a ready API: ``create_unified_api``."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import frozen
 
 from ..application.api import UnifiedMarketDataAPI
 from ..config import LoadedSettings, load_settings
-from ..domain.ports import RoutingPolicy
+from ..domain.ports import Observer, RoutingPolicy
 from .container import Container
+from .metrics import prometheus_observer
+from .metrics.endpoint import serving
 from .sandbox import Sandbox, SandboxConfig
+
+if TYPE_CHECKING:
+    from .metrics.prometheus import PrometheusObserver
 
 
 class OpeningApi:
@@ -22,8 +29,10 @@ class OpeningApi:
         environment: str | None,
         settings: Mapping[str, object] | None,
         policy: RoutingPolicy | str | None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Remember what was asked for."""
+        self._observers = tuple(observers)
         self._environment = environment
         self._overrides = settings
         self._policy = policy
@@ -45,10 +54,34 @@ class OpeningApi:
 
     async def _open(self) -> UnifiedMarketDataAPI:
         async with AsyncExitStack() as resources:
-            container = await open_container(resources, self._environment, self._overrides, self._policy)
+            loaded = await load(resources, self._environment, self._overrides)
+            metrics = await _serve_metrics(loaded, resources)
+            observers = self._observers if metrics is None else (*self._observers, metrics.observer)
+            container = wired(loaded, self._policy, observers)
             api: UnifiedMarketDataAPI = container.api()
+            if metrics is not None:
+                metrics.observer.watch(api.vital_signs)
+                api.metrics_address = metrics.address
+                container.diary().note("metrics_served", address=metrics.address)
             api.closes_with(resources.pop_all())
         return api
+
+
+@frozen
+class _Metrics:
+    """Metrics that are being served."""
+
+    observer: "PrometheusObserver"
+    address: str
+
+
+async def _serve_metrics(loaded: LoadedSettings, resources: AsyncExitStack) -> "_Metrics | None":
+    """Serve metrics until ``resources`` end, if the settings want it."""
+    port = loaded.settings.metrics.port
+    if port < 0:
+        return None
+    observer = prometheus_observer()
+    return _Metrics(observer, await resources.enter_async_context(serving(observer.text, port)))
 
 
 async def open_container(
@@ -58,11 +91,23 @@ async def open_container(
     policy: RoutingPolicy | str | None = None,
 ) -> Container:
     """Return the wiring of an environment; its embedded sandbox, if any, ends with ``resources``."""
+    return wired(await load(resources, environment, overrides), policy)
+
+
+def wired(loaded: LoadedSettings, policy: RoutingPolicy | str | None, observers: Sequence[Observer] = ()) -> Container:
+    """Return the wiring of settings."""
+    return Container(settings=loaded.settings, policy=policy, observers=tuple(observers))
+
+
+async def load(
+    resources: AsyncExitStack, environment: str | None, overrides: Mapping[str, object] | None
+) -> LoadedSettings:
+    """Return the settings in force; the embedded sandbox that they want, if any, ends with ``resources``."""
     loaded = load_settings(environment, overrides)
     addresses = await start_sandbox(loaded, resources)
     if addresses:
         loaded = load_settings(environment, {**flat(overrides), **addresses})
-    return Container(settings=loaded.settings, policy=policy)
+    return loaded
 
 
 def flat(overrides: Mapping[str, object] | None) -> dict[str, object]:
@@ -100,6 +145,8 @@ def create_unified_api(
     environment: str | None = None,
     settings: Mapping[str, object] | None = None,
     policy: RoutingPolicy | str | None = None,
+    *,
+    observers: Sequence[Observer] = (),
 ) -> OpeningApi:
     """Open the API: await the result, or use it with ``async with``.
 
@@ -108,10 +155,11 @@ def create_unified_api(
             ``MARKET_BACKBONE_ENV`` when left out, and ``production`` without it.
         settings: values that go before every file and variable, nested or dotted.
         policy: a routing policy or the name of an installed one; ``routing.policy`` when left out.
+        observers: told of everything that happens; see docs/observability.md.
 
     Raises:
-        ConfigurationError: settings are wrong; every mistake is named.
+        ConfigurationError: settings are wrong; every mistake is named. Or metrics cannot be served.
         PluginError: no channel or no such policy is installed.
 
     """
-    return OpeningApi(environment, settings, policy)
+    return OpeningApi(environment, settings, policy, observers)

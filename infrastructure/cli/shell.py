@@ -79,8 +79,8 @@ def fail(error: Exception) -> NoReturn:
 
 @asynccontextmanager
 async def open_api(policy: str | None = None) -> AsyncGenerator[UnifiedMarketDataAPI]:
-    """Open the API of the environment, quietly: a command reports by its own output."""
-    async with create_unified_api(settings={"log.level": "ERROR"}, policy=policy) as api:
+    """Open the API of the environment, quietly: a command reports by its own output, and disturbs no service."""
+    async with create_unified_api(settings={"log.level": "ERROR", "metrics.port": -1}, policy=policy) as api:
         yield api
 
 
