@@ -1,12 +1,20 @@
 """One question, one answer: through the queue, along a plan, told once in the log."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from attrs import define, evolve
 
 from ..domain.capabilities import DataKind
-from ..domain.errors import AllChannelsFailedError, MalformedReplyError, MarketDataError, UnsupportedRequestError
+from ..domain.errors import (
+    AllChannelsFailedError,
+    ChannelError,
+    IntegrityError,
+    MalformedReplyError,
+    MarketDataError,
+    RequestError,
+    UnsupportedRequestError,
+)
 from ..domain.observations import OK, RequestEnded, SeriesAnswered
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, Clock, Diary, MarketDirectory, ServerTime
@@ -93,17 +101,24 @@ class Answering:
     async def _submit(
         self, request: OneShotRequest, work: Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]
     ) -> tuple[AnyAnswer, RoutePlan]:
-        """Wait for an equal or larger question that is being asked already, or ask."""
+        """Wait for an equal or larger question that is being asked already, or ask.
+
+        What fails a larger question may be about what was not asked for here: then this one is asked itself.
+        """
         key: Any = evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
         pages = (channel.capabilities.candles_per_call for channel in self.router.channels.values())
         rows_per_page = max(pages, default=1)
         larger: Any = self.queue.find(lambda other: contains(other, request, rows_per_page)) or key
-        answer, trace = await self.queue.submit(
-            larger, work, priority=request.priority, deadline_s=request.deadline, caller=request.caller
-        )
-        if larger == key:
-            return answer, trace
-        return part_of(answer, request), trace.with_note(f"part of the answer to: {larger}")
+        asking: Mapping[str, Any] = {"priority": request.priority, "caller": request.caller}
+        began, deadline = self.clock.monotonic(), request.deadline
+        if larger != key:
+            try:
+                answer, trace = await self.queue.submit(larger, work, **asking, deadline_s=deadline)
+            except (RequestError, ChannelError, AllChannelsFailedError, IntegrityError):
+                deadline = None if deadline is None else max(0.0, deadline - (self.clock.monotonic() - began))
+            else:
+                return part_of(answer, request), trace.with_note(f"part of the answer to: {larger}")
+        return await self.queue.submit(key, work, **asking, deadline_s=deadline)
 
     def _note_served(self, trace: RoutePlan) -> None:
         steps = trace.steps

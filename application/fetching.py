@@ -124,10 +124,13 @@ class CandleFetch:
         """
         newest = await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
         now = self.server_time.latest()
-        held = None if now is None else self.desk.decorate_tip(channel, newest, self.request.timeframe.floor(now))
+        open_slot = None if now is None else self.request.timeframe.floor(now)
+        held = None if open_slot is None else self.desk.decorate_tip(channel, newest, open_slot)
         if held is None:
             raise too_little_held(channel.name)
-        walk = CandlePaging.of(self.request, max(1, channel.capabilities.candles_per_call))
+        has_tip = any(candle.opened_at == open_slot for candle in newest)
+        request = self.request if has_tip else evolve(self.request, end=open_slot)  # nobody has traded in it yet
+        walk = CandlePaging.of(request, max(1, channel.capabilities.candles_per_call))
         try:
             await self._walk(held, walk)
         except UnsupportedRequestError as error:

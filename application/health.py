@@ -14,6 +14,7 @@ PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 JITTER = 0.1
 """A probe comes up to a tenth of the cool-down later, so that many clients do not probe at one instant."""
 LONGEST_FACTOR = 8.0
+ROUNDING_S = 1e-6
 
 
 @frozen
@@ -79,45 +80,56 @@ class ChannelPerformance:
     _grade: Grade = Grade.GOOD
 
     def record(self, latency_ms: float, *, success: bool, now: float, error: str = "", chance: float = 0.0) -> None:
-        """Take one outcome into account; ``chance`` in [0, 1) says when the next probe may come."""
-        state = self.state(now)
+        """Take one outcome into account; ``chance`` in [0, 1) says when the next probe may come.
+
+        What began before the circuit let anything through again says nothing about now.
+        """
         self._outcomes.append(Outcome(latency_ms, success))
-        self._is_probing = False
-        if success:
-            self._failures = 0
-            self._close(now, state)
-        else:
-            self._last_error = error
-            self._failures += 1
-            if state is CircuitState.HALF_OPEN:
-                self._factor = min(LONGEST_FACTOR, self._factor * 2)
-                self._open(now, chance)
-            elif self._failures >= FAILURES_IN_A_ROW and state is CircuitState.CLOSED:
-                self._open(now, chance)
+        is_probe = self._probe_at is not None and now - latency_ms / 1000 >= self._probe_at - ROUNDING_S
+        self._judge(now, chance, success=success, is_probe=is_probe)
+        self._last_error = self._last_error if success else error
         self._grade = grade_of(self._grade, self._rate, percentile(self._good(), 0.9), len(self._outcomes))
 
     def report(self, latency_ms: float, *, success: bool, now: float, chance: float = 0.0) -> None:
         """Take an outcome that somebody outside saw; a failure opens the circuit at once."""
         told = "" if success else "reported from outside"
+        if success and self.state(now) is CircuitState.HALF_OPEN:
+            self._close(now)
         self.record(latency_ms, success=success, now=now, error=told, chance=chance)
         if not success and self.state(now) is not CircuitState.OPEN:
             self._open(now, chance)
 
-    def begin_probe(self, now: float) -> None:
-        """Note that a request is on its way; a half-open circuit lets no other through until it has ended."""
-        self._is_probing = self.state(now) is CircuitState.HALF_OPEN
+    def _judge(self, now: float, chance: float, *, success: bool, is_probe: bool) -> None:
+        state = self.state(now)
+        self._failures = 0 if success else self._failures + 1
+        if state is CircuitState.HALF_OPEN and is_probe and success:
+            self._close(now)
+        elif state is CircuitState.HALF_OPEN and is_probe:
+            self._factor = min(LONGEST_FACTOR, self._factor * 2)
+            self._open(now, chance)
+        elif state is CircuitState.CLOSED and self._failures >= FAILURES_IN_A_ROW:
+            self._open(now, chance)
+
+    def begin_probe(self, now: float) -> bool:
+        """Note that a request is on its way; answers whether it is the one that a half-open circuit lets through.
+
+        Only that one calls ``end_probe``.
+        """
+        if self._is_probing or self.state(now) is not CircuitState.HALF_OPEN:
+            return False
+        self._is_probing = True
+        return True
 
     def end_probe(self) -> None:
-        """Note that the request ended without an outcome: it was cancelled, or was nobody's fault."""
+        """Note that the probe has ended, however: the next request may be one."""
         self._is_probing = False
 
     def _open(self, now: float, chance: float) -> None:
         self._probe_at = now + self.cool_down_s * self._factor * (1 + JITTER * chance)
         self._since = now
 
-    def _close(self, now: float, state: CircuitState) -> None:
-        if state is CircuitState.HALF_OPEN:
-            self._probe_at, self._since, self._factor = None, now, 1.0
+    def _close(self, now: float) -> None:
+        self._probe_at, self._since, self._factor = None, now, 1.0
 
     def state(self, now: float) -> CircuitState:
         """Return the circuit's state at ``now``."""

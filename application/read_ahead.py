@@ -131,9 +131,9 @@ class ReadAhead:
         slices.take(found)
         page = await self._await(self._sent.pop(found))
         rest = below(page, slices.timeframe.ceil(end))
-        if len(rest) or rest.coverage.claimed_beginning is not None:
+        if len(rest):
             return page
-        self.wasted += 1
+        self.wasted += 1  # an empty rest proves no beginning: that takes a read of its own, a second later
         return None
 
     def _fill(self, slices: Slices, ask: Callable[[int, datetime | None], _Sent]) -> None:
@@ -144,7 +144,8 @@ class ReadAhead:
             self._sent[ahead.end] = ask(ahead.rows, ahead.end)
 
     def _send(self, work: Callable[[], Awaitable[CandleSeries]]) -> _Sent:
-        errand = Errand(present_errand().priority)
+        parent = present_errand()
+        errand = Errand(parent.priority, parent)  # hurries when somebody urgent joins the walk
         with on_errand(errand):
             return _Sent(errand, start_fetch(self._timed(work, errand), "page"))
 

@@ -84,6 +84,9 @@ class DataRequestQueue:
                 self._abandon(ticket)
 
     def _admit(self, key: Hashable, work: Callable[[], Awaitable[Any]], priority: Priority, caller: str) -> _Ticket:
+        if self.tasks.is_closed:
+            msg = "the API is closed; create a new one"
+            raise ClosedError(msg)
         if len(self._shared) >= self.capacity:
             msg = f"{self.capacity} requests are waiting already; wait for some of them before asking for more"
             raise QueueFullError(msg)

@@ -202,7 +202,7 @@ class SmartChannelRouter:
 
     async def _probe(self, name: str, fetch: Fetch[Result]) -> tuple[Result, Fetched]:
         """Ask a channel once; whatever is wrong with it comes out as a ``ChannelError``."""
-        self._performance[name].begin_probe(self._clock.monotonic())
+        is_probe = self._performance[name].begin_probe(self._clock.monotonic())
         try:
             return await fetch(self.channels[name])
         except IntegrityError as error:
@@ -214,7 +214,8 @@ class SmartChannelRouter:
             msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
             raise ChannelError(msg, channel=name, retryable=False) from error
         finally:
-            self._performance[name].end_probe()
+            if is_probe:
+                self._performance[name].end_probe()
 
     def record(self, name: str, started: float, *, success: bool, error: Exception | str = "") -> float:
         """Note an outcome; answers its latency in milliseconds. A lost stream has a cause in words for its error."""

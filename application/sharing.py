@@ -88,5 +88,5 @@ def _part_of_series(series: CandleSeries, request: CandleRequest) -> CandleSerie
     if request.start is None or request.end is None:
         return series[-(request.count or 0) :] if len(series) > (request.count or 0) else series
     asked = series.coverage.asked
-    span = TimeRange(request.start, max(request.start, min(request.end, asked.end)))
+    span = TimeRange(request.start, max(request.start, min(request.timeframe.ceil(request.end), asked.end)))
     return evolve(series, columns=cut(series.columns, span), coverage=series.coverage.within(span))

@@ -72,7 +72,8 @@ class Slices:
             self._next_end = None
             return False
         self._cursor = page[0].opened_at
-        if self._next_end is None:
+        is_behind = not self._ends and self._next_end is not None and self._next_end > self._cursor
+        if self._next_end is None or is_behind:  # what is held lay between: begin anew below it
             lowest = min(self._ends, default=None)
             self._next_end = self._cursor if lowest is None else self.timeframe.move(lowest, -self.size)
         return True

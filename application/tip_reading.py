@@ -12,8 +12,8 @@ from ..domain.time_range import TimeRange
 def tip_above(ledger: Ledger, newest: CandleSeries, open_slot: datetime) -> CandleSeries | None:
     """Return the open slot as a page that goes on above what is held, with its candle if there is one.
 
-    Nothing is claimed of the open slot: without a candle it is a gap. Nothing of ``newest`` below the open
-    slot is taken: on a quiet market it is old, and held already.
+    Nothing is claimed of the open slot. Nothing of ``newest`` below the open slot is taken: on a quiet
+    market it is old, and held already.
 
     Args:
         ledger: what is held.

@@ -17,15 +17,25 @@ class Errand:
     """One request on its way, and what it has cost so far.
 
     Attributes:
-        priority: how urgent it is; may rise while it waits, when somebody more urgent joins it.
+        parent: the errand that this one is a part of.
         calls: calls that were sent, whatever became of them.
         waited_s: market seconds that they waited for the budget.
 
     """
 
-    priority: Priority = Priority.INTERACTIVE
+    _priority: Priority = Priority.INTERACTIVE
+    parent: "Errand | None" = None
     calls: int = 0
     waited_s: float = 0.0
+
+    @property
+    def priority(self) -> Priority:
+        """How urgent it is, and at least as urgent as what it is a part of; may rise while it waits."""
+        return self._priority if self.parent is None else min(self._priority, self.parent.priority)
+
+    @priority.setter
+    def priority(self, priority: Priority) -> None:
+        self._priority = priority
 
     def note_call(self, waited_s: float) -> None:
         """Count a call that is being sent after ``waited_s`` market seconds of waiting for the budget."""

@@ -9,6 +9,7 @@ from market_backbone import (
     AllChannelsFailedError,
     DeadlineExceededError,
     MalformedReplyError,
+    UnknownSymbolError,
     create_candle_request,
     create_orderbook_request,
     create_ticker_request,
@@ -70,6 +71,18 @@ async def test_contained_questions_in_flight_share_one_fetch(market):
     assert list(small) == list(large)[-20:]
     assert list(same) == list(large)
     assert small.trace.notes == ("part of the answer to: candles KRW-BTC 1m count=200",)
+
+
+async def test_what_is_wrong_with_a_larger_question_is_not_wrong_with_the_smaller(market):
+    _, api = market
+    await api.get_markets()
+    wrong, right = await asyncio.gather(
+        api.request_data_sync(create_ticker_request(["KRW-BTC", "KRW-NOPE"])),
+        api.request_data_sync(create_ticker_request("KRW-BTC")),
+        return_exceptions=True,
+    )
+    assert isinstance(wrong, UnknownSymbolError)
+    assert [ticker.symbol for ticker in right] == ["KRW-BTC"]
 
 
 async def test_a_deadline_of_one_does_not_end_the_fetch_of_the_other(market):

@@ -156,6 +156,18 @@ async def test_a_disk_that_fills_up_ends_the_download_and_keeps_what_was_written
         assert (again.report.rows, again.is_answered) == (2880, True)
 
 
+async def test_a_download_ends_when_the_api_is_closed(open_past):
+    async with open_past() as (sandbox, api):
+        await api.get_markets()
+        sandbox.inject(Fault("rest-status", status=500))
+        task = asyncio.create_task(api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT))
+        await asyncio.sleep(0.3)
+        await api.close()
+        done, _ = await asyncio.wait([task], timeout=15)
+        assert done
+        task.exception()
+
+
 async def test_a_store_that_cannot_be_opened_is_told_before_anything_is_asked_for(open_past, tmp_path):
     blocked = tmp_path / "a-file"
     blocked.write_text("no folder")

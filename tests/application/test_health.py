@@ -51,9 +51,9 @@ def test_a_report_from_outside_opens_the_circuit_at_once_for_one_cool_down():
 def test_half_open_closes_on_a_success_and_opens_again_on_a_failure():
     performance = ChannelPerformance(cool_down_s=30.0)
     performance.report(1.0, success=False, now=0.0)
-    performance.record(1.0, success=False, now=31.0)
+    performance.record(0.0, success=False, now=31.0)
     assert performance.state(90.9) is CircuitState.OPEN
-    performance.record(1.0, success=True, now=91.0)
+    performance.record(0.0, success=True, now=91.0)
     assert performance.state(91.0) is CircuitState.CLOSED
 
 
@@ -64,9 +64,9 @@ def test_each_probe_that_fails_doubles_the_wait_for_the_next_up_to_eightfold_and
         wait = next(s for s in range(1, 1000) if performance.state(now + s) is CircuitState.HALF_OPEN)
         now += wait
         waits.append(wait)
-        performance.record(1.0, success=False, now=now)
+        performance.record(0.0, success=False, now=now)
     assert waits == [30, 60, 120, 240, 240, 240]
-    performance.record(1.0, success=True, now=now + 240)
+    performance.record(0.0, success=True, now=now + 240)
     performance.report(1.0, success=False, now=now + 241)
     assert performance.state(now + 241 + 30) is CircuitState.HALF_OPEN
 
@@ -87,13 +87,26 @@ def test_a_half_open_circuit_lets_one_request_through_at_a_time():
 
     assert not is_usable(29.0)
     assert is_usable(30.0)
-    performance.begin_probe(30.0)
+    assert performance.begin_probe(30.0)
+    assert not performance.begin_probe(30.0)
     assert not is_usable(30.0)
     performance.end_probe()  # it was cancelled: nothing is known
     assert is_usable(31.0)
     performance.record(1.0, success=True, now=31.0)
-    performance.begin_probe(31.0)
+    assert not performance.begin_probe(31.0)
     assert is_usable(31.0)
+
+
+def test_what_began_before_the_circuit_opened_is_no_probe():
+    performance = ChannelPerformance(cool_down_s=30.0)
+    for _ in range(3):
+        performance.record(1.0, success=False, now=1.0)
+    performance.record(40_000.0, success=False, now=40.0)  # sent at 0
+    assert performance.state(40.0) is CircuitState.HALF_OPEN
+    performance.record(40_000.0, success=True, now=41.0)
+    assert performance.state(41.0) is CircuitState.HALF_OPEN
+    performance.record(100.0, success=True, now=41.0)
+    assert performance.state(41.0) is CircuitState.CLOSED
 
 
 def graded(performance, *outcomes):

@@ -47,6 +47,24 @@ async def test_the_socket_takes_nothing_from_the_budget(desk):
     assert candle_calls(sandbox) == before
 
 
+async def test_a_quiet_market_has_no_gap_whoever_is_asked(open_market):
+    async with open_market(starts_at=AT, speed=1.0) as (sandbox, api):
+        quiet = next(
+            market.symbol
+            for market in await api.get_markets()
+            if market.symbol.startswith("KRW-")
+            and not sandbox.market.candles(
+                market.symbol, "1m", sandbox.now_ms() // 60_000 * 60_000, sandbox.now_ms() + 20_000
+            )
+        )
+        await api.get_candles(quiet, "1m", start=AT - 24 * HOUR, end=AT.replace(second=0))
+        answers = [await api.get_candles(quiet, "1m", 5) for _ in range(4)]
+        assert {answer.trace.rule for answer in answers} == {"candles-hybrid"}
+        assert {len(answer) for answer in answers} == {5}
+        assert [answer.gaps() for answer in answers] == [()] * 4
+        assert [answer.coverage.asked for answer in answers] == [answers[0].coverage.asked] * 4
+
+
 async def test_explaining_is_no_turn(desk):
     _, api = desk
     plans = [api.explain(NEWEST) for _ in range(3)]

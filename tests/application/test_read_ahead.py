@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_backbone import ChannelUnavailableError, Timeframe, create_candle_request
+from market_backbone import ChannelUnavailableError, Priority, Timeframe, create_candle_request
 from market_backbone.application.paging import CandlePaging
 from market_backbone.application.read_ahead import MOST_AHEAD, ReadAhead
 from market_backbone.domain.errand import Errand, on_errand, present_errand
@@ -125,6 +125,31 @@ def test_whatever_traded_the_answer_is_that_of_serial_paging(kit, minutes, exten
     assert calls <= serial_calls * 1.06 + 2 * MOST_AHEAD
 
 
+@pytest.mark.parametrize("quiet", [0, 1, 3])
+async def test_the_beginning_of_history_is_proven_by_a_read_of_its_own(kit, quiet):
+    minutes = [minute for minute in range(400, 1000) if minute >= 401 + quiet or minute == 400]
+    channel = FarChannel(kit, minutes)
+    series, _, _ = await walk(kit, channel, until(kit, 1000, start=kit.START))
+    assert kit.minutes(series) == minutes
+    assert channel.inner.calls[-1] == (1, kit.START + 400 * MINUTE)
+
+
+async def test_after_what_is_held_slices_begin_anew_below_it(kit):
+    channel = FarChannel(kit, range(3000), turns=0)
+    ahead = ReadAhead(channel, TickingClock(0.01))
+    try:
+        for end in (2040, 2020, 1000):  # what lies between 1000 and 2000 is held, and never asked for
+            floor = 2000 if end > 2000 else None
+            ahead.aim(Timeframe.M1, 200, None)
+            ahead.stop_at(None if floor is None else kit.START + floor * MINUTE)
+            await ahead.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + end * MINUTE)
+        await kit.turns()
+    finally:
+        await ahead.close()
+    asked = [round((end - kit.START).total_seconds() / 60) for _, end in channel.inner.calls]
+    assert not [minute for minute in asked if 1000 < minute <= 2000]
+
+
 @pytest.mark.parametrize("turn", [0, 1, 2, 5, 10, 41, 42, 43, 60, 81, 83, 100, 125, 200])
 async def test_cancelled_at_any_turn_nothing_is_left(kit, turn):
     channel = FarChannel(kit, range(1000))
@@ -158,6 +183,26 @@ async def test_a_page_that_fails_fails_its_reader_and_is_asked_for_again(kit):
         await ahead.close()
     assert failures == 1
     assert kit.minutes(paging.result()) == list(range(400))
+
+
+async def test_pages_on_their_way_hurry_with_the_walk_that_they_belong_to(kit):
+    seen = []
+
+    class Watching(FarChannel):
+        async def get_candles(self, *args, **bounds):
+            errand = present_errand()
+            found = await super().get_candles(*args, **bounds)
+            seen.append(errand.priority)
+            return found
+
+    errand = Errand(Priority.BULK)
+    with on_errand(errand):
+        task = asyncio.create_task(walk(kit, Watching(kit, range(400)), until(kit, 400, start=kit.START)))
+    await kit.turns(100)
+    errand.priority = Priority.INTERACTIVE
+    await task
+    assert seen[0] is Priority.BULK
+    assert set(seen[4:]) == {Priority.INTERACTIVE}
 
 
 async def test_the_cost_of_every_page_is_the_callers(kit):

@@ -340,3 +340,13 @@ async def test_a_fetch_in_flight_can_be_found_by_what_it_asks_for(kit, queue):
     work.release.set()
     await task
     assert queue.find(lambda _: True) is None
+
+
+async def test_a_closed_queue_refuses_at_once(kit):
+    tasks = TaskOwner(lambda *_: None)
+    queue = DataRequestQueue(10, 2, tasks, kit.Clock())
+    queue.close()
+    await tasks.close()
+    with pytest.raises(ClosedError):
+        async with asyncio.timeout(2):
+            await queue.submit("key", Work(), priority=Priority.INTERACTIVE, deadline_s=None)
