@@ -33,7 +33,15 @@ def make_plan(
     usable = [view for view in able if view.is_usable] or able
     steps = _steps(_ordered(usable, order), request, rule, order)
     skipped = [_skipped(view, request, rule) for view in _ordered(able, order) if view not in usable]
-    return RoutePlan(request=str(request), policy=policy, rule=rule.name, reason=rule.reason, steps=(*steps, *skipped))
+    notes = () if rule.remark is None else (rule.remark(views),)
+    return RoutePlan(
+        request=str(request),
+        policy=policy,
+        rule=rule.name,
+        reason=rule.reason,
+        steps=(*steps, *skipped),
+        notes=notes,
+    )
 
 
 def _venue_of(request: AnyRequest) -> str | None:

@@ -24,6 +24,7 @@ class Rule:
         joins: channels that give their part to the answer of the first one.
         made_of: the timeframe that is streamed instead of the one that was asked for, which is derived from it.
         shares_tip: the first channel was chosen in turn to give the forming candle.
+        remark: what the plan has to say about how it came about.
 
     """
 
@@ -34,6 +35,7 @@ class Rule:
     joins: tuple[str, ...] = ()
     made_of: Timeframe | None = field(default=None, kw_only=True)
     shares_tip: bool = field(default=False, kw_only=True)
+    remark: Callable[[Views], str] | None = field(default=None, kw_only=True)
 
     def order_of(self, views: Views) -> tuple[str, ...]:
         """Return the channels in the order of this row."""
@@ -161,12 +163,29 @@ def _lacks_only_tip(request: AnyRequest, views: Views) -> bool:
     return _is_about_now(request) and cache.holding.lacks_only_tip and can_both
 
 
+def _tip_grades(views: Views) -> tuple[Grade, Grade]:
+    rest, socket = view_of(REST, views), view_of(WEBSOCKET, views)
+    return (
+        Grade.OUT if rest is None else _grade(rest),
+        Grade.OUT if socket is None else _grade(socket),
+    )
+
+
+def _tip_turn(views: Views) -> int:
+    return sum(view.tips_served for view in views)
+
+
 def _tip_order(views: Views) -> tuple[str, ...]:
     """Return whose turn it is to give the tip, by health."""
-    grades = [Grade.OUT if view is None else _grade(view) for view in (view_of(REST, views), view_of(WEBSOCKET, views))]
-    turn = sum(view.tips_served for view in views)
     order = (REST, WEBSOCKET)
-    return order if is_turn_of_first(split(grades[0], grades[1]), turn) else order[::-1]
+    return order if is_turn_of_first(split(*_tip_grades(views)), _tip_turn(views)) else order[::-1]
+
+
+def _tip_split(views: Views) -> str:
+    rest, socket = _tip_grades(views)
+    shares = split(rest, socket)
+    healths = f"{rest.name.lower()}, {socket.name.lower()}"
+    return f"split {REST}:{WEBSOCKET} {shares[0]}:{shares[1]} ({healths}), turn {_tip_turn(views) + 1}"
 
 
 def _grade(view: ChannelView) -> Grade:
@@ -227,6 +246,7 @@ CANDLES_HYBRID = Rule(
     _lacks_only_tip,
     (CACHE,),
     shares_tip=True,
+    remark=_tip_split,
 )
 CANDLES_PARTLY_HELD = Rule(
     "candles-partly-held",

@@ -29,6 +29,7 @@ async def test_the_channels_take_turns_and_the_answers_agree(desk):
     _sandbox, api = desk
     answers = [await api.request_data_sync(NEWEST) for _ in range(4)]
     assert {answer.trace.rule for answer in answers} == {"candles-hybrid"}
+    assert answers[2].trace.notes[0] == "split rest:websocket 50:50 (good, good), turn 3"
     assert [answer.trace.served_by for answer in answers] == [("cache", "rest"), ("cache", "websocket")] * 2
     assert [answer[-1].source for answer in answers] == ["rest", "websocket"] * 2
     for answer in answers:
