@@ -174,7 +174,8 @@ class Carriers:
         serving.state.go_on_with(sight.first, sight.newest)
 
     def _lose(self, carrier: Carrier, cause: str) -> None:
-        self.tools.router.record(self.live.name, carrier.began_at, success=False, error=cause)
+        if self._tells_of_channel(carrier):
+            self.tools.router.record(self.live.name, carrier.began_at, success=False, error=cause)
         self.tools.report.life_lost(carrier, self.live.name, cause)
         was_proven = carrier.is_proven
         carrier.end_life()
@@ -189,6 +190,15 @@ class Carriers:
         if was_proven:
             self.has_lost_all = not any(other.is_proven for other in self.sockets)
             self.on_lost()
+
+    def _tells_of_channel(self, carrier: Carrier) -> bool:
+        """Return whether a loss is one of the channel: sockets that fall together are one incident, not several.
+
+        Of those that delivered the last one counts; of those that try to come back, the first.
+        """
+        if carrier.is_proven:
+            return not any(other.is_proven for other in self.sockets if other is not carrier)
+        return carrier is next((one for one in self.sockets if not one.is_proven), carrier)
 
     def _stand_in(self, serving: Serving, cause: str) -> None:
         if isinstance(serving.state, CandleTopic):

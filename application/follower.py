@@ -130,8 +130,8 @@ class EventBuffer:
         return [event for _, event in self._queue if event is not None]
 
     @property
-    def is_overrun(self) -> bool:
-        """Whether an event came for which there was no room."""
+    def has_failed(self) -> bool:
+        """Whether the reader will get an error; of its own accord a buffer fails when it is full."""
         return self._error is not None
 
     def _next(self) -> MarketEvent:
@@ -178,6 +178,7 @@ class Follower:
     _final_until: datetime | None = None
     _gate: TradeGate | None = None
     _order: "OrderKeeper | None" = None
+    _waits_for: str = ""
 
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
@@ -188,7 +189,7 @@ class Follower:
         """Hand an event to the reader, unless it has had it already."""
         if self._pending is not None:
             self._pending.put(event)
-            if self._pending.is_overrun:
+            if self._pending.has_failed:
                 self.buffer.fail(SlowConsumerError("the history took so long that live events would have been dropped"))
             return
         if isinstance(event, TradeReceived):
@@ -239,7 +240,15 @@ class Follower:
         for event in pending:
             self.give(event)
 
+    def tell_of_waiting(self, told: Degraded) -> None:
+        """Say why what comes first has not come yet; everything else goes on waiting for it."""
+        self._waits_for = told.channel
+        self.buffer.put(told)
+
     def _release(self) -> list[MarketEvent]:
+        if self._waits_for:
+            self.buffer.put(Recovered(self._waits_for))
+            self._waits_for = ""
         pending, self._pending = self._pending, None
         return [] if pending is None else pending.drain()
 

@@ -10,7 +10,7 @@ from attrs import define, evolve
 
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Coverage
-from ..domain.errors import SlowConsumerError
+from ..domain.errors import ChannelUnavailableError, SlowConsumerError
 from ..domain.events import HistoryLoaded
 from ..domain.instants import EPOCH
 from ..domain.observations import FollowerLost
@@ -23,12 +23,16 @@ from .fetching import check_listed
 from .follower import FollowedEvents, Follower
 from .hub import FeedRoute, LiveHub
 from .loop_watch import LoopWatch
+from .opening import Opening
 from .resuming import Resumed, TradeResumption
 from .router import SmartChannelRouter
 from .tasks import end_task
 from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
 from .trade_topic import TradeTopic
+
+NOT_ALL = ("stale", "incomplete")
+"""How the notes of an answer begin that lacks what nobody could be asked for."""
 
 
 @define(eq=False, kw_only=True)
@@ -48,6 +52,9 @@ class Following:
     async def follow(self, request: RealtimeRequest) -> AsyncGenerator[FollowedEvents]:
         """Yield the events of one request until the context ends.
 
+        History that no channel can give now is asked for again until it comes: the follower is told
+        ``Degraded``, and what happens live waits behind it.
+
         Raises:
             RequestError: the symbol is not listed, or nothing can follow this.
 
@@ -64,12 +71,21 @@ class Following:
         try:
             async with self.watch.watching(), self._in_order(request, follower):
                 if is_candle:
-                    await self._open(request, state, follower, plan)
-                elif isinstance(state, QuoteTopic):
-                    follower.greet(state.held())
+                    attempt = partial(self._open, request, state, follower, plan)
                 elif resumed is not None:
-                    await self._resume(resumed, route)
-                yield FollowedEvents(follower.buffer)
+                    attempt = partial(self._resume, resumed, route)
+                else:
+                    attempt = partial(_greet, state, follower)
+                opening = Opening(
+                    follower=follower,
+                    attempt=attempt,
+                    channel=route.rest or plan.channels[0],
+                    clock=self.clock,
+                    tasks=self.hub.tasks,
+                    name=f"open {request.topic}",
+                )
+                async with opening.going_on():
+                    yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)
 
@@ -119,7 +135,9 @@ class Following:
 
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
         if request.history:
-            return await self.repository.get_candles(request.symbol, request.timeframe, request.history)
+            series = await self.repository.get_candles(request.symbol, request.timeframe, request.history)
+            _check_complete(series, request.history, plan.channels[0])
+            return series
         if request.first_missed is not None:
             return await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
         at = self._promised_from(None, state) or self.server_time.earliest() or EPOCH
@@ -136,6 +154,24 @@ class Following:
         if first_missed is not None:
             return first_missed
         return state.tail.frontier if isinstance(state, CandleTopic) else None
+
+
+def _check_complete(series: CandleSeries, count: int, channel: str) -> None:
+    """Refuse what is less than was asked for because nobody could be asked for the rest.
+
+    Raises:
+        ChannelUnavailableError: there may be more once a channel is back.
+
+    """
+    notes = () if series.trace is None else series.trace.notes
+    if len(series) < count and any(note.startswith(NOT_ALL) for note in notes):
+        msg = f"{len(series)} of {count} candles of history are held, and nobody can be asked for the others"
+        raise ChannelUnavailableError(msg, channel=channel)
+
+
+async def _greet(state: TopicState, follower: Follower) -> None:
+    if isinstance(state, QuoteTopic):
+        follower.greet(state.held())
 
 
 def _resumed(request: RealtimeRequest, state: TopicState, follower: Follower) -> Resumed | None:

@@ -8,6 +8,7 @@ from ..domain.request import Topic
 from .carrier import Carrier
 from .carriers import Carriers
 from .serving import Serving
+from .trade_topic import TradeTopic
 
 MOST_SOCKETS = 3
 MERGE_PAUSE_S = 10.0
@@ -96,20 +97,24 @@ class Merging:
         self._retries.setdefault(serving.state.topic, Retry(now))
 
     def _prune(self) -> None:
-        """Close what carries nothing that is followed."""
+        """Close what carries nothing that is followed, and forget what was refused and nobody follows any more."""
         for carrier in list(self.carriers.sockets):
             on_trial = self._trial is not None and self._trial.carrier is carrier
             if not on_trial and not any(serving.is_wanted for serving in self.carriers.owned_by(carrier)):
                 self.carriers.close(carrier)
+        for serving in list(self.carriers.servings.values()):
+            if serving.carrier is None and not serving.is_wanted:
+                self.carriers.drop(serving, None)
 
     def _collapse(self) -> None:
-        """Go on with one socket after all were lost: one subscription again instead of several."""
+        """Put one socket in place of all that were lost together; what is open again already is kept."""
         self.carriers.has_lost_all = False
-        lost = list(self.carriers.sockets)
-        if len(lost) < 2 or any(carrier.is_proven for carrier in lost):  # noqa: PLR2004 - one is what is wanted
+        lost = [carrier for carrier in self.carriers.sockets if not carrier.is_open]
+        if len(lost) < 2:  # noqa: PLR2004 - one comes back by itself
             return
-        wanted = [serving for serving in self.carriers.servings.values() if serving.carrier and serving.is_wanted]
-        self._trial = None
+        if self._trial is not None and self._trial.carrier in lost:
+            self._trial = None
+        wanted = [one for carrier in lost for one in self.carriers.owned_by(carrier) if one.is_wanted]
         if wanted:
             self.carriers.carry(wanted)
             self.carriers.tools.report.replaced(lost, self.carriers.sockets[-1])
@@ -165,6 +170,8 @@ class Merging:
         self._trial = None
         for serving in self._pending(trial):
             if trial.carrier.shows(serving.state.topic):
+                if isinstance(serving.state, TradeTopic) and not _has_caught_up(serving, trial):
+                    serving.state.suspect()
                 self.carriers.hand_over(serving, trial.carrier)
             elif trial.is_merge and trial.carrier.is_proven and serving.carrier is not None and not serving.is_live:
                 serving.carrier = trial.carrier
@@ -187,5 +194,7 @@ class Merging:
 
 def _has_caught_up(serving: Serving, trial: Trial) -> bool:
     """Return whether the old owner has delivered all from before the new one was complete."""
+    if trial.complete_since is None:
+        return False
     position = serving.carrier.position if serving.carrier is not None else None
     return position is None or trial.caught_up_at is None or position >= trial.caught_up_at

@@ -63,6 +63,12 @@ def show_rest(scene, merged, kit):
         merged.give(trades_of(code), kit.trade(1, symbol=code), scene.clock, is_snapshot=True)
 
 
+def let_old_ones_catch_up(scene, kit):
+    """Let the old sockets of the others bring what is later than all that the new one brings."""
+    for old, code in zip(scene.live.streams[1:], CODES, strict=False):
+        old.give(trades_of(code), kit.trade(2, milliseconds=900, symbol=code), scene.clock)
+
+
 async def test_a_batch_that_comes_later_gets_a_socket_of_its_own_in_the_same_feed(kit, make_scene):
     scene = make_scene(DataKind.TRADE)
     await scene.open()
@@ -75,8 +81,7 @@ async def test_merging_closes_the_old_sockets_only_after_every_code_has_shown_it
     scene, merged = await crowded(make_scene, kit)
     merged.begin()
     show_rest(scene, merged, kit)
-    for old, code in zip(scene.live.streams[1:], CODES, strict=False):
-        old.give(trades_of(code), kit.trade(2, milliseconds=900, symbol=code), scene.clock)
+    let_old_ones_catch_up(scene, kit)
     scene.give(kit.trade(2, milliseconds=900))
     await scene.pass_s(5)
     assert len(scene.sockets) == MOST_SOCKETS + 2, "the scene's own code has not shown itself there"
@@ -89,17 +94,18 @@ async def test_trades_of_both_sockets_are_delivered_once_while_they_overlap(kit,
     scene, merged = await crowded(make_scene, kit)
     merged.begin()
     show_rest(scene, merged, kit)
+    let_old_ones_catch_up(scene, kit)
     merged.give(scene.topic, kit.trade(2, milliseconds=20), scene.clock, is_snapshot=True)
     scene.give(kit.trade(2, milliseconds=20))
     for number in (3, 4):
         merged.give(scene.topic, kit.trade(number, milliseconds=10 * number), scene.clock)
-    for number in (4, 200):  # the old socket never brings the third
+    for number in (4, 90):  # the old socket never brings the third
         scene.give(kit.trade(number, milliseconds=10 * number))
     await scene.until(lambda: scene.sockets == [merged])
-    for number in (200, 201):
+    for number in (90, 91):
         merged.give(scene.topic, kit.trade(number, milliseconds=10 * number), scene.clock)
-    await scene.until(lambda: 201 in ids(scene))
-    assert sorted(ids(scene)) == [1, 2, 3, 4, 200, 201]
+    await scene.until(lambda: 91 in ids(scene))
+    assert sorted(ids(scene)) == [1, 2, 3, 4, 90, 91]
     assert scene.rest.calls == [], "nothing had to be read back"
 
 
@@ -115,6 +121,17 @@ async def test_an_old_socket_that_lags_is_read_until_it_has_delivered_what_the_n
         scene.give(kit.trade(number, milliseconds=1000 * number))
     await scene.until(lambda: scene.sockets == [merged])
     assert sorted(ids(scene)) == list(range(1, 11))
+
+
+async def test_what_an_old_socket_had_not_delivered_when_the_time_was_up_is_read_back(kit, make_scene):
+    scene, merged = await crowded(make_scene, kit)
+    merged.begin()
+    show_rest(scene, merged, kit)
+    merged.give(scene.topic, kit.trade(9, milliseconds=9000), scene.clock, is_snapshot=True)
+    scene.rest.trades = [kit.trade(number, milliseconds=1000 * number, source="rest") for number in range(1, 10)]
+    await scene.until(lambda: scene.sockets == [merged])
+    await scene.until(lambda: len(ids(scene)) == 9)
+    assert sorted(ids(scene)) == list(range(1, 10))
 
 
 async def test_a_merging_that_does_not_succeed_costs_nobody_anything(kit, make_scene):
@@ -211,6 +228,41 @@ async def test_after_the_loss_of_all_sockets_one_comes_back(kit, make_scene):
         stream.end("the exchange is down")
     await scene.until(lambda: len(scene.sockets) == 1 and len(scene.live.streams) == 4)
     assert scene.sockets[0].topics == {scene.topic, *map(trades_of, CODES[:2])}
+
+
+async def test_a_socket_that_is_back_before_the_others_are_replaced_is_kept(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1), is_snapshot=True)
+    await open_more(scene, kit, map(trades_of, CODES[:2]))
+    lost = scene.sockets
+    for stream in lost:
+        stream.end("the exchange is down")
+    scene.stream.begin()
+    await scene.until(lambda: len(scene.live.streams) == 4)
+    await scene.pass_s(1)
+    assert scene.sockets == [scene.stream, scene.live.streams[-1]]
+    assert scene.live.streams[-1].topics == set(map(trades_of, CODES[:2]))
+
+
+async def test_what_was_refused_and_left_is_subscribed_again_for_whoever_comes_back(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1), is_snapshot=True)
+    state, follower = scene.follow(trades_of("KRW-ETH"))
+    await scene.until(lambda: len(scene.live.streams) == 2)
+    scene.live.streams[-1].items.put_nowait(kit.broken("websocket", retryable=False))
+    await scene.until(lambda: [one for one in values_of(follower) if isinstance(one, SubscriptionRefused)])
+    await scene.pass_s(2)
+    assert scene.feed.state_of(trades_of("KRW-ETH")) is state, "it is followed, by REST"
+    await scene.hub.leave(state, scene.route, follower)
+    await scene.until(lambda: scene.feed.state_of(trades_of("KRW-ETH")) is None)
+    again, _ = scene.follow(trades_of("KRW-ETH"))
+    assert again is not state
+    await scene.until(lambda: len(scene.live.streams) == 3)
+    assert scene.live.streams[-1].topics == {trades_of("KRW-ETH")}
 
 
 async def test_only_the_topic_that_the_exchange_refuses_is_left_to_rest(kit, make_scene):
