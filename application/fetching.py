@@ -39,6 +39,7 @@ from .trades import TradePaging
 
 TRIES = 3
 STALE = "stale: nobody could be asked for what is not held; the gaps say what lacks"
+INCOMPLETE = "incomplete, the rest failed"
 
 
 @define(eq=False)
@@ -276,7 +277,7 @@ async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> tuple
         partial = fetch.partial()
         if partial is None:
             raise
-        trace = router.explain(fetch.request).with_note(f"incomplete, the rest failed: {error}")
+        trace = router.explain(fetch.request).with_note(f"{INCOMPLETE}: {error}")
         return partial, trace
     return series, _with_remarks(trace, fetch.request, series)
 

@@ -19,7 +19,7 @@ from ..domain.request import RealtimeRequest, Topic
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.trade import Trade
-from .fetching import check_listed
+from .fetching import INCOMPLETE, STALE, check_listed
 from .follower import FollowedEvents, Follower
 from .hub import FeedRoute, LiveHub
 from .loop_watch import LoopWatch
@@ -31,7 +31,7 @@ from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
 from .trade_topic import TradeTopic
 
-NOT_ALL = ("stale", "incomplete")
+NOT_ALL = (STALE, INCOMPLETE)
 """How the notes of an answer begin that lacks what nobody could be asked for."""
 
 

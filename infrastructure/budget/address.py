@@ -4,6 +4,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ SHARE_LEFT, COMPANY_S = 0.15, 10.0
 """The share of a spacing that bulk leaves free in each second, for so long after somebody urgent has sent."""
 LINGER_S = 3.0
 """Real seconds that a budget without users is kept for the next: longer than any window."""
+LOOK_AGAIN_S = 1.0
+"""Real seconds after which to look whether an event loop was closed that holds places: it tells nobody."""
 MOST_REFUSALS, REFUSALS_WITHIN_S = 8, 10.0
 """After so many refusals in so many seconds the address rests: refusals that go on are answered with a block."""
 
@@ -45,11 +48,27 @@ class User(Protocol):
 
 @define
 class Group:
-    """What is known of one group, and who waits for it."""
+    """What is known of one group, and who waits for it.
+
+    Attributes:
+        budget: what was sent.
+        line: who waits for a place.
+        held: who has a place and has not ended, and what ends it.
+        claims: how many of them ask the other processes; nobody else gets a place meanwhile.
+
+    """
 
     budget: GroupBudget
     line: Line = field(factory=Line)
+    held: dict[Waiter, Callable[[], None]] = field(factory=dict[Waiter, Callable[[], None]])
     claims: int = 0
+
+    def bury_the_dead(self) -> None:
+        """Have all places back whose event loop was closed; nobody else will ever end them."""
+        self.line.drop_dead()
+        for waiter in list(self.held):  # a copy: the collector may end one of them between two steps
+            if waiter.is_dead() and (end := self.held.get(waiter)) is not None:
+                end()
 
 
 @define(eq=False)
@@ -159,6 +178,7 @@ class AddressBudget:
     def dispatch(self, name: str) -> float:
         """Give every place that is free now; return when to look again, at the latest."""
         group = self.group(name)
+        group.bury_the_dead()
         given = False
         while True:
             chosen, again_at = self._next(name, group)
@@ -167,7 +187,9 @@ class AddressBudget:
             group.line.give(chosen, self.now(), self.spacing_s(name))
             group.budget.reserve()
             group.budget.open()
-            group.claims += self.ledger is not None
+            group.held[chosen] = partial(self.take_back, name, chosen)
+            chosen.is_claiming = self.ledger is not None
+            group.claims += chosen.is_claiming
             given = True
             chosen.wake()
         if given:
@@ -175,7 +197,7 @@ class AddressBudget:
         return again_at
 
     def _next(self, name: str, group: Group) -> tuple[Waiter | None, float]:
-        if group.budget.is_held_back or group.claims:
+        if group.budget.is_held_back or group.claims > 0:
             return None, math.inf  # whoever it waits for will have the line looked after
         now, jitter = self.now(), self.jitter_s(name)
         window = WINDOW_S * self.unit + jitter
@@ -198,9 +220,27 @@ class AddressBudget:
         for keeper in self.group(name).line.timekeepers().values():
             keeper.wake()
 
-    def is_timekeeper(self, name: str, waiter: Waiter) -> bool:
-        """Return whether this one watches the time for its event loop."""
-        return self.group(name).line.timekeepers().get(waiter.place) is waiter
+    def rest_s(self, name: str, waiter: Waiter, again_at: float) -> float:
+        """Return how long one may rest: for ever unless it watches the time for its event loop."""
+        group = self.group(name)
+        if group.line.timekeepers().get(waiter.place) is not waiter:
+            return math.inf
+        is_shared = any(holder.place is not waiter.place for holder in list(group.held))
+        return min(again_at - self.now(), LOOK_AGAIN_S if is_shared else math.inf)
+
+    def end_claim(self, name: str, waiter: Waiter) -> None:
+        """Note that one asks the other processes no longer, if it was counted: the ledger may have come later."""
+        self.group(name).claims -= waiter.is_claiming
+        waiter.is_claiming = False
+
+    def take_back(self, name: str, waiter: Waiter) -> None:
+        """Have a place back that was not used; a second time changes nothing."""
+        group = self.group(name)
+        self.end_claim(name, waiter)
+        if group.held.pop(waiter, None) is not None:
+            group.budget.forget(math.inf)
+            group.budget.close(is_answered=False)
+        self.wake(name)
 
     def learn(self, expected: str, name: str, left: int, per_second: int | None, sent_at: float) -> None:
         """Take a ``Remaining-Req`` into account; a group is called what the server calls it."""
@@ -221,6 +261,7 @@ class AddressBudget:
             theirs.budget.absorb(ours.budget)
             theirs.line.absorb(ours.line)
             theirs.claims += ours.claims
+            theirs.held |= ours.held
             self._groups[expected] = theirs
 
     def observe(self, round_trip_s: float) -> None:

@@ -24,6 +24,9 @@ class Waiter:
         since: when it joined.
         place: whose clock it waits on: its event loop.
         wake: has it look again; may be called from any thread.
+        is_dead: whether nobody will ever look again: its event loop was closed.
+        is_given: whether it was given a place.
+        is_claiming: whether the group counts it among those who ask the other processes.
 
     """
 
@@ -32,7 +35,9 @@ class Waiter:
     since: float
     place: Hashable
     wake: Callable[[], None]
+    is_dead: Callable[[], bool]
     is_given: bool = False
+    is_claiming: bool = False
 
     @property
     def is_bulk(self) -> bool:
@@ -63,6 +68,10 @@ class Line:
         """Let one go, whose place was not given."""
         if waiter in self.waiting:
             self.waiting.remove(waiter)
+
+    def drop_dead(self) -> None:
+        """Let all go whose event loop was closed: a place that one of them got would never be used."""
+        self.waiting = [waiter for waiter in self.waiting if not waiter.is_dead()]
 
     def choose(self, now: float, free_at: float, spacing: float, *, is_proved: bool) -> tuple[Waiter | None, float]:
         """Return who may send now, if anybody, and otherwise when to ask again.
@@ -109,6 +118,8 @@ class Line:
         """Return the one of each place who watches the time for all others there."""
         keepers: dict[Hashable, Waiter] = {}
         for waiter in self.waiting:
+            if waiter.is_dead():
+                continue
             keepers.setdefault(waiter.place, waiter)
         return keepers
 

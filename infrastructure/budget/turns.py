@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from attrs import define
 
@@ -30,6 +31,7 @@ class Turn:
     waited_s: float
     _address: AddressBudget
     _errand: Errand
+    _waiter: Waiter
     _row: int | None = None
     _sent_at: float = math.inf
     _answered_at: float | None = None
@@ -67,10 +69,16 @@ class Turn:
             self._address.learn(self.group, group, left, per_second, sent_at)
 
     def end(self) -> None:
-        """Give the turn up; what was not answered counts from now: nobody knows when it arrives, if it does."""
+        """Give the turn up; what was not answered counts from now: nobody knows when it arrives, if it does.
+
+        A second time changes nothing: once its event loop is closed, whoever looks first ends it.
+        """
         is_answered = self._answered_at is not None
         with self._address.lock:
-            budget, now = self._address.group(self.group).budget, self._address.now()
+            group = self._address.group(self.group)
+            if group.held.pop(self._waiter, None) is None:
+                return
+            budget, now = group.budget, self._address.now()
             budget.close(is_answered=is_answered)
             is_uncertain = not (is_answered and self._writings)
             if is_uncertain:
@@ -108,27 +116,31 @@ class RateBudget:
         leaves nothing behind.
         """
         errand, began_at = present_errand(), self._address.now()
-        row = await self._take_place(group, errand)
-        turn = Turn(group, (self._address.now() - began_at) / self._address.unit, self._address, errand, row)
+        waiter, row = await self._take_place(group, errand)
+        waited_s = (self._address.now() - began_at) / self._address.unit
+        turn = Turn(group, waited_s, self._address, errand, waiter, row)
+        with self._address.lock:
+            self._address.group(group).held[waiter] = turn.end
         try:
             yield turn
         finally:
             turn.end()
 
-    async def _take_place(self, group: str, errand: Errand) -> int | None:
+    async def _take_place(self, group: str, errand: Errand) -> tuple[Waiter, int | None]:
         number, began_at = self._address.new_number(), self._address.now()
+        loop = asyncio.get_running_loop()
         while True:
-            await self._wait_in_line(group, errand, number, began_at)
+            looking = asyncio.Event()
+            waiter = Waiter(errand, number, began_at, loop, partial(_wake, loop, looking), loop.is_closed)
+            await self._wait_in_line(group, waiter, looking)
             if (ledger := self._address.ledger) is None:
-                return None
-            claim = await self._claim(ledger, group)
+                return waiter, None
+            claim = await self._claim(ledger, group, waiter)
             if claim.is_granted:
-                return claim.row
+                return waiter, claim.row
 
-    async def _wait_in_line(self, group: str, errand: Errand, number: int, began_at: float) -> None:
-        loop, looking = asyncio.get_running_loop(), asyncio.Event()
+    async def _wait_in_line(self, group: str, waiter: Waiter, looking: asyncio.Event) -> None:
         address = self._address
-        waiter = Waiter(errand, number, began_at, loop, lambda: _wake(loop, looking))
         with address.lock:
             address.group(group).line.join(waiter)
             address.wake(group)  # whoever watches the time may have to watch another
@@ -137,26 +149,19 @@ class RateBudget:
                 looking.clear()
                 with address.lock:
                     again_at = address.dispatch(group)
-                    waits_s = again_at - address.now() if address.is_timekeeper(group, waiter) else math.inf
+                    rests_s = address.rest_s(group, waiter, again_at)
                 if waiter.is_given:
                     return
-                await _look_after(looking, waits_s)
+                await _look_after(looking, rests_s)
         except BaseException:  # cancelled: what was given is given back, and another one watches the time
             with address.lock:
                 address.group(group).line.leave(waiter)
                 if waiter.is_given:
-                    self._give_back(group)
+                    address.take_back(group, waiter)
                 address.wake(group)
             raise
 
-    def _give_back(self, group: str) -> None:
-        found = self._address.group(group)
-        found.budget.forget(math.inf)
-        found.budget.close(is_answered=False)
-        found.claims -= self._address.ledger is not None
-        self._address.wake(group)
-
-    async def _claim(self, ledger: MachineLedger, group: str) -> Claim:
+    async def _claim(self, ledger: MachineLedger, group: str, waiter: Waiter) -> Claim:
         """Ask whether the other processes leave a place; if not, the place is given back."""
         address = self._address
         with address.lock:
@@ -165,14 +170,14 @@ class RateBudget:
             claim = await ledger.claim(group, limit, second, jitter)
         except BaseException:
             with address.lock:
-                self._give_back(group)
+                address.take_back(group, waiter)
             raise
         with address.lock:
             if claim.is_granted:
-                address.group(group).claims -= 1
+                address.end_claim(group, waiter)
                 address.wake(group)
             else:
-                self._give_back(group)
+                address.take_back(group, waiter)
                 self._believe(claim, group)
         return claim
 
@@ -220,7 +225,7 @@ class RateBudget:
 
 
 def _wake(loop: asyncio.AbstractEventLoop, looking: asyncio.Event) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # its loop was closed in another thread
         loop.call_soon_threadsafe(looking.set)
 
 

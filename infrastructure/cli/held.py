@@ -85,7 +85,7 @@ def download(
         found: list[Downloaded] = run(lambda: _fetch(words, since, until, out))
     except typer.Exit as ended:
         if ended.exit_code == INTERRUPTED:
-            say("interrupted; every page that came is kept, and the same command goes on from there")
+            say("interrupted; every page that was written is kept, and the same command goes on from there")
         raise
     _tell(found, json=json)
     if not all(outcome.is_answered for outcome in found):

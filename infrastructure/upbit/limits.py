@@ -117,6 +117,10 @@ class ConnectBudget:
         """Return what the limit of connects leaves."""
         return {name: left for name, left in self._budget.headroom().items() if name == CONNECTS}
 
+    def close(self) -> None:
+        """Share the budget no longer; idempotent."""
+        self._budget.close()
+
     def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Take a refused upgrade into account: 429 stops connects, 418 stops everything at this address."""
         if status == TOO_MANY:

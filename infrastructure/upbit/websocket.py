@@ -249,8 +249,9 @@ class UpbitWebSocket:
             raise ClosedError(msg)
 
     async def close(self) -> None:
-        """Close the kept socket; idempotent."""
+        """Close the kept socket, and share the budget no longer; idempotent."""
         self._is_closed = True
+        self._connects.close()
         await self._drop_kept()
 
 

@@ -16,7 +16,7 @@ CALLER = Path(__file__).with_name("caller.py")
 
 
 async def refusals_of_two_processes(sandbox, calls, shared, folder):
-    """Let two processes call at once; return what the sandbox refused, and what they said."""
+    """Let two processes call at once; return how many refusals each of them has counted."""
     callers = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, str(CALLER), sandbox.rest_url, str(calls), shared, str(folder)),
@@ -30,23 +30,27 @@ async def refusals_of_two_processes(sandbox, calls, shared, folder):
         assert await caller.stdout.readline() == b"READY\n"
     said = [await asyncio.gather(*(caller.communicate(b"\n") for caller in callers))][0]
     assert [complaint for _, complaint in said] == [b"", b""]
-    return [text.decode().split() for text, _ in said]
+    return [int(text.split()[-1]) for text, _ in said]
 
 
 async def test_two_processes_that_share_never_earn_a_refusal_together(tmp_path):
     async with Sandbox(SandboxConfig(speed=4.0)) as sandbox:
-        said = await refusals_of_two_processes(sandbox, 12, "machine", tmp_path)
-
-        assert said == [["REFUSED", "0"], ["REFUSED", "0"]]
+        assert await refusals_of_two_processes(sandbox, 12, "machine", tmp_path) == [0, 0]
         assert sandbox.statistics.requests["ticker"] == 24
 
 
 async def test_two_processes_that_do_not_share_do_earn_refusals(tmp_path):
-    """So that the test above can fail."""
-    async with Sandbox(SandboxConfig(speed=1.0)) as sandbox:
-        said = await refusals_of_two_processes(sandbox, 10, "process", tmp_path)
+    """So that the test above can fail.
 
-        assert sum(int(refused) for _, refused in said) > 0
+    A second of this sandbox is long, so that both fall into the same one, be the machine busy or not; every
+    other pair may still be parted by its end, or one of the two be late.
+    """
+    async with Sandbox(SandboxConfig(speed=0.25)) as sandbox:
+        for _ in range(3):
+            if refused := sum(await refusals_of_two_processes(sandbox, 10, "process", tmp_path)):
+                break
+
+        assert refused == sandbox.statistics.refusals > 0
 
 
 class Watch:

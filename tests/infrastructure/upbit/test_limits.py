@@ -82,6 +82,8 @@ async def test_an_abandoned_request_is_cut_off_and_its_place_stays_used(raw_serv
         cut_off.set()
 
     channel = make_rest(await raw_server(silent), requests_per_s=1, reply_timeout_s=0.4)
+    address = channel.exchange.budget._address
+    began = address.now()
     asking = asyncio.ensure_future(channel.get_ticker("KRW-BTC"))
     await reached.wait()
     if how == "cancelled":
@@ -89,11 +91,12 @@ async def test_an_abandoned_request_is_cut_off_and_its_place_stays_used(raw_serv
         asking.cancel()
     with pytest.raises(asyncio.CancelledError if how == "cancelled" else ChannelTimeoutError):
         await asking
-    used_for = channel.exchange.budget.delay("ticker")
+    used_from, used_for = address.group("ticker").budget.sends[-1], channel.exchange.budget.delay("ticker")
 
     async with asyncio.timeout(5):
         await cut_off.wait()
-    assert 1.2 < used_for <= 1.26, "a second and J from now on, not from the sending"
+    assert used_from - began >= (0.19 if how == "cancelled" else 0.39), "from now on, not from the sending"
+    assert 0 < used_for <= 1.26, "for a second and J"
 
 
 async def test_every_call_is_told_to_the_errand_that_it_is_made_on(scripted, make_rest):
@@ -130,3 +133,15 @@ async def test_other_refusals_of_an_upgrade_stop_nothing():
     assert isinstance(budget, RateBudget)
     assert budget.blocked_for("websocket") == 0
     assert isinstance(UpbitWebSocket(UpbitOptions(), context)._connects, ConnectBudget)
+
+
+async def test_a_channel_that_is_closed_no_longer_shares_the_limits_of_its_address(make_websocket):
+    url = "ws://127.0.0.1:65004"
+    (budget, _), channel = budget_at(url.replace("ws", "http")), make_websocket(url, requests_per_s=3)
+    budget.delay("candles")
+    shared = budget.headroom()["candles"].limit
+    await channel.close()
+    await channel.close()
+    budget.delay("candles")
+
+    assert (shared, budget.headroom()["candles"].limit) == (3, 10)
