@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from attrs import define, field
 
@@ -25,6 +26,8 @@ OPENING_S = 3.0
 RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 CODES_PER_ROUND = 9
 """The exchange answers ten calls of a kind a second; one is left for repairs."""
+MOST_BY_NAME = 20
+"""Tickers that are asked for by name; every ticker of the venue is a reply of half a megabyte."""
 BOOKS_PER_CALL = 100
 LEAST_STALENESS_S = 2.0
 
@@ -142,7 +145,7 @@ class Polling:
             return
         marks = _marks(servings)
         try:
-            tickers = await self.desk.ask_for(servings, _tickers_of(rest, [*servings, *series]))
+            tickers = await self.desk.ask_for(servings, tickers_of(rest, [*servings, *series]))
         except RequestError:  # one of them is not listed
             await self._one_by_one(servings)
             return
@@ -181,11 +184,20 @@ def _marks(servings: Sequence[Serving]) -> list[int]:
     return [one.state.mark if isinstance(one.state, QuoteTopic) else 0 for one in servings]
 
 
-async def _tickers_of(rest: Channel, servings: Sequence[Serving]) -> Sequence[Ticker]:
+async def tickers_of(rest: Channel, servings: Iterable[Serving]) -> Sequence[Ticker]:
+    """Return the tickers of some topics by one call: a few are asked for by name, many with all of the venue.
+
+    Raises:
+        RequestError: one of them is not listed, and the channel cannot leave it out.
+
+    """
     symbols = list(dict.fromkeys(serving.state.topic.symbol for serving in servings))
-    if isinstance(rest, AllTickers):
-        return await rest.get_all_tickers(sorted({symbol.quote for symbol in symbols}))
-    return await rest.get_tickers(symbols)
+    if not isinstance(rest, AllTickers):
+        return await rest.get_tickers(symbols)
+    if len(symbols) <= MOST_BY_NAME:
+        with suppress(RequestError):
+            return await rest.get_tickers(symbols)
+    return await rest.get_all_tickers(sorted({symbol.quote for symbol in symbols}))
 
 
 def _is_opening(serving: Serving, now: float, snapshot_timeout_s: float) -> bool:

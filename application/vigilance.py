@@ -13,6 +13,7 @@ from ..domain.ticker import Ticker
 from .carrier import Carrier, Sight
 from .carriers import Carriers
 from .merging import Merging
+from .polling import tickers_of
 from .rest_desk import RestDesk
 from .serving import Serving
 from .stall import Silence
@@ -112,9 +113,8 @@ class Vigilance:
         if now - self._compared_at < COMPARE_EVERY_S:
             return
         self._compared_at = now
-        quotes = sorted({serving.state.topic.symbol.quote for serving in live})
         try:
-            tickers = await rest.get_all_tickers(quotes)
+            tickers = await tickers_of(rest, live)
         except MarketDataError:
             return
         found = list(suspicions(self.servings.values(), tickers))

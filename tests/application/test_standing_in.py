@@ -29,6 +29,7 @@ class BatchingRest:
         self.unlisted = set()
         rest = scene.rest
         rest.get_all_tickers, rest.get_orderbooks = self.get_all_tickers, self.get_orderbooks
+        rest.get_tickers = self.get_tickers
         rest.quotes |= {code: kit.ticker(code, second=1) for code in MANY}
         self.traded_s = dict.fromkeys(["KRW-BTC", "KRW-ETH", *MANY], 1)
 
@@ -39,6 +40,13 @@ class BatchingRest:
         self.asked.append(("all tickers", tuple(quotes)))
         listed = {code: second for code, second in self.traded_s.items() if code not in self.unlisted}
         return [self.kit.ticker(code, second=second) for code, second in listed.items()]
+
+    async def get_tickers(self, symbols):
+        self.asked.append(("tickers", len(symbols)))
+        if self.unlisted & set(symbols):
+            msg = "one of them is not listed"
+            raise SymbolDelistedError(msg)
+        return [self.kit.ticker(code, second=self.traded_s[code]) for code in symbols]
 
     async def get_orderbooks(self, symbols, depth=15):
         self.asked.append(("books", len(symbols)))
