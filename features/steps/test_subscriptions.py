@@ -10,6 +10,14 @@ from market_backbone.infrastructure.sandbox import Fault
 
 scenarios("subscriptions.feature")
 
+
+@given("a desk at an open market")
+def an_open_market(desk):
+    """At a speed at which what holds up a busy machine for a moment is no silence of the market."""
+    desk.open_market(speed=10.0)
+    desk.open()
+
+
 OTHERS = ("KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA")
 LEFT = 2
 MOST_OPEN = 3

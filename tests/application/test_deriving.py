@@ -151,9 +151,9 @@ async def test_a_followed_day_moves_with_its_minutes_and_asks_rest_about_once_a_
 
 
 async def test_the_minutes_are_subscribed_once_for_all_and_no_longer_than_they_are_followed(open_market, watch):
-    async with open_market(speed=SPEED, starts_at=AT_NOON) as (sandbox, api):
+    async with open_market(speed=12.0, starts_at=AT_NOON) as (sandbox, api):
         watchers = [watch(api, "KRW-BTC", timeframe) for timeframe in ("1m", "1d", "1w", "1M", "1y", "1d")]
-        await until(lambda: all(watcher.is_deriving for watcher in watchers[1:]))
+        await until(lambda: all(watcher.is_deriving for watcher in watchers[1:]), seconds=30)
         assert sandbox.statistics.websocket_connects == 1
         assert api._hub.followed("websocket") == {"candle.1m:KRW-BTC"}
         for watcher in watchers[:-1]:

@@ -98,7 +98,7 @@ WANTED = [
 
 
 async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_followed(open_market, listen):
-    async with open_market(speed=2.0) as (sandbox, api):
+    async with open_market(speed=1.0) as (sandbox, api):
         listeners = await listen(sandbox, api, WANTED)
         await warm_up(api)
         await until(lambda: all(listener.is_live for listener in listeners))

@@ -9,7 +9,7 @@ from waiting import until
 from market_backbone import CandleUpdated, TradeReceived, create_realtime_request
 from market_backbone.application.merging import MOST_SOCKETS
 
-SPEED = 10.0
+SPEED = 4.0
 SETTLED_MS = 3_000
 OTHERS = ("KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA")
 
@@ -64,7 +64,7 @@ def open_sockets(sandbox):
 
 
 async def test_a_thousand_followers_of_one_symbol_are_one_subscription(open_market, tasks):
-    async with open_market(speed=20.0) as (sandbox, api), AsyncExitStack() as streams:
+    async with open_market(speed=5.0) as (sandbox, api), AsyncExitStack() as streams:
         kept = [[] for _ in range(1000)]
         for events in kept:
             await streams.enter_async_context(collecting(api, tasks, trades_request("KRW-BTC"), events))
@@ -81,7 +81,7 @@ async def test_a_thousand_followers_of_one_symbol_are_one_subscription(open_mark
 
 
 async def test_every_follower_of_a_candle_gets_every_final_one_once(open_market, tasks):
-    async with open_market(speed=60.0) as (sandbox, api), AsyncExitStack() as streams:
+    async with open_market(speed=15.0) as (sandbox, api), AsyncExitStack() as streams:
         kept = [[] for _ in range(50)]
         for events in kept:
             await streams.enter_async_context(collecting(api, tasks, create_realtime_request("KRW-BTC", "1m"), events))
