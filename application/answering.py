@@ -53,7 +53,7 @@ class Answering:
     diary: Diary
 
     async def answer(self, request: OneShotRequest) -> AnyAnswer:
-        """Return the answer; what it took is in the log, and for candles in the answer's trace.
+        """Return the answer; what it took is in the log, and in the answer's trace.
 
         Raises:
             MarketDataError: see ``request_data_sync``.

@@ -30,6 +30,7 @@ from ..domain.trade import Trade
 from .cache_tally import CacheTally, HistoryRewrittenError
 from .comparing import Comparison, below, beyond, compare
 from .read_ahead import PageSource, ReadAhead
+from .tip_reading import held_below
 
 UNVERIFIED = Comparison()
 
@@ -160,6 +161,8 @@ class CachedRepository:
         if live is None or self.ledger(key).known_below(live.coverage.asked.start) is None:
             return None
         self.tally.live_rows += len(live)
+        if len(live):
+            self.tally.seams.append(held_below(live[0], live[0].source))
         return live
 
     def ledger(self, key: SeriesKey) -> Ledger:

@@ -138,7 +138,8 @@ class CandleFetch:
             raise too_little_held(channel.name) from error
         series = walk.result()
         beside = {} if self.desk.cache is None else {self.desk.cache.name: held.tally.held_rows}
-        return series, Fetched(len(series), calls=0, beside=beside)
+        seams = tuple(held.tally.seams)
+        return evolve(series, seams=seams), Fetched(len(series), calls=0, beside=beside, seams=seams)
 
     async def _from_store(self, cache: CandleCache) -> tuple[CandleSeries, Fetched]:
         """Return what is held; when it is not all that was asked for, the trace says so."""

@@ -139,7 +139,7 @@ class ChannelPerformance:
 
     @property
     def _rate(self) -> float:
-        return len(self._good()) / len(self._outcomes) if self._outcomes else 1.0
+        return sum(outcome.success for outcome in self._outcomes) / len(self._outcomes) if self._outcomes else 1.0
 
     def _good(self) -> list[float]:
         return sorted(outcome.latency_ms for outcome in self._outcomes if outcome.success)

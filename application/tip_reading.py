@@ -2,11 +2,14 @@
 
 from datetime import datetime
 
+from ..domain.candle import Candle
 from ..domain.coverage import Coverage
 from ..domain.errors import ChannelUnavailableError
 from ..domain.holding import Ledger
+from ..domain.seam import Seam, SeamVerdict
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
+from .cache_tally import HELD
 
 
 def tip_above(ledger: Ledger, newest: CandleSeries, open_slot: datetime) -> CandleSeries | None:
@@ -29,6 +32,11 @@ def tip_above(ledger: Ledger, newest: CandleSeries, open_slot: datetime) -> Cand
     candles = [candle for candle in newest if candle.opened_at == open_slot]
     coverage = Coverage(asked=TimeRange(open_slot, newest.timeframe.next(open_slot)))
     return CandleSeries.of(newest.venue, newest.symbol, newest.timeframe, candles, coverage)
+
+
+def held_below(tip: Candle, channel: str) -> Seam:
+    """Return the joint of a forming candle with what is held below it: they touch, and share no slot to compare."""
+    return Seam(at=tip.opened_at, older=HELD, newer=channel, verdict=SeamVerdict.PENDING, detail="nothing compared yet")
 
 
 def too_little_held(channel: str) -> ChannelUnavailableError:

@@ -168,7 +168,7 @@ class RateBudget:
             limit, second, jitter = address.group(group).budget.limit, address.unit, address.jitter_s(group)
         try:
             claim = await ledger.claim(group, limit, second, jitter)
-        except BaseException:
+        except BaseException:  # cancelled while asking: the place is somebody else's
             with address.lock:
                 address.take_back(group, waiter)
             raise
@@ -220,7 +220,7 @@ class RateBudget:
             self._address.note_success()
 
     def close(self) -> None:
-        """Use it no longer; the last one to leave takes what is known of the address along."""
+        """Use it no longer; what is known of the address outlives its last user by a moment, or by a block."""
         self._address.dismiss(self)
 
 

@@ -301,6 +301,9 @@ async def test_while_a_series_is_followed_its_newest_candles_cost_nothing(open_p
         assert series.gaps() == ()
         assert not series[-1].is_final
         assert series.trace.rule == "candles-held-and-live"
+        assert [(seam.older, seam.newer, seam.verdict) for seam in series.seams] == [
+            ("cache", "websocket", SeamVerdict.PENDING)
+        ]
         assert [(step.channel, str(step.status)) for step in series.trace.steps[:3]] == [
             ("cache", "served"),
             ("websocket", "served"),

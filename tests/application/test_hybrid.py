@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from market_backbone import PreferFreshest, create_candle_request
+from market_backbone import PreferFreshest, SeamVerdict, create_candle_request
 from market_backbone.infrastructure.sandbox import Fault
 
 AT = datetime(2026, 11, 20, 12, 0, 20, tzinfo=UTC)  # in the middle of a minute, after the grace of the last one
@@ -38,6 +38,19 @@ async def test_the_channels_take_turns_and_the_answers_agree(desk):
         assert all(candle.is_final for candle in answer[:-1])
         assert [candle.opened_at for candle in answer] == [answer[0].opened_at + n * MINUTE for n in range(30)]
         assert list(answer[:-1]) == list(answers[0][:-1])
+
+
+async def test_where_the_sockets_candle_meets_what_is_held_the_joint_is_told(desk):
+    _, api = desk
+    _, by_socket = [await api.request_data_sync(NEWEST) for _ in range(2)]
+    (seam,) = by_socket.seams
+    assert (seam.at, seam.older, seam.newer, seam.verdict) == (
+        AT.replace(second=0),
+        "cache",
+        "websocket",
+        SeamVerdict.PENDING,
+    )
+    assert by_socket.trace.seams == by_socket.seams
 
 
 async def test_the_socket_takes_nothing_from_the_budget(desk):
