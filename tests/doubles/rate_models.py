@@ -146,6 +146,7 @@ class Desk:
     sent: list = field(factory=list)
     waits: dict = field(factory=lambda: {priority: [] for priority in Priority})
     refused_at: list = field(factory=list)
+    refused_sent_at: list = field(factory=list)
     beyond_j: int = 0
 
     async def call(self, priority=Priority.INTERACTIVE):
@@ -154,7 +155,7 @@ class Desk:
         with on_errand(errand):
             async with self.budget.turn(self.group) as turn:
                 turn.written()
-                self.sent.append(clock.time())
+                self.sent.append(sent_at := clock.time())
                 self.waits[priority].append(errand.waited_s)
                 there = self.way.extra()
                 self.beyond_j += there > self.budget.headroom()[self.group].jitter_s
@@ -165,6 +166,7 @@ class Desk:
         turn.learn(self.group, max(left, 0), per_second=LIMIT)
         if left < 0:
             self.refused_at.append(clock.time())
+            self.refused_sent_at.append(sent_at)
             self.budget.pause(self.group)
 
     async def keep_busy(self, calls, *, in_flight=20, priority=Priority.BULK):
