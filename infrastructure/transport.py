@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
@@ -65,6 +65,22 @@ class Witness(Protocol):
     def answered(self) -> None:
         """Hear that the head of the answer has arrived."""
         ...
+
+
+class Http(Protocol):
+    """Calls to one host."""
+
+    async def get(self, path: str, query: Mapping[str, str], witness: Witness | None = None) -> Reply:
+        """Return the answer to one GET, of any status; raises errors of our tree."""
+        ...
+
+    async def close(self) -> None:
+        """Release every connection; idempotent."""
+        ...
+
+
+HttpFactory = Callable[[str, HttpLimits, Clock, ssl.SSLContext | None, str], Http]
+"""Makes what calls a base address; the last argument names the channel, for errors."""
 
 
 @define

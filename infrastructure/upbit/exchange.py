@@ -13,7 +13,7 @@ from ...domain.observations import BudgetWaited
 from ...domain.ports import ServerTime
 from ...domain.symbol import Symbol
 from ..budget import RateBudget
-from ..transport import HttpLimits, HttpTransport, Reply
+from ..transport import HttpFactory, HttpLimits, HttpTransport, Reply
 from .failures import BLOCKED, Refusal, explain_status, read_error, stated_wait
 from .identity import VenueIdentity
 from .limits import LONGEST_PATIENCE_S, Refusals, shared_budget
@@ -41,8 +41,8 @@ class Answer:
 class UpbitExchange:
     """Calls to one Upbit address, inside its limits."""
 
-    def __init__(self, options: UpbitOptions, context: AdapterContext) -> None:
-        """Open nothing yet."""
+    def __init__(self, options: UpbitOptions, context: AdapterContext, make_http: HttpFactory = HttpTransport) -> None:
+        """Open nothing yet; ``make_http`` makes what carries the calls."""
         limits = HttpLimits(
             connect_timeout_s=options.connect_timeout_s,
             reply_timeout_s=options.reply_timeout_s,
@@ -50,7 +50,7 @@ class UpbitExchange:
         )
         self._name = context.name
         self._context = context
-        self._transport = HttpTransport(options.rest_base, limits, context.clock, options.tls(), context.name)
+        self._transport = make_http(options.rest_base, limits, context.clock, options.tls(), context.name)
         self.budget: RateBudget = shared_budget(options, context, options.rest_base)
         self.identity = VenueIdentity(options.rest_base, options, context.clock)
         self.markets = MarketList()

@@ -28,6 +28,7 @@ from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
 from ...domain.vital_signs import Headroom
 from ..budget import CONNECTS
+from ..transport import HttpFactory, HttpTransport
 from . import protocol, replies
 from .exchange import Answer, UpbitExchange
 from .options import UpbitOptions
@@ -46,14 +47,14 @@ CAPABILITIES = Capabilities(
 class UpbitRest:
     """Upbit over HTTP; each ``get_candles`` is one page of at most 200 rows."""
 
-    def __init__(self, options: UpbitOptions, context: AdapterContext) -> None:
-        """Open nothing yet."""
+    def __init__(self, options: UpbitOptions, context: AdapterContext, make_http: HttpFactory = HttpTransport) -> None:
+        """Open nothing yet; ``make_http`` makes what carries the calls."""
         self._context = context
         self._options = options
         self._capabilities = evolve(
             CAPABILITIES, references=options.site.references, calls_per_s=float(options.requests_per_s)
         )
-        self.exchange = UpbitExchange(options, context)
+        self.exchange = UpbitExchange(options, context, make_http)
 
     @property
     def name(self) -> str:

@@ -7,18 +7,15 @@ from collections import deque
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 
-from ...domain.adapter import AdapterContext
 from ...domain.candle import Candle
 from ...domain.errors import ChannelError, ClosedError
 from ...domain.request import Topic
 from ...domain.streaming import LifeBegan, LifeEnded, LiveValue, Received, Rejected, StreamItem
 from .failures import explain_frame_error
 from .frames import CHANNEL, ControlFrame, DataFrame, FrameOrigin, FrameReader
-from .identity import VenueIdentity
-from .options import UpbitOptions
 from .protocol import stamp_seconds
 from .reconnect import Reconnect
-from .socket import ConnectBudget, UpbitSocket, open_socket
+from .socket import SocketDoor, UpbitSocket
 
 CLOSED = "the stream is closed"
 
@@ -33,21 +30,16 @@ class UpbitStream:
     def __init__(
         self,
         topics: Collection[Topic],
-        options: UpbitOptions,
-        context: AdapterContext,
-        identity: VenueIdentity,
-        connects: ConnectBudget,
+        door: SocketDoor,
         *,
         canary: Topic | None = None,
     ) -> None:
         """Open nothing yet."""
         self._topics = frozenset(topics)
         self._canary = canary
-        self._options = options
-        self._context = context
-        self._identity = identity
-        self._connects = connects
-        self._reader = FrameReader(options.frame_format)
+        self._door = door
+        self._context = door.context
+        self._reader = FrameReader(door.options.frame_format)
         self._items: deque[StreamItem] = deque()
         self._socket: UpbitSocket | None = None
         self._resources = AsyncExitStack()
@@ -84,8 +76,7 @@ class UpbitStream:
             await self._context.clock.sleep(self._reconnect.delay_s(self._cause, random.random()))
         resources = AsyncExitStack()
         try:
-            opened = open_socket(self._options, self._context, self._identity, self._connects)
-            socket = await resources.enter_async_context(opened)
+            socket = await resources.enter_async_context(self._door.open())
             await socket.subscribe(uuid.uuid4().hex, self._topics, canary=self._canary)
         except ChannelError as error:
             await resources.aclose()
@@ -112,7 +103,7 @@ class UpbitStream:
             await self._end_life(str(error))
             return
         received_at = self._context.clock.monotonic()
-        for item in self._reader.read(frame, FrameOrigin(self._identity.venue, self._context.name)):
+        for item in self._reader.read(frame, FrameOrigin(self._door.identity.venue, self._context.name)):
             await self._take(item, received_at)
 
     async def _take(self, item: DataFrame | ControlFrame | Rejected, received_at: float) -> None:

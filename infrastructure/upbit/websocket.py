@@ -32,13 +32,14 @@ from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
 from ...domain.vital_signs import Headroom
+from ..sockets import Dial, dial
 from .failures import explain_frame_error
 from .frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
 from .identity import VenueIdentity
 from .limits import ConnectBudget
 from .options import UpbitOptions
 from .protocol import STREAM_CODES, stream_depth, stream_type
-from .socket import UpbitSocket, open_socket
+from .socket import SocketDoor, UpbitSocket
 from .stream import UpbitStream
 
 Value = TypeVar("Value")
@@ -63,12 +64,13 @@ CAPABILITIES = Capabilities(
 class UpbitWebSocket:
     """Upbit's public socket. Single answers come from SNAPSHOTs on one socket that is kept for them."""
 
-    def __init__(self, options: UpbitOptions, context: AdapterContext) -> None:
-        """Open nothing yet."""
+    def __init__(self, options: UpbitOptions, context: AdapterContext, dial: Dial = dial) -> None:
+        """Open nothing yet; ``dial`` opens the connections."""
         self._options = options
         self._context = context
         self.identity = VenueIdentity(options.socket_address, options, context.clock)
         self._connects = ConnectBudget.of(options, context)
+        self._door = SocketDoor(options, context, self.identity, self._connects, dial)
         self._reader = FrameReader(options.frame_format)
         self._asking = asyncio.Lock()
         self._waiting = 0
@@ -111,7 +113,7 @@ class UpbitWebSocket:
         if not topics:
             msg = "nothing to follow: name at least one topic"
             raise UnsupportedRequestError(msg)
-        stream = UpbitStream(topics, self._options, self._context, self.identity, self._connects, canary=canary)
+        stream = UpbitStream(topics, self._door, canary=canary)
         try:
             yield stream
         finally:
@@ -230,8 +232,7 @@ class UpbitWebSocket:
             await self._drop_kept()
         if self._kept is None:
             resources = self._resources
-            opened = open_socket(self._options, self._context, self.identity, self._connects)
-            socket = await resources.enter_async_context(opened)
+            socket = await resources.enter_async_context(self._door.open())
             if self._is_closed:  # while it was connecting: nobody else will close it
                 await resources.aclose()
             self._check_open()
