@@ -28,6 +28,7 @@ from .streams import Streams
 from .tally import Statistics
 from .tickers import TickerDesk
 from .units import DAY, HOUR, MINUTE, SECOND, ms
+from .upgrades import UpgradeDesk
 
 # An exchange-wide outage lies this long before the start, so that every client meets one.
 _OUTAGE_BEFORE = 10 * DAY - 18 * HOUR
@@ -157,7 +158,8 @@ class Sandbox:
         rest = RestDesk(endpoints, limits, self._faults, self.statistics, json_refusals=config.json_refusals)
         streams = Streams(self.market, tickers, self._faults, korean=korean)
         admin = AdminDesk(self.describe, self.inject, self.clear_faults, self._faults)
-        return Desks(rest, streams, admin, self._faults, limits, self.statistics)
+        upgrades = UpgradeDesk(config, streams, self._faults, limits, self.statistics)
+        return Desks(rest, upgrades, admin, self.statistics)
 
     def _listening_port(self) -> int:
         if self._port is None:

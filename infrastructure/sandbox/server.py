@@ -10,21 +10,18 @@ from aiohttp import WSMsgType, web
 from .admin import AdminDesk
 from .clock import SandboxClock
 from .config import SandboxConfig
-from .fault_board import FaultBoard
-from .limits import MessageLimits, RateLimits
 from .rest import RestDesk, RestReply, RestRequest
 from .session import Close, Session
 from .spelling import http_date
-from .streams import Streams
 from .tally import Statistics
+from .upgrades import UpgradeDesk
 
 _POLL_S = 0.01
 _IDLE_POLL_S = 0.04
 _SHUTDOWN_S = 0.2
 _LARGEST_MESSAGE = 1 << 20
 _WEBSOCKET_PATH = "/websocket/v1"
-_SWITCHING = 200
-_MS = 1_000
+_SWITCHING_PROTOCOLS = 101
 
 
 @attrs.frozen
@@ -32,10 +29,8 @@ class Desks:
     """What the server asks."""
 
     rest: RestDesk
-    streams: Streams
+    upgrades: UpgradeDesk
     admin: AdminDesk
-    faults: FaultBoard
-    limits: RateLimits
     statistics: Statistics
 
 
@@ -107,42 +102,21 @@ class Server:
         return self._response(self._desks.admin.answer(request.method, request.path, body))
 
     async def _answer_upgrade(self, request: web.Request) -> web.StreamResponse:
-        now, desks = self._clock.now_ms(), self._desks
-        group = "origin" if "Origin" in request.headers else "websocket"
-        verdict = desks.limits.ask(request.remote or "", group, now)
-        status = verdict.status if verdict.status != _SWITCHING else self._refusing_status(now)
-        headers = {"Remaining-Req": verdict.remaining, "Limit-By-Ip": "Yes"}
-        if status != _SWITCHING:
-            desks.statistics.refused_upgrades += 1
-            body = f"Upgrade refused. Blocked for {verdict.blocked_s} seconds.".encode()
-            return self._response(RestReply(status, body, {**headers, "Content-Type": "text/plain"}))
+        now, upgrades = self._clock.now_ms(), self._desks.upgrades
+        reply = upgrades.ask(request.remote or "", now, has_origin="Origin" in request.headers)
+        if reply.status != _SWITCHING_PROTOCOLS:
+            return self._response(reply)
         socket = web.WebSocketResponse(autoping=False, max_msg_size=_LARGEST_MESSAGE, compress=True)
         if not socket.can_prepare(request).ok:
-            return self._response(RestReply(400, b"Expected a WebSocket upgrade.", headers))
-        socket.headers.update(self._stamped(headers))
+            return self._response(RestReply(400, b"Expected a WebSocket upgrade.", reply.headers))
+        socket.headers.update(self._stamped(reply.headers))
         await socket.prepare(request)
-        desks.statistics.websocket_connects += 1
-        await self._serve_socket(request, socket, now)
+        await self._serve_socket(request, socket, upgrades.open(now))
         return socket
 
-    def _refusing_status(self, now: int) -> int:
-        fault = self._desks.faults.active("refuse-upgrades", now)
-        if fault is not None:
-            return fault.status or 503
-        return 503 if self._desks.faults.active("maintenance", now) else _SWITCHING
-
-    async def _serve_socket(self, request: web.Request, socket: web.WebSocketResponse, opened: int) -> None:
+    async def _serve_socket(self, request: web.Request, socket: web.WebSocketResponse, session: Session) -> None:
         self._connections += 1
-        number, config = self._connections, self._config
-        session = Session(
-            str(number),
-            self._desks.streams,
-            self._desks.faults,
-            opened,
-            limits=MessageLimits(enabled=config.limits),
-            idle_ms=int(config.idle_timeout_s * _MS),
-            closes_on_excess=config.refuse_messages_by_closing,
-        )
+        number = self._connections
         self._sockets[number] = request
         try:
             async with asyncio.TaskGroup() as tasks:
