@@ -132,6 +132,8 @@ class Carriers:
                 self.tools.router.count_rejected(self.live.name)
                 for serving in self.owned_by(carrier):
                     serving.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
+                    if item.topic in {None, serving.state.topic}:
+                        serving.state.suspect()
 
     def _receive(self, carrier: Carrier, item: Received) -> None:
         was_proven = carrier.is_proven

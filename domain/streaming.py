@@ -55,10 +55,18 @@ class LifeEnded:
 
 @frozen
 class Rejected:
-    """A malformed frame was dropped; ``excerpt`` is its text, cut to a line."""
+    """A malformed frame was dropped, and with it whatever it should have told.
+
+    Attributes:
+        reason: what is wrong with it.
+        excerpt: its text, cut to a line.
+        topic: what it was about; None where it does not even say that.
+
+    """
 
     reason: str
     excerpt: str
+    topic: Topic | None = None
 
 
 StreamItem = LifeBegan | Received | LifeEnded | Rejected

@@ -70,6 +70,7 @@ class TradeProcess:
         self._closures: tuple[Closure, ...] = (Closure(-(1 << 62), listing.listed_ms),)
         self._day_plan = lru_cache(maxsize=2_048)(self._plan_day)
         self._day_bar = lru_cache(maxsize=16_384)(self._add_day)
+        self._hour_bar = lru_cache(maxsize=4_096)(self._add_hour)
         self._minute_trades = lru_cache(maxsize=512)(self._place_minute)
         self._smooth_price = lru_cache(maxsize=8_192)(self._make_smooth_price)
         self._wiggle = lru_cache(maxsize=_DAY_WIGGLES)(self._make_wiggle)
@@ -77,8 +78,7 @@ class TradeProcess:
     def close(self, closure: Closure) -> None:
         """Let nobody trade in a span; what the span held before is gone."""
         self._closures = (*self._closures, closure)
-        self._day_bar.cache_clear()
-        self._minute_trades.cache_clear()
+        self._forget()
 
     def shorten_closures(self, opened: set[int], now: int) -> None:
         """End the closures that began at one of ``opened`` at ``now``."""
@@ -86,8 +86,12 @@ class TradeProcess:
             Closure(each.start, min(each.end, max(now, each.start))) if each.start in opened else each
             for each in self._closures
         )
-        self._day_bar.cache_clear()
-        self._minute_trades.cache_clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what was computed before the closures changed."""
+        for cached in (self._day_bar, self._hour_bar, self._minute_trades):
+            cached.cache_clear()
 
     def horizon(self, as_of: int) -> int:
         """Return the time of the first trade not yet stored at ``as_of``: readers see what is before it."""
@@ -212,7 +216,7 @@ class TradeProcess:
             if bar is not None:
                 yield bar
 
-    def _hour_bar(self, start: int) -> Bar | None:
+    def _add_hour(self, start: int) -> Bar | None:
         if not self._is_open(start):
             return None
         if self._touched(start, start + HOUR):

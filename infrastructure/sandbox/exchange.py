@@ -68,11 +68,15 @@ class Exchange:
             KeyError: the code is not listed (now).
 
         """
-        return self._views(self._now_ms())[symbol]
+        if (found := self.find(symbol)) is None:
+            raise KeyError(symbol)
+        return found
 
     def find(self, symbol: str) -> View | None:
         """Return a listed code, or None."""
-        return self._views(self._now_ms()).get(symbol)
+        if not self._faults.scheduled():
+            return self._plain.get(symbol)
+        return self._view_at(symbol, self._now_ms())
 
     def listing(self, view: View) -> Listing:
         """Return the names and flags of a code."""
@@ -152,14 +156,18 @@ class Exchange:
     def _views(self, now: int) -> dict[str, View]:
         if not self._faults.scheduled():
             return self._plain
-        delisted = {fault.symbol for fault in self._faults.all_active("delist", now)}
         renamed = {fault.symbol: fault.to for fault in self._faults.all_active("rename", now)}
-        factors = {fault.symbol: fault for fault in self._faults.all_active("redenominate", now)}
-        return {
-            code: View(code, source, _factor_of(factors.get(original)))
-            for original, source in self._sources.items()
-            if original not in delisted and (code := renamed.get(original) or original) not in delisted
-        }
+        codes = [renamed.get(original) or original for original in self._sources]
+        return {code: view for code in codes if (view := self._view_at(code, now)) is not None}
+
+    def _view_at(self, code: str, now: int) -> View | None:
+        renamed = {fault.symbol: fault.to for fault in self._faults.all_active("rename", now)}
+        original = next((old for old, new in renamed.items() if new == code), None if code in renamed else code)
+        source = None if original is None else self._sources.get(original)
+        if source is None or any(fault.symbol in {code, original} for fault in self._faults.all_active("delist", now)):
+            return None
+        factors = (f for f in self._faults.all_active("redenominate", now) if f.symbol == original)
+        return View(code, source, _factor_of(next(factors, None)))
 
     def _lag_ms(self, unit: Unit, now: int) -> int:
         fault = self._faults.active("unit-lag", now)

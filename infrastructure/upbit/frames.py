@@ -217,7 +217,7 @@ def _read_data(row: Any, origin: FrameOrigin, text: Callable[[], str]) -> DataFr
     try:
         topic, value = _READERS[tag](tag, row, origin)
     except IntegrityError as error:
-        return Rejected(str(error), text())
+        return Rejected(str(error), text(), _topic_of(tag, row.code))
     except MarketDataError as error:
         return Rejected(f"not a symbol of this venue: {error}", text())
     return DataFrame(topic, value, row.stream_type == "SNAPSHOT", row.timestamp)
@@ -227,8 +227,37 @@ def _read_control(body: bytes, data_error: Exception) -> ControlFrame | Rejected
     try:
         found = _CONTROL.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Rejected(f"not a frame: {data_error}", excerpt(body))
+        return Rejected(f"not a frame: {data_error}", excerpt(body), _named_topic(body))
     frame: object = next(iter(cast("list[object]", found)), None) if isinstance(found, list) else found
     if isinstance(frame, ControlFrame) and frame.is_recognised:
         return frame
-    return Rejected(f"not a frame: {data_error}", excerpt(body))
+    return Rejected(f"not a frame: {data_error}", excerpt(body), _named_topic(body))
+
+
+class _Named(msgspec.Struct):
+    """What a frame says of its topic, in either spelling."""
+
+    type: str = ""
+    code: str = ""
+    ty: str = ""
+    cd: str = ""
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+def _named_topic(body: bytes) -> Topic | None:
+    """Return the topic of a frame whose values cannot be read; None where its name cannot either."""
+    try:
+        named = _NAMED.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return _topic_of(named.type or named.ty, named.code or named.cd)
+
+
+def _topic_of(tag: str, code: str) -> Topic | None:
+    try:
+        symbol = Symbol(code)
+        return Topic(DataKind.CANDLE, symbol, _TIMEFRAMES[tag]) if tag in _TIMEFRAMES else Topic(DataKind(tag), symbol)
+    except (MarketDataError, ValueError):
+        return None

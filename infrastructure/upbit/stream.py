@@ -118,7 +118,7 @@ class UpbitStream:
                     received_at=received_at,
                 )
                 if self._has_not_begun(item.value, received_at):
-                    self._items.append(Rejected("a candle of a slot that has not begun", str(item.value)))
+                    self._items.append(Rejected("a candle of a slot that has not begun", str(item.value), item.topic))
                 elif item.topic in self._topics or item.topic == self._canary:
                     self._items.append(received)
             case ControlFrame(error=detail) if detail is not None:
