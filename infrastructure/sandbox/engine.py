@@ -294,7 +294,7 @@ class TradeProcess:
         found = self._alphabets.get(exponent)
         if found is None:
             listing = self.listing
-            found = Alphabet(self._seed, listing.symbol, 2.0**exponent, listing.rates, listing.mean_volume)
+            found = _shared_alphabet(self._seed, listing.symbol, 2.0**exponent, listing.rates, listing.mean_volume)
             self._alphabets[exponent] = found
         return found
 
@@ -304,6 +304,10 @@ class TradeProcess:
         for _ in range(_HOURS_A_DAY):
             path.append(path[-1] + draws.swing() * _WIGGLE_STEP)
         return [step - path[-1] * index / _HOURS_A_DAY for index, step in enumerate(path)]
+
+
+_shared_alphabet = lru_cache(maxsize=256)(Alphabet)
+"""Every sandbox of a process that has the same seed draws from the same patterns."""
 
 
 def _activity(hour: int, draw: int) -> int:

@@ -28,21 +28,22 @@ BETWEEN_PROCESSES_S = 1.6
 
 @define
 class Life:
-    """What one follower was given in the life of one process."""
+    """What one follower was given in the life of one process, and when by the server's clock."""
 
     resumed_after: object = None
     events: list = field(factory=list)
+    told_ms: list = field(factory=list)
     error: Exception | None = None
 
+    def history(self):
+        """Return the candles that came first."""
+        return [candle for event in self.events if isinstance(event, HistoryLoaded) for candle in event.series]
+
     def finals(self):
-        """Return the FINAL candles that were delivered in their order: the history's, then live."""
-        found = []
-        for event in self.events:
-            if isinstance(event, HistoryLoaded) and self.resumed_after is not None:
-                found += [candle for candle in event.series if candle.is_final]
-            elif isinstance(event, CandleUpdated) and event.candle.is_final:
-                found.append(event.candle)
-        return found
+        """Return the FINAL candles that were delivered in their order; those before a resumed life count as well."""
+        live = [event.candle for event in self.events if isinstance(event, CandleUpdated)]
+        first = self.history() if self.resumed_after is not None else []
+        return [candle for candle in (*first, *live) if candle.is_final]
 
     def backfilled(self):
         """Return the FINAL candles that came late."""
@@ -64,7 +65,8 @@ class Followed:
     def resume_point(self):
         """Return what the next life goes on after; None to begin anew."""
         if self.kind == "candle":
-            finals = [candle for life in self.lives for candle in life.finals()]
+            had = [candle for life in self.lives for candle in (*life.history(), *life.finals(), *life.backfilled())]
+            finals = [candle for candle in had if candle.is_final]
             return max(finals, key=lambda candle: candle.opened_at, default=None)
         trades = [trade for life in self.lives for trade in life.trades()]
         return max(trades, key=lambda trade: (trade.traded_at, trade.sequential_id), default=None)
@@ -155,6 +157,7 @@ class Process:
             async with self.api.follow(request) as events:
                 async for event in events:
                     life.events.append(event)
+                    life.told_ms.append(self._world.network.now_ms)
                     self._world.history.note("event", followed.symbol, followed.kind, _digest(event))
                     await self._world.dawdle(followed)
         except MarketDataError as error:

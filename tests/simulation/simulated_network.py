@@ -138,6 +138,11 @@ class SimulatedNetwork:
                 raise
             return connection
 
+    def subscribed(self):
+        """Return what the server sends at present, as (type, code)."""
+        running = [connection.session._running for connection in self.connections.values()]
+        return {(each.type, each.code) for one in running if one is not None for each in one.live_from}
+
     @property
     def open_connections(self):
         """How many connections are alive."""
@@ -194,7 +199,7 @@ class SimulatedConnection:
 
     def __init__(self, network, number, session, headers):
         self.headers = headers
-        self._network, self._number, self._session = network, number, session
+        self._network, self._number, self.session = network, number, session
         self._inbox = deque()
         self._arrived = asyncio.Event()
         self._how = ""
@@ -214,7 +219,7 @@ class SimulatedConnection:
 
     def _take(self, text):
         if self.is_open:
-            self._session.receive(text, self._network.now_ms)
+            self.session.receive(text, self._network.now_ms)
 
     async def receive(self):
         while not self._inbox:
@@ -226,8 +231,8 @@ class SimulatedConnection:
     async def ping(self):
         self._check()
         await self._network.travel()
-        if self.is_open and self._session.answers_pings(self._network.now_ms):
-            self._session.touch(self._network.now_ms)
+        if self.is_open and self.session.answers_pings(self._network.now_ms):
+            self.session.touch(self._network.now_ms)
             await self._network.travel()
         else:
             while self.is_open:
@@ -257,7 +262,7 @@ class SimulatedConnection:
             await asyncio.sleep(self._network._plan.pump_s)
             if self._network.is_cut:
                 continue
-            for outgoing in self._session.due(self._network.now_ms):
+            for outgoing in self.session.due(self._network.now_ms):
                 if isinstance(outgoing, Close):
                     closed = None if outgoing.code is None else f"closed with {outgoing.code}"
                     self._end(closed or "connection lost without a close frame")

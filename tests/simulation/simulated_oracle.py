@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from simulated_truth import numbers, true_candles
+from simulated_truth import is_premature, numbers, true_candles
 
 from market_backbone import CandleRevised, CandleUpdated, Gap, HistoryLoaded
 from market_backbone.infrastructure.sandbox.units import ms, utc
@@ -13,7 +13,7 @@ EDGE_MS = 40_000
 
 
 def broken_promise(market, edge_ms, followed):
-    """Judge what one follower was given over all its lives."""
+    """Judge what one follower was given over all its lives, once everything has had time to be mended."""
     broken = [f"{followed.symbol} {followed.kind} failed: {life.error!r}" for life in followed.lives if life.error]
     judge = {"candle": _broken_candles, "trade": _broken_trades, "orderbook": _broken_books}[followed.kind]
     return broken + judge(market, edge_ms, followed)
@@ -44,11 +44,17 @@ def _broken_candles(market, edge_ms, followed):
     ]
     wrong = [slot for slot, row in truth.items() if slot in known and numbers(known[slot]) != numbers(row)]
     broken += [f"{symbol} has {known[slot]!r}, the exchange {truth[slot]!r}" for slot in wrong]
-    return broken + _mixed_candles(market, followed)
+    return broken + _premature(followed) + _mixed_candles(market, followed)
+
+
+def _premature(followed):
+    told = [pair for life in followed.lives for pair in zip(life.events, life.told_ms, strict=True)]
+    early = [event.candle for event, at in told if isinstance(event, CandleUpdated) and is_premature(event.candle, at)]
+    return [f"{candle!r} is FINAL too early" for candle in early[:3]]
 
 
 def _promised_from(followed):
-    for life in followed.lives:
+    for life in reversed(followed.lives):
         for event in life.events:
             if isinstance(event, HistoryLoaded) and life.resumed_after is None:
                 series = event.series

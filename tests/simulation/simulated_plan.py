@@ -8,12 +8,14 @@ from attrs import field, frozen
 from market_backbone.infrastructure.sandbox import Fault
 
 FIRST_DAY = datetime(2026, 3, 2, tzinfo=UTC)
-THIN, USUAL = ("KRW-AWE", "BTC-XRP"), ("KRW-POL", "BTC-ETH", "KRW-1INCH", "USDT-BTC")
+THIN, USUAL = ("KRW-AWE", "BTC-XRP", "USDT-DOGE"), ("KRW-SOL", "KRW-ADA", "KRW-POL", "BTC-ETH", "USDT-BTC")
+UNFOLLOWED = ("KRW-KAIA", "KRW-USDT")
 VICTIM = "KRW-STRAX"
 """Whatever is done to a listing is done to this one."""
-SETTLE_S = 150.0
+SETTLE_S = 135.0
 """Quiet at the end: a block of 60 s, a back-off of up to 60 s, and repair have to be over."""
-SHORTEST_S, LONGEST_S = 120.0, 480.0
+TEMPTING = {"empty-page", "revise-candle", "unit-lag"}
+SHORTEST_S, LONGEST_S = 60.0, 330.0
 
 
 @frozen
@@ -54,6 +56,12 @@ class Plan:
     symbols: tuple
     lines: tuple
 
+    def troubles(self, *harmless):
+        """Return from when to when, in seconds after the beginning, anything but these kinds of things went wrong."""
+        lines = [line for line in self.lines if line.what not in {"ask", "burst", "follow", *harmless}]
+        lines = [line for line in lines if line.with_.get("kind") not in harmless]
+        return [(line.at_s, line.at_s + line.with_.get("duration_s", line.with_.get("seconds", 0.0))) for line in lines]
+
     def without(self, numbers):
         """Return the plan without some of its lines."""
         kept = tuple(line for number, line in enumerate(self.lines) if number not in numbers)
@@ -68,9 +76,10 @@ def draw_plan(seed, hours=0.0):
     moments = max(1, round(lasts_s / 120))
     lines = [draw(dice, lasts_s, symbols) for draw in dice.choices(_DRAWS, k=dice.randint(2, 8 * moments))]
     lines += [_question(dice, lasts_s, symbols) for _ in range(dice.randint(1, 4 * moments))]
+    lines += [question for line in lines if line.with_.get("kind") in TEMPTING for question in _tempted(dice, line)]
     return Plan(
         seed=seed,
-        market=dice.randrange(50),
+        market=dice.randrange(5),
         starts_at=FIRST_DAY + timedelta(days=dice.randrange(200), seconds=dice.randrange(86_400)),
         lasts_s=lasts_s,
         round_trip_s=dice.choice([0.0, 0.014, 0.05, 0.17, 0.4]),
@@ -109,14 +118,32 @@ def _event(what, **ranges):
 def _question(dice, lasts_s, symbols):
     """Draw a question for candles, which may be cancelled."""
     asked = {
-        "symbol": dice.choice(symbols),
+        "symbol": dice.choice((*symbols, *UNFOLLOWED)),
         "timeframe": dice.choice(["1m", "1m", "5m", "1h"]),
         "count": dice.choice([1, 5, 60, 200, 450]),
         "minutes_ago": dice.choice([0, 0, 0, 3, 700]),
     }
     if dice.random() < 0.2:
         asked["cancelled_after_s"] = round(dice.uniform(0, 1), 3)
-    return Line(round(dice.uniform(0, lasts_s), 3), "ask", asked)
+    return Line(_at(dice, lasts_s), "ask", asked)
+
+
+def _tempted(dice, line):
+    """Draw questions at the very moments at which a fault can mislead whoever asks."""
+    for _ in range(4):
+        at_s = line.at_s + dice.uniform(0, line.with_["duration_s"])
+        asked = {"symbol": dice.choice(UNFOLLOWED), "timeframe": "1m", "count": dice.choice([5, 200, 450])}
+        yield Line(round(at_s, 3), "ask", {**asked, "minutes_ago": dice.choice([0, 0, 90])})
+
+
+def _burst(dice, lasts_s, symbols):
+    """Draw a row of questions that are asked at once, page beside page."""
+    asked = {"symbol": dice.choice((*symbols, *UNFOLLOWED)), "pages": dice.randint(8, 35), "from_minutes_ago": 2000}
+    return Line(_at(dice, lasts_s), "burst", asked)
+
+
+def _at(dice, lasts_s):
+    return round(dice.uniform(0, lasts_s), 3)
 
 
 def _late_follower(dice, lasts_s, symbols):
@@ -152,7 +179,8 @@ _DRAWS = (
     _fault("rename", symbol=VICTIM, to="KRW-NEW", duration_s=SOME_TIME),
     _fault("redenominate", symbol=VICTIM, factor=[2, 5, 10], duration_s=SOME_TIME),
     _fault("empty-page", group="candles", duration_s=(0.1, 0.8), share=1.0),
-    _fault("malformed-frame", duration_s=SOME_TIME, share=(0.01, 0.2)),
+    _fault("malformed-frame", duration_s=SOME_TIME, share=(0.05, 0.5)),
+    _fault("malformed-frame", duration_s=SOME_TIME, share=(0.05, 0.5)),
     _fault("malformed-body", duration_s=SOME_TIME, share=(0.05, 0.5)),
     _fault("drop-remaining-req", duration_s=SOME_TIME, share=SHARE),
     _event("cut", seconds=(0.5, 30.0)),
@@ -162,9 +190,18 @@ _DRAWS = (
     _event("slow-consumer", seconds=(1.0, 60.0)),
     _late_follower,
     _late_follower,
+    _burst,
+    _burst,
 )
 
 
 def to_fault(line):
     """Return the sandbox's fault of a line."""
     return Fault(**line.with_)
+
+
+def page_of(line, number):
+    """Return one question of a burst: 200 minutes, beside those of the others."""
+    minutes_ago = line.with_["from_minutes_ago"] + 200 * number
+    asked = {"symbol": line.with_["symbol"], "timeframe": "1m", "count": 200, "minutes_ago": minutes_ago}
+    return Line(line.at_s, "ask", asked)

@@ -1,10 +1,11 @@
 """What an answer, or the store, says it knows, judged against the market. Every function tells what is broken."""
 
 from market_backbone.domain.coverage import Reason
-from market_backbone.infrastructure.sandbox.units import ms, unit_named, utc
+from market_backbone.infrastructure.sandbox.units import ms, utc
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 MOST_TOLD = 3
+GRACE_MS = 5_000
 
 
 def numbers(row):
@@ -71,8 +72,12 @@ def _untrue(candle, true, now_ms):
         return f"{candle!r}, when nobody traded"
     if candle.is_final and numbers(candle) != numbers(true):
         return f"{candle!r} is FINAL, the exchange has {true!r}"
-    is_over = unit_named(str(candle.timeframe)).following(true.opened_ms) <= now_ms
-    return f"{candle!r} is FINAL, and its slot is not over" if candle.is_final and not is_over else ""
+    return f"{candle!r} is FINAL too early" if is_premature(candle, now_ms) else ""
+
+
+def is_premature(candle, now_ms):
+    """Return whether a candle was called FINAL before the grace had passed."""
+    return candle.is_final and ms(candle.closed_at) + GRACE_MS > now_ms
 
 
 def _not_quiet(market, series, part, now_ms):

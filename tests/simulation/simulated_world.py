@@ -9,10 +9,11 @@ from pathlib import Path
 import simulated_loop
 import simulated_oracle as oracle
 from attrs import define, field, frozen
+from simulated_calm import broken_order, broken_promptness, broken_subscriptions
 from simulated_client import BETWEEN_PROCESSES_S, Followed, Process
 from simulated_history import History
 from simulated_network import SimulatedNetwork, simulated_time
-from simulated_plan import SETTLE_S, Line, to_fault
+from simulated_plan import SETTLE_S, Line, page_of, to_fault
 from simulated_truth import broken_answer, broken_budget, broken_ledger
 
 from market_backbone.infrastructure.budget import address
@@ -48,12 +49,14 @@ class World:
     followed: list = field(init=False, factory=list)
     violations: list = field(init=False, factory=list)
     checks: int = field(init=False, default=0)
+    began_ms: int = field(init=False, default=0)
     slow_until: float = field(init=False, default=0.0)
 
     async def play(self):
         """Live through the script, then through the calm, then end and look at what is left."""
         began_at = self.loop.time()
         self.network = SimulatedNetwork(self.plan, self.history)
+        self.began_ms = self.network.now_ms
         self.process = Process(self)
         for number, symbol in enumerate(self.plan.symbols):
             self._begin_to_follow(symbol, "candle")
@@ -79,6 +82,9 @@ class World:
         match line.what:
             case "ask":
                 self.process.start(self.process.ask(line))
+            case "burst":
+                for page in range(line.with_["pages"]):
+                    self.process.start(self.process.ask(page_of(line, page)))
             case "follow":
                 self.process.start(self._follow_for_a_while(line))
             case "restart":
@@ -129,6 +135,10 @@ class World:
         market, edge_ms = self.network.sandbox.market, self.network.now_ms - oracle.EDGE_MS
         for followed in self.followed:
             self._take(oracle.broken_promise(market, edge_ms, followed))
+            self._take(broken_promptness(self.plan, self.began_ms, self.network.now_ms, market, followed))
+            self._take(broken_order(self.plan, self.began_ms, followed))
+        until_s = (self.network.now_ms - self.began_ms) / 1000
+        self._take(broken_subscriptions(self.plan, until_s, self.network, self.followed))
         self._take(broken_budget(self.network))
 
     async def _judge_the_store(self):
@@ -186,7 +196,7 @@ def simulate(plan, *, keeps=0):
         violations=(*world.violations, *crashed),
         simulated_s=simulated_s,
         wall_s=time.perf_counter() - began,
-        faults=sum(line.what not in {"ask", "follow"} for line in plan.lines),
+        faults=sum(line.what not in {"ask", "burst", "follow"} for line in plan.lines),
         checks=world.checks,
         counts=dict(history.counts),
         told=tuple(history.told),

@@ -1,0 +1,67 @@
+"""What has to hold while nothing goes wrong: promptness, order, and no work for nothing."""
+
+from market_backbone import CandleUpdated, TradeReceived
+from market_backbone.infrastructure.sandbox.units import ms, utc
+
+CALM_AFTER_S = 100.0
+"""A block of 60 s, and a back-off of up to 30 s that began in it, have to be over."""
+FINAL_WITHIN_MS = 5_000 + 3_000 + 1_500
+"""The grace, what is promised beyond it, and the way of a page."""
+INVERTED_MS = 5_000
+"""A back-filled trade comes before later live ones; only what a stream lost without a sign may be found later."""
+TYPES = {"candle": "candle.1m", "trade": "trade", "orderbook": "orderbook"}
+SILENT_LOSSES = ("drop-sockets", "close-sockets", "refuse-upgrades", "duplicate-frames", "one-sided-book", "delist",
+                 "rename", "redenominate", "microsecond-timestamp", "restart", "revise-candle")  # fmt: skip
+"""None of these hides a trade from a stream that goes on, or keeps REST from answering."""
+
+
+def calm_spans(plan, until_s, *harmless, after_s=CALM_AFTER_S):
+    """Return the spans, in seconds after the beginning, in which nothing had gone wrong for a while."""
+    spans, at_s = [], 0.0
+    for began, ended in sorted(plan.troubles(*harmless)):
+        spans.append((at_s, began))
+        at_s = max(at_s, ended + after_s)
+    return [(start, end) for start, end in (*spans, (at_s, until_s)) if start < end]
+
+
+def broken_promptness(plan, began_ms, now_ms, market, followed):
+    """Name the candles of calm times that were FINAL too late."""
+    if followed.kind != "candle":
+        return []
+    told = [pair for life in followed.lives for pair in zip(life.events, life.told_ms, strict=True)]
+    final_ms = {ms(e.candle.opened_at): at for e, at in told if isinstance(e, CandleUpdated) and e.candle.is_final}
+    broken = []
+    for start_s, end_s in calm_spans(plan, (now_ms - began_ms) / 1000):
+        start, end = began_ms + 1000 * start_s, began_ms + 1000 * end_s - FINAL_WITHIN_MS
+        rows = market.candles(followed.symbol, "1m", int(start), int(end) - 60_000)
+        due = {row.opened_ms: row.opened_ms + 60_000 + FINAL_WITHIN_MS for row in rows}
+        late = [slot for slot, at in due.items() if slot in final_ms and final_ms[slot] > at]
+        broken += [f"{followed.symbol} {utc(slot)} was FINAL at {utc(final_ms[slot])} only" for slot in late]
+    return broken
+
+
+def broken_order(plan, began_ms, followed):
+    """Name trades that came after much later ones, although nothing had hidden them."""
+    if followed.kind != "trade":
+        return []
+    calm = calm_spans(plan, float("inf"), *SILENT_LOSSES, after_s=60.0)
+    broken = []
+    for life in followed.lives:
+        newest = 0
+        for event, at in zip(life.events, life.told_ms, strict=True):
+            if not isinstance(event, TradeReceived):
+                continue
+            traded, at_s = ms(event.trade.traded_at), (at - began_ms) / 1000
+            if traded < newest - INVERTED_MS and any(start <= at_s < end for start, end in calm):
+                broken.append(f"{event.trade!r} came {(newest - traded) / 1000:.1f} s after later ones")
+            newest = max(newest, traded)
+    return broken[:3]
+
+
+def broken_subscriptions(plan, until_s, network, followed):
+    """Name what is followed and not subscribed after a calm time."""
+    start, _ = calm_spans(plan, until_s)[-1] if calm_spans(plan, until_s) else (until_s, until_s)
+    if until_s - start < 1.0:
+        return []
+    wanted = {(TYPES[one.kind], one.symbol) for one in followed}
+    return [f"{kind} of {code} is followed and not subscribed" for kind, code in sorted(wanted - network.subscribed())]
