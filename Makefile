@@ -34,7 +34,7 @@ coverage: $(READY) ## of the last `make test`
 	@echo "branch coverage of the package in percent:"; $(BIN)/coverage report --format=total
 
 wheel: $(READY)
-	@$(BIN)/pytest -m wheel tests/test_wheel.py
+	@$(BIN)/pytest -m wheel tests/test_wheel.py tests/test_examples_from_outside.py
 
 ci:
 	@.ci/run

@@ -17,7 +17,7 @@ from ..domain.errors import (
 )
 from ..domain.observations import OK, RequestEnded, SeriesAnswered
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, Clock, Diary, MarketDirectory, ServerTime
+from ..domain.ports import Channel, Clock, Diary, MarketDirectory
 from ..domain.question import Priority
 from ..domain.request import (
     CandleRequest,
@@ -29,6 +29,7 @@ from ..domain.request import (
 )
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
+from ..domain.symbol import Symbol
 from ..domain.ticker import Ticker
 from ..domain.traced import TracedList
 from .archive import Archive
@@ -38,6 +39,7 @@ from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .sharing import AnyAnswer, contains, part_of
 from .trade_reading import TradeReader
+from .venues import Venues
 
 
 @define(eq=False, kw_only=True)
@@ -49,7 +51,7 @@ class Answering:
     hub: LiveHub
     archive: Archive
     clock: Clock
-    server_time: ServerTime
+    venues: Venues
     diary: Diary
 
     async def answer(self, request: OneShotRequest) -> AnyAnswer:
@@ -84,14 +86,15 @@ class Answering:
     def _work(self, request: OneShotRequest) -> Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]:
         match request:
             case CandleRequest():
-                fetch = CandleFetch(request, self.clock, self.server_time, self.archive.desk)
+                server_time = self.venues.time_of(request.symbol.venue_prefix)
+                fetch = CandleFetch(request, self.clock, server_time, self.archive.desk)
                 return lambda: fetch_candles(fetch, self.router)
             case TickerRequest():
                 return lambda: self.router.run(request, lambda channel: self._tickers(request, channel))
             case OrderBookRequest():
                 return lambda: self.router.run(request, lambda channel: self._orderbook(request, channel))
             case TradesRequest():
-                reader = TradeReader(self.clock, self.server_time)
+                reader = TradeReader(self.clock, self.venues.time_of(request.symbol.venue_prefix))
                 return lambda: self.router.run(request, lambda channel: fetch_trades(request, channel, reader))
             case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
                 kind = type(request).__name__
@@ -183,7 +186,7 @@ class Answering:
     async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
         """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
         if not isinstance(channel, MarketDirectory):
-            await check_listed(self.router.channels.values(), symbols)
+            await check_listed(self.venues.serving(Symbol(symbols[0]).venue_prefix), symbols)
 
 
 def _kind_of(request: OneShotRequest) -> DataKind:

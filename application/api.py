@@ -14,7 +14,7 @@ from ..domain.events import RequestFailed
 from ..domain.finality import Grace
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, Clock, MarketDirectory, RoutingPolicy, ServerTime
+from ..domain.ports import Channel, Clock, RoutingPolicy, ServerTime
 from ..domain.request import (
     AnyRequest,
     CandleRequest,
@@ -41,6 +41,7 @@ from .questions import ShortQuestions
 from .request_queue import DataRequestQueue
 from .router import SmartChannelRouter
 from .tasks import TaskOwner, end_task, start_ending
+from .venues import Venues
 from .vital import vital_signs
 from .witness import Witness
 
@@ -78,13 +79,16 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         policy: RoutingPolicy,
         rules: ApiRules,
         clock: Clock,
-        server_time: ServerTime,
+        times: Callable[[str], ServerTime],
         witness: Witness,
         chance: Callable[[], float],
     ) -> None:
-        """Take over the channels; they are closed with the API. ``chance`` draws from [0, 1)."""
+        """Take over the channels; they are closed with the API.
+
+        ``times`` returns the clock of each venue by its prefix; ``chance`` draws from [0, 1).
+        """
         self._clock = clock
-        self._server_time = server_time
+        self._venues = Venues(channels, times)
         self._diary = witness
         self._tasks = TaskOwner(self._report)
         self._channel_router = SmartChannelRouter(
@@ -96,7 +100,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             queue=self._queue,
             tasks=self._tasks,
             clock=clock,
-            server_time=server_time,
+            venues=self._venues,
             grace=rules.grace,
             diary=witness,
         )
@@ -109,7 +113,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             hub=self._hub,
             archive=self._archive,
             clock=clock,
-            server_time=server_time,
+            venues=self._venues,
             diary=witness,
         )
         self._following = self._new_following(rules, LoopWatch(clock, self._tasks, witness))
@@ -129,7 +133,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         return LiveHub(
             router=self._channel_router,
             clock=self._clock,
-            server_time=self._server_time,
+            venues=self._venues,
             grace=rules.grace,
             repair_bound=timedelta(seconds=rules.repair_bound_s),
             rules=feed_rules,
@@ -143,7 +147,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             router=self._channel_router,
             repository=self,
             clock=self._clock,
-            server_time=self._server_time,
+            venues=self._venues,
             capacity=rules.event_capacity,
             snapshot_timeout_s=rules.snapshot_timeout_s,
             watch=watch,
@@ -188,19 +192,20 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
 
     # --- the venue ------------------------------------------------------------------------------
 
-    async def get_markets(self) -> list[Market]:
-        """Return every listed market.
+    async def get_markets(self, venue_prefix: str = "") -> list[Market]:
+        """Return every listed market of the backbone's own venue, or of the one whose symbols begin so.
 
         Raises:
             UnsupportedRequestError: no channel knows what is listed.
 
         """
         self._check_open()
-        for channel in self._channel_router.channels.values():
-            if isinstance(channel, MarketDirectory):
-                return list(await channel.get_markets())
-        msg = "no installed channel knows the market list"
-        raise UnsupportedRequestError(msg)
+        directory = self._venues.directory_of(venue_prefix)
+        if directory is None:
+            whose = f" of symbols that begin with {venue_prefix}:" if venue_prefix else ""
+            msg = f"no installed channel knows the market list{whose}"
+            raise UnsupportedRequestError(msg)
+        return list(await directory.get_markets())
 
     # --- live --------------------------------------------------------------------------------
 
@@ -287,8 +292,12 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
 
     @property
     def venue(self) -> str:
-        """Whose data this is, as far as the channels know now."""
-        return self._archive.desk.venue()
+        """Whose data answers about plain symbols are, as far as the channels know now."""
+        return self.venue_of("")
+
+    def venue_of(self, venue_prefix: str) -> str:
+        """Return whose data answers about symbols of a prefix are, as far as the channels know now."""
+        return self._venues.venue_of(venue_prefix)
 
     # --- the end -----------------------------------------------------------------------------
 

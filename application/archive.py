@@ -8,7 +8,7 @@ from ..domain.capabilities import DataKind
 from ..domain.events import MarketEvent
 from ..domain.finality import Grace
 from ..domain.holding import SeriesKey
-from ..domain.ports import CandleCache, CandleStore, Clock, Diary, ServerTime
+from ..domain.ports import CandleCache, CandleStore, Clock, Diary
 from ..domain.request import CandleRequest, Topic
 from ..domain.series import CandleSeries
 from .audits import Auditor
@@ -20,6 +20,7 @@ from .library import CandleLibrary
 from .request_queue import DataRequestQueue
 from .router import SmartChannelRouter
 from .tasks import TaskOwner
+from .venues import Venues
 from .verification import StoreVerifier
 
 
@@ -31,7 +32,7 @@ class Archive:
     queue: DataRequestQueue
     tasks: TaskOwner
     clock: Clock
-    server_time: ServerTime
+    venues: Venues
     grace: Grace
     diary: Diary
     keeper: FinalKeeper = field(init=False)
@@ -60,20 +61,19 @@ class Archive:
             hub.publish(Topic(DataKind.CANDLE, key.symbol, key.timeframe), event)
 
         self.desk = CacheDesk.of(
-            self.router.channels.values(),
-            server_time=self.server_time,
+            self.venues,
             publish=publish,
             report=self._report,
             tip=hub.tip_of,
             flush=self.keeper.flush,
         )
-        self.library = CandleLibrary(desk=self.desk, references=self._references)
+        self.library = CandleLibrary(desk=self.desk, references=self.venues.references_of)
         self.filler = CandleFiller(
             library=self.library,
             router=self.router,
             queue=self.queue,
             clock=self.clock,
-            server_time=self.server_time,
+            venues=self.venues,
             grace=self.grace,
         )
         self.auditor = Auditor(filler=self.filler, ask=ask)
@@ -81,7 +81,7 @@ class Archive:
             store=self.store,
             queue=self.queue,
             tasks=self.tasks,
-            server_time=self.server_time,
+            venues=self.venues,
             decorate=lambda channel: self.desk.decorate(channel, reads=True),
             report=self._report,
         )
@@ -93,13 +93,9 @@ class Archive:
             self._told = error
             self.diary.warn("store_failed", error=error)
 
-    def _references(self) -> tuple[str, ...]:
-        declared = (channel.capabilities.references for channel in self.router.channels.values())
-        return next((references for references in declared if references), ())
-
     async def finish(self, series: CandleSeries) -> CandleSeries:
         """Return an answer with outages told; what was used is compared with the venue again if that is due."""
-        channels = self.router.channels.values()
-        venue = next((one for one in channels if self.desk.remembers(one) and one.venue == series.venue), None)
-        await self._verifier.note_use(SeriesKey(series.venue, series.symbol, series.timeframe), venue)
+        channels = self.venues.serving(series.symbol.venue_prefix)
+        source = next((one for one in channels if self.desk.remembers(one) and one.venue == series.venue), None)
+        await self._verifier.note_use(SeriesKey(series.venue, series.symbol, series.timeframe), source)
         return await self.library.label(series)

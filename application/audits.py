@@ -27,7 +27,7 @@ class Auditor:
         start = datetime.combine(day, time(), UTC)
         span = TimeRange(start, start + timedelta(days=1))
         await self.filler.get_to_know([Symbol(symbol)])
-        if self.filler.sealed(Timeframe.D1, span.start, span.end)[1] < span.end:
+        if self.filler.sealed(Symbol(symbol), Timeframe.D1, span.start, span.end)[1] < span.end:
             msg = f"{day} is not over yet; audit a day that is"
             raise InvalidRangeError(msg)
         report = await self._compare_day(Symbol(symbol), span)

@@ -1,16 +1,15 @@
 """Everything that one API does with its store of candles."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Self
 
 from attrs import define
 
-from ..domain.capabilities import HistoryDepth
 from ..domain.errors import ChannelError
 from ..domain.events import MarketEvent
 from ..domain.holding import Ledger, SeriesKey
-from ..domain.ports import CandleCache, Channel, LiveChannel, ServerTime
+from ..domain.ports import CandleCache, Channel, LiveChannel
 from ..domain.request import AnyRequest, CandleRequest
 from ..domain.routing import Held, Holding
 from ..domain.series import CandleSeries
@@ -18,6 +17,7 @@ from ..domain.time_range import TimeRange
 from .cached import CachedRepository
 from .read_ahead import ReadAhead
 from .tip_reading import tip_above
+from .venues import Venues, is_worth_keeping, serves
 
 
 async def _nothing_waits() -> None:
@@ -29,8 +29,7 @@ class CacheDesk:
     """The store of one API, if it has any, and whose data goes into it.
 
     Attributes:
-        live_name: the channel that is followed.
-        venue: names the venue of the moment.
+        venues: tells whose data an answer is.
         publish: hears of revisions and of rewritten history.
         report: hears of a store that failed.
         tip: what a live stream holds open of a series now.
@@ -39,9 +38,7 @@ class CacheDesk:
     """
 
     cache: CandleCache | None
-    live_name: str
-    venue: Callable[[], str]
-    server_time: ServerTime
+    venues: Venues
     publish: Callable[[SeriesKey, MarketEvent], None]
     report: Callable[[str], None]
     tip: Callable[[SeriesKey], CandleSeries | None]
@@ -50,40 +47,27 @@ class CacheDesk:
     @classmethod
     def of(
         cls,
-        channels: Iterable[Channel],
+        venues: Venues,
         *,
-        server_time: ServerTime,
         publish: Callable[[SeriesKey, MarketEvent], None],
         report: Callable[[str], None],
         tip: Callable[[SeriesKey], CandleSeries | None] = lambda _: None,
         flush: Callable[[], Awaitable[None]] = _nothing_waits,
     ) -> Self:
-        """Find the store among the channels; it stands in for the first channel that asks a venue."""
-        found = tuple(channels)
-        cache = next((channel for channel in found if isinstance(channel, CandleCache)), None)
-        others = [channel for channel in found if channel is not cache]
-
-        def venue() -> str:
-            return others[0].venue if others else "none"
-
+        """Find the store among the channels; it stands in for the channels of every venue."""
+        cache = next((channel for channel in venues.channels.values() if isinstance(channel, CandleCache)), None)
         if cache is not None:
-            cache.stand_in_for(venue)
-        live = next((channel.name for channel in found if isinstance(channel, LiveChannel)), "")
-        return cls(
-            cache=cache,
-            live_name=live,
-            venue=venue,
-            server_time=server_time,
-            publish=publish,
-            report=report,
-            tip=tip,
-            flush=flush,
-        )
+            cache.stand_in_for(venues.venue_of)
+        return cls(cache=cache, venues=venues, publish=publish, report=report, tip=tip, flush=flush)
+
+    def live_name(self, prefix: str) -> str:
+        """Return the channel on which symbols of a venue can be followed."""
+        channels = self.venues.channels.values()
+        return next((one.name for one in channels if isinstance(one, LiveChannel) and serves(one, prefix)), "")
 
     def remembers(self, channel: Channel) -> bool:
         """Return whether what this channel answers is worth keeping."""
-        able = channel.capabilities
-        return self.cache is not None and able.history is HistoryDepth.FULL and not able.calls_are_free
+        return self.cache is not None and is_worth_keeping(channel)
 
     def decorate(self, channel: Channel, *, reads: bool, ahead: ReadAhead | None = None) -> CachedRepository | None:
         """Return the channel and the store as one, or None where nothing is kept of it."""
@@ -106,7 +90,7 @@ class CacheDesk:
 
     def key(self, request: CandleRequest) -> SeriesKey:
         """Return what the answer to a request is kept under."""
-        return SeriesKey(self.venue(), request.symbol, request.timeframe)
+        return SeriesKey(self.venues.venue_of(request.symbol.venue_prefix), request.symbol, request.timeframe)
 
     def held(self, channel: str, request: AnyRequest) -> Held:
         """Return how much of a request the named channel holds."""
@@ -118,10 +102,8 @@ class CacheDesk:
         except ChannelError as error:
             self.report(str(error))
             return Held()
-        live = self.tip(key)
-        return how_much_is_held(
-            request, ledger, self.server_time.latest(), None if live is None else live.coverage.asked.start
-        )
+        live, now = self.tip(key), self.venues.time_of(request.symbol.venue_prefix).latest()
+        return how_much_is_held(request, ledger, now, None if live is None else live.coverage.asked.start)
 
 
 def how_much_is_held(

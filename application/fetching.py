@@ -19,7 +19,7 @@ from ..domain.errors import (
 )
 from ..domain.holding import SeriesKey
 from ..domain.instants import EPOCH, from_micros, to_text
-from ..domain.ports import CandleCache, Channel, Clock, MarketDirectory, ServerTime, TradeHistory
+from ..domain.ports import CandleCache, Channel, Clock, ServerTime, TradeHistory
 from ..domain.request import CandleRequest, TradesRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
@@ -36,6 +36,7 @@ from .rules import history_needed
 from .tip_reading import too_little_held
 from .trade_reading import TradeReader
 from .trades import TradePaging
+from .venues import directory_among
 
 TRIES = 3
 STALE = "stale: nobody could be asked for what is not held; the gaps say what lacks"
@@ -109,7 +110,7 @@ class CandleFetch:
             return {}
         live = min(tally.live_rows, rows)
         given = {self.desk.cache.name: min(tally.held_rows, rows - live)}
-        return given | ({self.desk.live_name: live} if live else {})
+        return given | ({self.desk.live_name(self.request.symbol.venue_prefix): live} if live else {})
 
     def _knows_tip_only(self, channel: Channel) -> bool:
         able, frame = channel.capabilities, self.request.timeframe
@@ -215,10 +216,12 @@ class CandleFetch:
         return series, calls
 
     async def _server_now(self, channel: Channel) -> datetime:
-        if (now := self.server_time.latest()) is None:
-            await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
-            now = self.server_time.latest()
-        return now if now is not None else self.request.timeframe.next(self.request.start or EPOCH)
+        """Return the venue's time; where nobody tells it, as in files, time ends with the newest page."""
+        if (now := self.server_time.latest()) is not None:
+            return now
+        newest = await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
+        least = self.request.timeframe.next(self.request.start or EPOCH)
+        return self.server_time.latest() or max(least, newest.coverage.asked.end)
 
     async def held_of_delisted(self, error: RequestError) -> CandleSeries:
         """Return what is held of a symbol that the venue no longer knows; raises ``error`` where nothing is."""
@@ -310,7 +313,7 @@ async def check_listed(channels: Iterable[Channel], symbols: Iterable[str]) -> N
         SymbolDelistedError: no longer listed.
 
     """
-    directory = next((channel for channel in channels if isinstance(channel, MarketDirectory)), None)
+    directory = directory_among(channels)
     if directory is None:
         return
     for symbol in symbols:

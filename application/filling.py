@@ -16,7 +16,7 @@ from ..domain.errors import (
 )
 from ..domain.finality import Grace
 from ..domain.instants import to_text, to_utc
-from ..domain.ports import Channel, Clock, MarketDirectory, ServerTime
+from ..domain.ports import Channel, Clock
 from ..domain.question import Priority
 from ..domain.request import CandleRequest
 from ..domain.routing import StepStatus
@@ -31,6 +31,7 @@ from .read_ahead import ReadAhead
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .tasks import first_cause
+from .venues import Venues
 
 
 @define(eq=False, kw_only=True)
@@ -41,7 +42,7 @@ class CandleFiller:
     router: SmartChannelRouter
     queue: DataRequestQueue
     clock: Clock
-    server_time: ServerTime
+    venues: Venues
     grace: Grace
 
     async def download(
@@ -62,7 +63,7 @@ class CandleFiller:
         wanted = [Symbol(symbol) for symbol in dict.fromkeys(symbols)]
         channels = [self.channel_of(symbol, timeframe) for symbol in wanted]
         await self.get_to_know(wanted)
-        start, end = self.sealed(Timeframe.parse(timeframe), *span)
+        spans = [self.sealed(symbol, Timeframe.parse(timeframe), *span) for symbol in wanted]
         downloads = [
             Download(
                 request=CandleRequest(
@@ -74,9 +75,9 @@ class CandleFiller:
                 decorate=lambda ahead: self._decorated(ahead.channel, ahead),
                 ask=self._ask_page,
                 tell=tell,
-                references=self.library.references(),
+                references=self.library.references(symbol.venue_prefix),
             )
-            for symbol, channel in zip(wanted, channels, strict=True)
+            for symbol, channel, (start, end) in zip(wanted, channels, spans, strict=True)
         ]
         try:
             async with asyncio.TaskGroup() as group:
@@ -88,7 +89,7 @@ class CandleFiller:
 
     async def _told(self, download: Download) -> Downloaded:
         """Survey once all have ended: an outage shows only when every reference is there."""
-        now = self.server_time.earliest()
+        now = self._now(download.key.symbol)
         if now is not None and download.rows and self.library.store.ledger(download.key).verified_at is None:
             await self.library.store.mark_verified(download.key, now)
         return await download.outcome()
@@ -112,27 +113,33 @@ class CandleFiller:
         return cached
 
     async def get_to_know(self, symbols: Sequence[Symbol]) -> None:
-        """Have one answer of the venue: it tells whose data this is, and the time.
+        """Have one answer of each venue: it tells whose data this is, and the time.
 
         What is held already needs neither; a venue that does not answer is met again where it is asked.
         """
-        channels = self.router.channels.values()
-        if self.server_time.earliest() is None:
-            directory = next((channel for channel in channels if isinstance(channel, MarketDirectory)), None)
-            if directory is not None:
+        held = {line.key.symbol for line in await self.library.store.inventory()}
+        for prefix in dict.fromkeys(symbol.venue_prefix for symbol in symbols):
+            directory = self.venues.directory_of(prefix)
+            if directory is not None and self.venues.time_of(prefix).earliest() is None:
                 with suppress(ChannelError):
                     await directory.get_markets()
-        held = {line.key.symbol for line in await self.library.store.inventory()}
-        await check_listed(channels, [symbol for symbol in symbols if symbol not in held])
+            unknown = [symbol for symbol in symbols if symbol.venue_prefix == prefix and symbol not in held]
+            await check_listed(self.venues.serving(prefix), unknown)
 
-    def sealed(self, timeframe: Timeframe, start: datetime, end: datetime | None) -> tuple[datetime, datetime]:
+    def _now(self, symbol: Symbol) -> datetime | None:
+        """Return the earliest time that it can be at a symbol's venue."""
+        return self.venues.time_of(symbol.venue_prefix).earliest()
+
+    def sealed(
+        self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime | None
+    ) -> tuple[datetime, datetime]:
         """Return the range as far as it is over by the grace: only that can be kept.
 
         Raises:
             InvalidRangeError: nothing of it is over, or it ends before it starts.
 
         """
-        first, now = to_utc(start, "start"), self.server_time.earliest()
+        first, now = to_utc(start, "start"), self._now(symbol)
         last = now if end is None else to_utc(end, "end")
         if last is None:
             msg = "the venue's time is not known, so the range needs an end"

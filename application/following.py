@@ -14,7 +14,7 @@ from ..domain.errors import ChannelUnavailableError, SlowConsumerError
 from ..domain.events import HistoryLoaded
 from ..domain.instants import EPOCH
 from ..domain.observations import FollowerLost
-from ..domain.ports import Clock, MarketDataRepository, ServerTime
+from ..domain.ports import Channel, Clock, MarketDataRepository
 from ..domain.request import RealtimeRequest, Topic
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
@@ -30,6 +30,7 @@ from .tasks import end_task
 from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
 from .trade_topic import TradeTopic
+from .venues import Venues, are_different
 
 NOT_ALL = (STALE, INCOMPLETE)
 """How the notes of an answer begin that lacks what nobody could be asked for."""
@@ -43,7 +44,7 @@ class Following:
     router: SmartChannelRouter
     repository: MarketDataRepository
     clock: Clock
-    server_time: ServerTime
+    venues: Venues
     capacity: int
     snapshot_timeout_s: float
     watch: LoopWatch
@@ -61,7 +62,7 @@ class Following:
         """
         plan = self.router.explain(request)
         await check_listed((self.router.channels[name] for name in plan.channels), [request.symbol])
-        route = FeedRoute.of(plan)
+        route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
         follower = Follower.of(self.capacity, waits_for_history=is_candle or is_resumed)
@@ -111,7 +112,8 @@ class Following:
         """Subscribe first, read afterwards: what comes live meanwhile waits."""
         await self._wait_until_live(resumed.topic)
         rest = self.router.channels[route.rest] if route.rest is not None else None
-        await TradeResumption(TradeReader(self.clock, self.server_time)).open(resumed, rest)
+        server_time = self.venues.time_of(resumed.topic.topic.symbol.venue_prefix)
+        await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
 
     async def _open(self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
@@ -134,15 +136,17 @@ class Following:
             return
 
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
+        live = self.router.channels[plan.channels[0]]
         if request.history:
             series = await self.repository.get_candles(request.symbol, request.timeframe, request.history)
-            _check_complete(series, request.history, plan.channels[0])
-            return series
+            _check_complete(series, request.history, live.name)
+            return _of_one_venue(series, live)
         if request.first_missed is not None:
-            return await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
-        at = self._promised_from(None, state) or self.server_time.earliest() or EPOCH
-        venue = self.router.channels[plan.channels[0]].venue
-        return CandleSeries.of(venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
+            series = await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
+            return _of_one_venue(series, live)
+        server_time = self.venues.time_of(request.symbol.venue_prefix)
+        at = self._promised_from(None, state) or server_time.earliest() or EPOCH
+        return CandleSeries.of(live.venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
 
     def _promised_from(
         self, series: CandleSeries | None, state: TopicState, first_missed: datetime | None = None
@@ -167,6 +171,19 @@ def _check_complete(series: CandleSeries, count: int, channel: str) -> None:
     if len(series) < count and any(note.startswith(NOT_ALL) for note in notes):
         msg = f"{len(series)} of {count} candles of history are held, and nobody can be asked for the others"
         raise ChannelUnavailableError(msg, channel=channel)
+
+
+def _of_one_venue(series: CandleSeries, live: Channel) -> CandleSeries:
+    """Refuse a past of another venue than the one that is followed.
+
+    Raises:
+        ChannelUnavailableError: whoever stood in for the channels of the followed venue has answered.
+
+    """
+    if are_different(series.venue, live.venue):
+        msg = f"the history that can be had now is of {series.venue}, and {live.venue} is followed"
+        raise ChannelUnavailableError(msg, channel=live.name)
+    return series
 
 
 async def _greet(state: TopicState, follower: Follower) -> None:

@@ -1,7 +1,7 @@
 """Who follows what: topics are gathered into feeds, one a route, and a feed ends with its last follower."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -12,7 +12,7 @@ from ..domain.errors import ChannelError, MarketDataError
 from ..domain.events import MarketEvent
 from ..domain.finality import Grace
 from ..domain.holding import SeriesKey
-from ..domain.ports import Channel, Clock, LiveChannel, ServerTime, TradeHistory
+from ..domain.ports import Channel, Clock, LiveChannel, TradeHistory
 from ..domain.request import Topic
 from ..domain.routing import POLL, REFRESH, STREAM, RoutePlan, StepStatus
 from ..domain.series import CandleSeries
@@ -30,6 +30,7 @@ from .tasks import TaskOwner, end_task, first_cause
 from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
 from .trade_topic import TradeTopic
+from .venues import Venues, are_different
 
 GATHER_S = 0.25
 MINUTE_EVENTS = 10_000
@@ -49,9 +50,10 @@ class FeedRoute:
     made_of: Timeframe | None = None
 
     @classmethod
-    def of(cls, plan: RoutePlan) -> "FeedRoute":
-        """Read the route out of a plan for a live request.
+    def of(cls, plan: RoutePlan, venues: Mapping[str, str] | None = None) -> "FeedRoute":
+        """Read the route out of a plan for a live request; ``venues`` tells whose data each channel brings.
 
+        What stands in for a stream is of the same venue: one series never mixes venues.
         What is skipped for its open circuit stays part of the route: a stream is opened once it may be
         asked again, and a follower lives longer than a circuit.
         """
@@ -62,8 +64,10 @@ class FeedRoute:
             refreshed = next((step.channel for step in (*usable, *skipped) if step.action == REFRESH), None)
             return cls(derived.channel, refreshed, Timeframe(derived.action.removeprefix(f"{STREAM} ")))
         streams = [step.channel for step in (usable[0], *skipped) if step.action == STREAM]
-        polled = next((step.channel for step in (*usable, *skipped) if step.action == POLL), None)
-        return cls(streams[0] if streams else None, polled)
+        polled = [step.channel for step in (*usable, *skipped) if step.action == POLL]
+        if streams and venues is not None:
+            polled = [name for name in polled if not are_different(venues[name], venues[streams[0]])]
+        return cls(streams[0] if streams else None, polled[0] if polled else None)
 
     @property
     def of_what_it_is_made(self) -> "FeedRoute":
@@ -91,7 +95,7 @@ class LiveHub:
 
     router: SmartChannelRouter
     clock: Clock
-    server_time: ServerTime
+    venues: Venues
     grace: Grace
     repair_bound: timedelta
     rules: FeedRules
@@ -123,7 +127,7 @@ class LiveHub:
             state.audience.readers.append(self.keeper.take_page)
             return state
         if topic.kind is DataKind.TRADE:
-            reader = TradeReader(self.clock, self.server_time)
+            reader = TradeReader(self.clock, self.venues.time_of(topic.symbol.venue_prefix))
             return TradeTopic(topic, reader, can_fill=isinstance(self._channel(route.rest), TradeHistory))
         return QuoteTopic(topic)
 
@@ -175,7 +179,7 @@ class LiveHub:
                     follower=follower,
                     rest=rest,
                     clock=self.clock,
-                    server_time=self.server_time,
+                    server_time=running.feed.server_time,
                     patience_s=self.rules.snapshot_timeout_s,
                     settled_after=max(self.grace.of(rung) for rung in RUNGS),
                     on_minute=running.feed.note_fresh,
@@ -195,7 +199,7 @@ class LiveHub:
             rest=self._channel(route.rest),
             router=self.router,
             clock=self.clock,
-            server_time=self.server_time,
+            server_time=self.venues.time_of(next(iter(states)).symbol.venue_prefix),
             rules=rules,
         )
 
@@ -275,7 +279,9 @@ class LiveHub:
         topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
         for running in self._feeds:
             state = running.feed.state_of(topic)
-            if isinstance(state, CandleTopic) and running.feed.is_witnessing(topic) and state.newest is not None:
+            if not isinstance(state, CandleTopic) or not running.feed.is_witnessing(topic) or state.newest is None:
+                continue
+            if state.newest.venue == key.venue:
                 return state.tip()
         return None
 

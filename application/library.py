@@ -24,12 +24,12 @@ class CandleLibrary:
     """The candles of one API that outlive a request.
 
     Attributes:
-        references: names the symbols whose silence is the venue's.
+        references: names the symbols whose silence is the venue's, by the venue's prefix.
 
     """
 
     desk: CacheDesk
-    references: Callable[[], tuple[str, ...]]
+    references: Callable[[str], tuple[str, ...]]
 
     @property
     def store(self) -> CandleStore:
@@ -46,14 +46,15 @@ class CandleLibrary:
 
     def key(self, symbol: str, timeframe: str) -> SeriesKey:
         """Return what a series is kept under, at the venue of the moment."""
-        return SeriesKey(self.desk.venue(), Symbol(symbol), Timeframe.parse(timeframe))
+        market = Symbol(symbol)
+        return SeriesKey(self.desk.venues.venue_of(market.venue_prefix), market, Timeframe.parse(timeframe))
 
     async def label(self, series: CandleSeries) -> CandleSeries:
         """Return the series with outages told apart from quiet, as far as what is held shows them."""
         if self.desk.cache is None or not any(part.reason is Reason.NO_TRADE for part in series.quiet()):
             return series
         try:
-            return await label_outages(series, self.store, self.references())
+            return await label_outages(series, self.store, self.references(series.symbol.venue_prefix))
         except ChannelError as error:
             self.desk.report(str(error))
             return series
@@ -82,11 +83,11 @@ class CandleLibrary:
         if span is None:
             at = first or last or EPOCH
             return CoverageReport(key=key, span=TimeRange(at, at), rows=0, slots=0)
-        return await survey(self.store, key, span, self.references())
+        return await survey(self.store, key, span, self.references(key.symbol.venue_prefix))
 
     async def parts(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range in parts of bounded size, oldest first; asks no venue."""
         key = self.key(symbol, timeframe)
         span = TimeRange(to_utc(start, "start"), to_utc(end, "end"))
-        async for part in each_part(self.store, key, span, self.references()):
+        async for part in each_part(self.store, key, span, self.references(key.symbol.venue_prefix)):
             yield part

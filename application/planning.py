@@ -6,8 +6,10 @@ from ..domain.capabilities import HistoryDepth
 from ..domain.errors import UnsupportedRequestError
 from ..domain.request import AnyRequest, CandleRequest, RealtimeRequest, TickerRequest, TradesRequest
 from ..domain.routing import POLL, REFRESH, STREAM, ChannelView, RoutePlan, RouteStep, StepStatus
+from ..domain.symbol import Symbol
 from ..domain.timeframe import Timeframe
 from .rules import CACHE, Rule, Views, can_refresh, can_serve, streams_minutes
+from .venues import is_worth_keeping, serves
 
 
 def make_plan(
@@ -15,6 +17,7 @@ def make_plan(
 ) -> RoutePlan:
     """Return the plan of the first rule that applies.
 
+    Only channels that serve the symbol take part, and the rules see no other: no venue stands in for another.
     Channels that the rule does not name come after it, by name, so that a stranger's source takes over
     when ours fail; ``only`` leaves them out. A channel whose circuit is open is skipped, unless nothing
     else is left.
@@ -23,16 +26,18 @@ def make_plan(
         UnsupportedRequestError: nothing installed can serve the request.
 
     """
+    symbol, installed = _symbol_of(request), views
+    views = [view for view in installed if serves(view, symbol.venue_prefix)]
     rule = next(rule for rule in rules if rule.applies(request, views))
-    order, venue = rule.order_of(views), _venue_of(request)
-    able = [view for view in views if _takes_part(view, request, rule) and (venue is None or view.name == venue)]
-    able = [view for view in able if view.name in (*order, *rule.joins) or not only or view.name == venue]
+    order = rule.order_of(views)
+    able = [view for view in views if _takes_part(view, request, rule)]
+    able = [view for view in able if not only or view.name in (*order, *rule.joins) or _is_meant(view, symbol, order)]
     if not [view for view in able if not _only_joins(view, request, rule)]:
-        told = _nothing_is_held(request, policy) if order == (CACHE,) else _nothing_serves(request, views)
+        told = _nothing_is_held(request, policy) if order == (CACHE,) else _nothing_serves(request, installed)
         raise UnsupportedRequestError(told)
     usable = [view for view in able if view.is_usable] or able
-    steps = _steps(_ordered(usable, order), request, rule, order)
-    skipped = [_skipped(view, request, rule) for view in _ordered(able, order) if view not in usable]
+    steps = _steps(_ordered(usable, order, request), request, rule, order)
+    skipped = [_skipped(view, request, rule) for view in _ordered(able, order, request) if view not in usable]
     notes = () if rule.remark is None else (rule.remark(views),)
     return RoutePlan(
         request=str(request),
@@ -44,9 +49,9 @@ def make_plan(
     )
 
 
-def _venue_of(request: AnyRequest) -> str | None:
-    symbol = request.symbols[0] if isinstance(request, TickerRequest) else request.symbol
-    return symbol.venue_name
+def _symbol_of(request: AnyRequest) -> Symbol:
+    """Return the symbol that tells the venue; tickers of one question are all of one."""
+    return request.symbols[0] if isinstance(request, TickerRequest) else request.symbol
 
 
 def _takes_part(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
@@ -65,21 +70,40 @@ def _only_joins(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
     return view.name in rule.joins and not can_serve(view, request)
 
 
-def _ordered(views: Iterable[ChannelView], first: tuple[str, ...]) -> list[ChannelView]:
+def _is_meant(view: ChannelView, symbol: Symbol, order: tuple[str, ...]) -> bool:
+    """Return whether a symbol of another venue means this channel under a policy that names REST alone."""
+    return bool(symbol.venue_prefix) and order != (CACHE,) and not view.capabilities.follows
+
+
+def _ordered(views: Iterable[ChannelView], first: tuple[str, ...], request: AnyRequest) -> list[ChannelView]:
+    """Return the channels that the rule names, then the others: those that stream what is followed, then by name."""
     rank = {name: number for number, name in enumerate(first)}
-    return sorted(views, key=lambda view: (rank.get(view.name, len(rank)), view.name))
+    return sorted(views, key=lambda view: (rank.get(view.name, len(rank)), not _streams(view, request), view.name))
+
+
+def _streams(view: ChannelView, request: AnyRequest) -> bool:
+    if not isinstance(request, RealtimeRequest):
+        return False
+    return view.capabilities.can_follow(request.kind, request.timeframe)
 
 
 def _steps(views: Sequence[ChannelView], request: AnyRequest, rule: Rule, order: tuple[str, ...]) -> list[RouteStep]:
     """Return one step a channel; what is held comes last, or joins the first channel and comes last again."""
     held = [view for view in views if view.capabilities.answers_from_store]
     asked = [view for view in views if view not in held and view.name not in rule.joins]
-    is_joined = bool(asked) and asked[0].name in order
+    is_joined = bool(asked) and _may_join(asked[0], views, order)
     joined = [view for view in views if view.name in rule.joins and is_joined]
     missing = next((view.holding.missing_slots for view in joined if view in held), None)
     steps = [_joined(view, request, rule) for view in sorted(joined, key=lambda view: rule.joins.index(view.name))]
-    steps += [_step(view, request, rule, order, missing if number == 0 else None) for number, view in enumerate(asked)]
+    first = order[:1] if set(order) & {view.name for view in asked} else tuple(view.name for view in asked[:1])
+    steps += [_step(view, request, rule, first, missing if number == 0 else None) for number, view in enumerate(asked)]
     return steps + [_stale(view, request, rule, asked) for view in held]
+
+
+def _may_join(first: ChannelView, views: Sequence[ChannelView], order: tuple[str, ...]) -> bool:
+    """Return whether what is held joins the first channel: one of the rule's, or of a venue that has none of them."""
+    is_elsewhere = not set(order) & {view.name for view in views}
+    return first.name in order or (is_elsewhere and is_worth_keeping(first))
 
 
 def _joined(view: ChannelView, request: AnyRequest, rule: Rule) -> RouteStep:
@@ -95,8 +119,8 @@ def _stale(view: ChannelView, request: AnyRequest, rule: Rule, asked: Sequence[C
     return RouteStep(channel=view.name, action=f"{_action(view, request, rule)}, held", reason=reason)
 
 
-def _step(view: ChannelView, request: AnyRequest, rule: Rule, order: tuple[str, ...], missing: int | None) -> RouteStep:
-    is_first = order[:1] == (view.name,)
+def _step(view: ChannelView, request: AnyRequest, rule: Rule, first: tuple[str, ...], missing: int | None) -> RouteStep:
+    is_first = first == (view.name,)
     reason = rule.reason if is_first else "takes over when the channels above fail"
     action = _action(view, request, rule)
     if rule.shares_tip:
@@ -155,8 +179,22 @@ def _nothing_serves(request: AnyRequest, views: Views) -> str:
     names = ", ".join(view.name for view in views) or "none"
     asked = f"no installed channel serves {str(request)!r}; installed: {names}"
     timeframe = getattr(request, "timeframe", None)
-    offered = {str(frame) for view in views for frame in view.capabilities.timeframes}
+    symbol = _symbol_of(request)
+    if not any(serves(view, symbol.venue_prefix) for view in views if not view.capabilities.answers_from_store):
+        return f"{asked}; {_prefixes(views)}"
+    offered = {
+        str(frame) for view in views if serves(view, symbol.venue_prefix) for frame in view.capabilities.timeframes
+    }
     if timeframe is not None and str(timeframe) not in offered:
         told = " ".join(str(frame) for frame in Timeframe if str(frame) in offered)
         return f"{asked}; they offer the timeframes {told}"
     return f"{asked}; 'market-backbone adapters' shows what each can do"
+
+
+def _prefixes(views: Views) -> str:
+    """Return what the symbols begin with that can be asked for."""
+    known = {view.capabilities.venue_prefix for view in views if not view.capabilities.answers_from_store}
+    told = ["plain symbols such as KRW-BTC"] if "" in known else []
+    told += [f"symbols that begin with {prefix}:" for prefix in sorted(known - {""})]
+    serve = f"they serve {', '.join(told)}" if told else "none of them brings data of any venue"
+    return f"{serve}; 'market-backbone adapters' shows what else is installed, and what is wrong with it"

@@ -59,7 +59,7 @@ def can_serve(view: ChannelView, request: AnyRequest) -> bool:
     match request:
         case RealtimeRequest():
             polled = (
-                not able.answers_from_store
+                not (able.answers_from_store or able.rows_are_final)
                 and request.kind in able.answers
                 and (
                     request.kind is not DataKind.CANDLE or able.can_answer_candles(request.timeframe, HistoryDepth.FULL)
@@ -91,7 +91,9 @@ def streams_minutes(view: ChannelView) -> bool:
 def can_refresh(view: ChannelView, request: RealtimeRequest) -> bool:
     """Return whether a channel knows the candle that is followed, and the minutes before the stream began."""
     able, needed = view.capabilities, (request.timeframe, Timeframe.M1)
-    return not able.answers_from_store and all(able.can_answer_candles(each, HistoryDepth.FULL) for each in needed)
+    return not (able.answers_from_store or able.rows_are_final) and all(
+        able.can_answer_candles(each, HistoryDepth.FULL) for each in needed
+    )
 
 
 def _is_derivable(request: AnyRequest, views: Views) -> bool:

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from ..domain.errors import MarketDataError
 from ..domain.holding import Ledger, SeriesKey
-from ..domain.ports import CandleStore, Channel, ServerTime
+from ..domain.ports import CandleStore, Channel
 from ..domain.question import Priority
 from ..domain.request import CandleRequest
 from ..domain.time_range import TimeRange
@@ -20,6 +20,7 @@ from .cache_tally import HistoryRewrittenError
 from .cached import CachedRepository
 from .request_queue import DataRequestQueue
 from .tasks import TaskOwner
+from .venues import Venues
 
 EVERY = timedelta(days=1)
 CHANCES = 2**32
@@ -65,14 +66,14 @@ class StoreVerifier:
     store: CandleStore | None
     queue: DataRequestQueue
     tasks: TaskOwner
-    server_time: ServerTime
+    venues: Venues
     decorate: Callable[[Channel], CachedRepository | None]
     report: Callable[[str], None]
     _running: set[SeriesKey] = field(factory=set[SeriesKey])
 
     async def note_use(self, key: SeriesKey, channel: Channel | None) -> None:
         """Begin a verification if one is due; a series that is new to the store was read just now."""
-        now = self.server_time.earliest()
+        now = self.venues.time_of(key.symbol.venue_prefix).earliest()
         if self.store is None or now is None or channel is None or key in self._running or self.tasks.is_closed:
             return
         try:

@@ -10,6 +10,7 @@ from ..domain.timeframe import Timeframe
 
 NAMES = tuple[str, ...]
 TABLE = Mapping[Timeframe, float]
+OPTIONS = Mapping[str, Mapping[str, object]]
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 

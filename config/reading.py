@@ -7,7 +7,7 @@ from attrs import Attribute, Factory, define, evolve, fields_dict
 
 from ..domain.errors import ConfigurationError, UnsupportedRequestError
 from ..domain.timeframe import Timeframe
-from .conversion import TABLE, entries_from_text, make_text_converter, make_value_converter
+from .conversion import OPTIONS, TABLE, entries_from_text, make_text_converter, make_value_converter
 from .rules import Rule
 from .settings import Settings
 from .sources import Entry, did_you_mean
@@ -19,6 +19,7 @@ FIELDS: Mapping[tuple[str, ...], Field] = {
     (section, key): field for section, kind in SECTIONS.items() for key, field in fields_dict(kind).items()
 }
 _KEY_DEPTH, _TABLE_DEPTH = 2, 3  # section.key, and section.table.timeframe
+_OPTION_DEPTH = 4  # plugins.options.<channel>.<option>
 _FROM_VALUE, _FROM_TEXT = make_value_converter(), make_text_converter()
 
 
@@ -65,6 +66,8 @@ class Reading:
         field = FIELDS.get(entry.path[:_KEY_DEPTH])
         if field is not None and field.type == TABLE:
             self._take_table(entry, field)
+        elif field is not None and field.type == OPTIONS:
+            self._take_option(entry, field)
         elif field is not None and len(entry.path) == _KEY_DEPTH:
             self._take_value(entry, field)
         elif len(entry.path) == 1 and entry.path[0] in SECTIONS:
@@ -92,6 +95,18 @@ class Reading:
                 self._take_row(evolve(entry, path=(*entry.path, key), value=value), field)
         else:  # names of variables have no case, so 1m and 1M cannot be told apart there
             self._add_mistake(entry, f"expected {_expected_of(entry, field)}, got {entry.value!r}")
+
+    def _take_option(self, entry: Entry, field: Field) -> None:
+        """Take what an adapter will check itself; a later layer wins option by option."""
+        table, names = entry.path[:_KEY_DEPTH], entry.path[_KEY_DEPTH:]
+        held = self.values.setdefault(table, {})
+        if len(entry.path) == _OPTION_DEPTH:
+            channel, option = names
+            self.values[table] = {**held, channel: {**held.get(channel, {}), option: entry.value}}
+            self._note_origin(entry)
+        elif entry.value != {} or len(entry.path) > _OPTION_DEPTH:
+            rule = cast("Rule", field.validator)
+            self._add_mistake(entry, f"expected {rule.expected}, got {entry.value!r}")
 
     def _take_row(self, entry: Entry, field: Field) -> None:
         try:

@@ -82,4 +82,5 @@ PATTERNS = Rule("a list of names, '*' allowed in each", all)
 SECONDS = Rule("a number of seconds above 0", lambda number: 0 < number < math.inf)
 DELAY = Rule("a number of seconds, 0 or more", lambda number: 0 <= number < math.inf)
 SPEED = Rule("a number above 0, at most 1000", lambda number: 0 < number <= 1000)  # noqa: PLR2004 - as the words say
+OPTIONS = Rule("one table of options a channel, such as [plugins.options.files]", lambda _: True)
 DELAYS = Rule("a table of timeframe = seconds, each 0 or more", lambda table: all(map(DELAY.holds, table.values())))

@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from ..domain.timeframe import Timeframe
 from . import rules
+from .conversion import OPTIONS
 
 Region = Literal["kr", "sg", "id", "th"]
 FrameFormat = Literal["DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST"]
@@ -176,16 +177,18 @@ class FollowSettings:
 
 @frozen
 class PluginSettings:
-    """Which installed entry points may be loaded.
+    """Which installed entry points may be loaded, and what their authors let you set.
 
     Attributes:
         adapters: patterns of channel names.
         policies: patterns of policy names.
+        options: the options of each channel by its name, as plain values; each adapter checks its own.
 
     """
 
     adapters: tuple[str, ...] = field(validator=rules.PATTERNS)
     policies: tuple[str, ...] = field(validator=rules.PATTERNS)
+    options: OPTIONS = field(validator=rules.OPTIONS, hash=False)
 
 
 @frozen

@@ -46,6 +46,8 @@ class Capabilities:
         answers_from_store: it knows only what was asked for before, and is never newer than that.
         references: the venue's busiest markets; when all of them are silent at once, the venue was.
         canary: the venue's busiest market, whose silence on a stream is worth a question; empty for none.
+        venue_prefix: how the symbols begin that it serves: ``binance`` for ``binance:BTC/USDT``, and "" for the
+            plain symbols of the backbone's own venue (``KRW-BTC``). No question crosses from one to another.
 
     """
 
@@ -62,6 +64,7 @@ class Capabilities:
     answers_from_store: bool = False
     references: tuple[str, ...] = ()
     canary: str = ""
+    venue_prefix: str = ""
 
     def can_follow(self, kind: DataKind, timeframe: Timeframe) -> bool:
         """Return whether this kind (and, for candles, this timeframe) has a live stream."""

@@ -99,8 +99,8 @@ class CandleCache(Channel, Protocol):
         """What it answers from; whoever reads the venue writes into it."""
         ...
 
-    def stand_in_for(self, venue: Callable[[], str]) -> None:
-        """Answer with what is held of the venue that ``venue`` names at the time of the question."""
+    def stand_in_for(self, venue: Callable[[str], str]) -> None:
+        """Answer with what is held of the venue that ``venue`` names for a prefix at the time of the question."""
         ...
 
 

@@ -107,9 +107,20 @@ def _symbols(symbols: str | Iterable[str]) -> tuple[Symbol, ...]:
 
 @frozen(kw_only=True)
 class TickerRequest(Question):
-    """The tickers of one or more symbols."""
+    """The tickers of one or more symbols of one venue.
+
+    Raises:
+        UnsupportedRequestError: no symbol, or symbols of several venues.
+
+    """
 
     symbols: tuple[Symbol, ...] = field(converter=_symbols)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a question that no channel can answer alone."""
+        if len({symbol.venue_prefix for symbol in self.symbols}) > 1:
+            msg = f"one question is about one venue, got {' '.join(self.symbols)}; ask for each venue by itself"
+            raise UnsupportedRequestError(msg)
 
     def __str__(self) -> str:
         """Say the question in one line."""
@@ -222,7 +233,7 @@ class Topic:
     """One thing that a stream can carry: a kind of data of one symbol (and timeframe)."""
 
     kind: DataKind
-    symbol: Symbol
+    symbol: Symbol = field(converter=Symbol)
     timeframe: Timeframe | None = None
 
     def __str__(self) -> str:

@@ -36,8 +36,13 @@ class Symbol(str):
     @property
     def venue_name(self) -> str | None:
         """The other venue that the symbol names, or None for the backbone's own venue."""
-        venue, colon, _ = self.partition(":")
-        return venue if colon else None
+        return self.venue_prefix or None
+
+    @property
+    def venue_prefix(self) -> str:
+        """What stands before the colon: ``binance`` of ``binance:BTC/USDT``, and "" for the backbone's own venue."""
+        prefix, colon, _ = self.partition(":")
+        return prefix if colon else ""
 
     @property
     def quote(self) -> str:

@@ -1,6 +1,6 @@
 """From settings to the values that the parts want; called by the container only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -24,7 +24,12 @@ def grace(settings: FinalitySettings) -> Grace:
 
 
 def channels(  # noqa: PLR0917 - the container injects by position
-    registry: Registry, settings: Settings, clock: Clock, server_time: ServerTime, grace: Grace, witness: Witness
+    registry: Registry,
+    settings: Settings,
+    clock: Clock,
+    times: Callable[[str], ServerTime],
+    grace: Grace,
+    witness: Witness,
 ) -> Mapping[str, Channel]:
     """Build every installed channel; one that cannot be built is reported and left out.
 
@@ -44,7 +49,8 @@ def channels(  # noqa: PLR0917 - the container injects by position
             name=name,
             options=options,
             clock=clock,
-            server_time=server_time,
+            server_time=times(""),
+            times=times,
             grace=grace,
             warn=warn,
             observe=witness.observe,

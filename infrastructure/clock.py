@@ -48,7 +48,7 @@ class MarketClock:
 
 
 class MeasuredServerTime:
-    """What the replies of all channels prove about the server's clock."""
+    """What the replies of all channels of one venue prove about its clock."""
 
     def __init__(self, clock: MarketClock) -> None:
         """Know nothing yet."""
@@ -77,6 +77,21 @@ class MeasuredServerTime:
         """Return the latest server time at monotonic ``at``."""
         seconds = self._measured.latest(self._clock.monotonic() if at is None else at)
         return None if seconds is None else from_seconds(seconds)
+
+
+class VenueTimes:
+    """One clock a venue, by the prefix of its symbols: what one venue's replies prove says nothing of another's."""
+
+    def __init__(self, clock: MarketClock) -> None:
+        """Know no venue yet."""
+        self._clock = clock
+        self._known: dict[str, MeasuredServerTime] = {}
+
+    def __call__(self, prefix: str) -> MeasuredServerTime:
+        """Return the clock of a venue; the same at each call."""
+        if prefix not in self._known:
+            self._known[prefix] = MeasuredServerTime(self._clock)
+        return self._known[prefix]
 
 
 def read_wall_clock() -> datetime:

@@ -9,7 +9,7 @@ from ..application.repository import UnifiedMarketDataRepository
 from ..application.witness import Witness
 from ..config import Settings
 from . import assembly
-from .clock import MarketClock, MeasuredServerTime
+from .clock import MarketClock, VenueTimes
 from .observability import StructuredDiary
 from .registry import Registry
 
@@ -22,16 +22,14 @@ class Container(containers.DeclarativeContainer):
     observers = providers.Dependency(default=())
 
     clock = providers.Singleton(MarketClock, follows_speed=settings.provided.sandbox.follow_speed)
-    server_time = providers.Singleton(MeasuredServerTime, clock)
+    times = providers.Singleton(VenueTimes, clock)
     diary = providers.Singleton(StructuredDiary, settings.provided.log.level, settings.provided.log.format)
     witness = providers.Singleton(Witness, diary, observers, clock)
     grace = providers.Singleton(assembly.grace, settings.provided.finality)
     registry = providers.Singleton(Registry, settings.provided.plugins.adapters, settings.provided.plugins.policies)
-    channels = providers.Singleton(assembly.channels, registry, settings, clock, server_time, grace, witness)
+    channels = providers.Singleton(assembly.channels, registry, settings, clock, times, grace, witness)
     routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
     rules = providers.Singleton(assembly.rules, settings, grace)
     chance = providers.Object(random.random)
-    api = providers.Singleton(
-        UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_time, witness, chance
-    )
+    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, times, witness, chance)
     repository = providers.Singleton(UnifiedMarketDataRepository, api)

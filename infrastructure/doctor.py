@@ -9,9 +9,10 @@ from attrs import frozen
 
 from ..application.api import UnifiedMarketDataAPI
 from ..config import Settings
+from ..domain.capabilities import DataKind
 from ..domain.errors import MarketDataError
 from ..domain.instants import to_text
-from ..domain.ports import CandleCache, Channel
+from ..domain.ports import CandleCache, Channel, MarketDirectory
 from .clock import read_wall_clock
 from .upbit import UpbitRest
 
@@ -46,22 +47,29 @@ async def examine(api: UnifiedMarketDataAPI, settings: Settings) -> list[Finding
 async def _reach(name: str, channel: Channel) -> Finding:
     what = f"channel {name}"
     try:
-        ticker = await _probe(channel)()
+        found = await _probe(channel)()
     except MarketDataError as error:
         advice = (
             "check the network, the address in 'market-backbone config', and whether the exchange is under maintenance"
         )
         return Finding(what, is_ok=False, found=str(error), advice=advice)
-    return Finding(what, is_ok=True, found=f"answers; {ticker}")
+    return Finding(what, is_ok=True, found=found)
 
 
 def _probe(channel: Channel) -> Callable[[], Awaitable[str]]:
-    async def ask() -> str:
+    async def ask_price() -> str:
         symbol = channel.capabilities.canary or PROBE
         ticker = await channel.get_ticker(symbol)
-        return f"{ticker.symbol} last traded at {to_text(ticker.traded_at)}"
+        return f"answers; {ticker.symbol} last traded at {to_text(ticker.traded_at)}"
 
-    return ask
+    async def ask_list() -> str:
+        """Ask a channel of another venue, or one without prices, what it lists."""
+        if not isinstance(channel, MarketDirectory):
+            return "was not asked: nothing is known of it that could be asked for"
+        return f"answers; {len(await channel.get_markets())} markets"
+
+    able = channel.capabilities
+    return ask_price if DataKind.TICKER in able.answers and not able.venue_prefix else ask_list
 
 
 def _budget(rest: UpbitRest) -> Finding:

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..domain.adapter import AdapterContext
-from ..domain.errors import PluginError
+from ..domain.errors import ConfigurationError, PluginError
 from ..domain.ports import Channel, RoutingPolicy
 
 ADAPTERS = "market_backbone.adapters"
@@ -81,6 +81,9 @@ class Registry:
     ) -> Channel | None:
         try:
             channel = factory(context)
+        except ConfigurationError as error:
+            self._report(ADAPTERS, point, f"its options are wrong: {error}")
+            return None
         except Exception as error:  # noqa: BLE001 - a stranger's factory may raise anything; it must not stop ours
             self._report(ADAPTERS, point, f"its factory failed: {type(error).__name__}: {error}")
             return None

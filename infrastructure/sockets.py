@@ -6,10 +6,19 @@ from typing import Protocol
 
 import websockets
 from attrs import field, frozen
+from multidict import CIMultiDict
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.protocol import State
+from websockets.datastructures import Headers
+from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.protocol import Event, State
 
+from .printable import printable
 from .transport import USER_AGENT
+
+MOST_PIECES = 1024
+"""Pieces of one message; empty ones cost us memory and the server next to nothing."""
+MOST_UNSENT = 1 << 20
+"""Bytes of pongs that wait for a server which pings and does not read."""
 
 
 class ConnectionLost(Exception):  # noqa: N818 - what happened, in the words of who is told
@@ -85,7 +94,7 @@ class _Connection:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         response = connection.response
-        self.headers: Mapping[str, str] = {} if response is None else response.headers
+        self.headers: Mapping[str, str] = {} if response is None else _plain(response.headers)
 
     @property
     def is_open(self) -> bool:
@@ -118,8 +127,30 @@ class _Connection:
 
 def _lost(error: websockets.ConnectionClosed) -> ConnectionLost:
     closed = error.rcvd or error.sent
-    how = f"closed with {closed.code} {closed.reason}".strip() if closed else "connection lost without a close frame"
+    how = f"closed with {closed.code} {printable(closed.reason)}".strip() if closed else "connection lost without a close frame"
     return ConnectionLost(how)
+
+
+def _plain(headers: Headers) -> Mapping[str, str]:
+    """Return headers of which each name answers, be it there twice."""
+    return CIMultiDict(headers.raw_items())
+
+
+class _GuardedConnection(ClientConnection):
+    """Ends when the server makes us keep more and more without sending a message."""
+
+    _pieces = 0
+
+    def process_event(self, event: Event) -> None:
+        """Take one frame."""
+        super().process_event(event)
+        if not isinstance(event, Frame):
+            return
+        if event.opcode in DATA_OPCODES:
+            self._pieces = 0 if event.fin else self._pieces + 1
+        is_unread = event.opcode is Opcode.PING and self.transport.get_write_buffer_size() > MOST_UNSENT
+        if is_unread or self._pieces > MOST_PIECES:
+            self.transport.abort()
 
 
 class _ConnectHere(connect):
@@ -150,10 +181,11 @@ async def dial(destination: Destination) -> Connection:
                 max_size=destination.max_frame_bytes,
                 user_agent_header=USER_AGENT,
                 proxy=None,
+                create_connection=_GuardedConnection,
             )
         )
     except websockets.InvalidStatus as error:
         response = error.response
-        raise UpgradeRefused(response.status_code, response.headers, response.body or b"") from error
+        raise UpgradeRefused(response.status_code, _plain(response.headers), response.body or b"") from error
     except (websockets.WebSocketException, EOFError) as error:
-        raise ConnectionError(str(error) or type(error).__name__) from error
+        raise ConnectionError(printable(str(error)) or type(error).__name__) from error

@@ -17,6 +17,8 @@ from ..domain.ports import Clock
 
 CHUNK = 65_536
 USER_AGENT = "market-backbone"
+LAST_DATE_S = 221_845_392_000.0
+"""The year 9000: a clock that says more leaves nothing to reckon with."""
 
 
 @frozen(kw_only=True)
@@ -50,9 +52,10 @@ class Reply:
         """Return the server's ``Date`` in epoch seconds (resolution 1 s); None where missing or odd."""
         try:
             date = parsedate_to_datetime(self.headers["Date"])
-        except (KeyError, ValueError):
+            at = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        except (KeyError, ValueError, OverflowError):
             return None
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        return at if 0 <= at < LAST_DATE_S else None
 
 
 class Witness(Protocol):

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from environments import build_wheel
 
 from market_backbone import create_unified_api
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
@@ -36,6 +37,12 @@ def no_environment_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("MARKET_BACKBONE_ENV", "test")
     monkeypatch.delenv("MARKET_BACKBONE_CONFIG", raising=False)
     monkeypatch.setenv("MARKET_BACKBONE__CACHE__FOLDER", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this checkout; it takes a few seconds, so only tests of the mark ``wheel`` may ask for it."""
+    return build_wheel(tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture

@@ -1,16 +1,8 @@
 import json
-import shutil
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-LEFTOVERS = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
-)
+from environments import make_environment, run
 
 DESCRIBE = """
 import importlib.metadata, json
@@ -25,22 +17,8 @@ pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    shutil.copytree(ROOT, source, ignore=LEFTOVERS)
-    target = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(source))
-    (built,) = target.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fresh") / "venv"
-    venv.create(folder, with_pip=True)
-    interpreter = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    run(str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
-    return interpreter
+    return make_environment(tmp_path_factory.mktemp("fresh") / "venv", wheel)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +44,7 @@ def test_only_market_backbone_lands_in_site_packages(installed):
         "config/test.toml",
         "domain/errors.py",
         "infrastructure/cache/sqlite.py",
+        "infrastructure/conformance/__init__.py",
         "infrastructure/upbit/__init__.py",
     ],
 )
@@ -103,9 +82,3 @@ def test_it_imports_from_an_empty_folder(python, tmp_path):
     assert run(str(python), "-c", "import market_backbone; print(market_backbone.__name__)", cwd=tmp_path) == (
         "market_backbone\n"
     )
-
-
-def run(*command, cwd=None):
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout

@@ -28,6 +28,7 @@ LINGER_S = 3.0
 """Real seconds that a budget without users is kept for the next: longer than any window."""
 LOOK_AGAIN_S = 1.0
 """Real seconds after which to look whether an event loop was closed that holds places: it tells nobody."""
+MOST_GROUPS = 64
 MOST_REFUSALS, REFUSALS_WITHIN_S = 8, 10.0
 """After so many refusals in so many seconds the address rests: refusals that go on are answered with a block."""
 
@@ -244,6 +245,8 @@ class AddressBudget:
 
     def learn(self, expected: str, name: str, left: int, per_second: int | None, sent_at: float) -> None:
         """Take a ``Remaining-Req`` into account; a group is called what the server calls it."""
+        if name not in self._groups and len(self._groups) >= MOST_GROUPS:
+            name = expected  # names without end are no groups
         if name != expected:
             self._rename(expected, name)
         if per_second is not None:

@@ -9,12 +9,11 @@ from attrs import evolve
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.errors import ChannelUnavailableError, UnsupportedRequestError
 from ...domain.holding import SeriesKey
-from ...domain.instants import EPOCH, to_utc
+from ...domain.instants import EPOCH
 from ...domain.orderbook import OrderBook
 from ...domain.ports import CandleStore
-from ...domain.request import DEFAULT_COUNT, LARGEST_COUNT
+from ...domain.request import DEFAULT_COUNT, LARGEST_COUNT, CandleRequest
 from ...domain.series import CandleSeries
-from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
@@ -37,7 +36,7 @@ class CachedCandles:
         """Serve no venue yet."""
         self._name = name
         self._store = store
-        self._venue: Callable[[], str] = lambda: "none"
+        self._venue: Callable[[str], str] = lambda _: "none"
 
     @property
     def name(self) -> str:
@@ -46,8 +45,8 @@ class CachedCandles:
 
     @property
     def venue(self) -> str:
-        """The venue that it stands in for."""
-        return self._venue()
+        """The backbone's own venue; what is held of others is served just as well."""
+        return self._venue("")
 
     @property
     def capabilities(self) -> Capabilities:
@@ -59,8 +58,8 @@ class CachedCandles:
         """What it answers from."""
         return self._store
 
-    def stand_in_for(self, venue: Callable[[], str]) -> None:
-        """Answer with what is held of the venue that ``venue`` names at the time of the question."""
+    def stand_in_for(self, venue: Callable[[str], str]) -> None:
+        """Answer with what is held of the venue that ``venue`` names for a prefix at the time of the question."""
         self._venue = venue
 
     async def get_candles(
@@ -75,19 +74,20 @@ class CachedCandles:
         """Return held candles; what is not held inside the question is a gap.
 
         Raises:
+            InvalidRangeError: start, end and count cannot be meant.
             ChannelUnavailableError: nothing is held of the series, or the store failed.
 
         """
-        key = SeriesKey(self.venue, Symbol(symbol), Timeframe.parse(timeframe))
+        asked = CandleRequest(symbol=symbol, timeframe=timeframe, count=count, start=start, end=end)
+        key = SeriesKey(self._venue(asked.symbol.venue_prefix), asked.symbol, asked.timeframe)
         ledger = self._store.ledger(key)
         if not ledger.proven:
             msg = f"nothing is held of {key}; ask for it while the exchange can be reached"
             raise ChannelUnavailableError(msg, channel=self._name, retryable=False)
-        until = ledger.proven[-1].end if end is None else to_utc(end, "end")
-        if start is None:
-            return await self._newest(key, DEFAULT_COUNT if count is None else count, until)
-        first = to_utc(start, "start")
-        series = await self._store.read(key, TimeRange(first, max(first, until)))
+        until = ledger.proven[-1].end if asked.end is None else asked.end
+        if asked.start is None:
+            return await self._newest(key, asked.count or DEFAULT_COUNT, until)
+        series = await self._store.read(key, TimeRange(asked.start, max(asked.start, until)))
         return series if count is None else series[:count]
 
     async def _newest(self, key: SeriesKey, count: int, until: datetime) -> CandleSeries:

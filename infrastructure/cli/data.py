@@ -42,7 +42,7 @@ def candles(
             final_only=final_only,
         )
         async with open_api() as api:
-            await learn_venue(api)
+            await learn_venue(api, symbol)
             series = await api.request_data_sync(request)
         banner(series.venue)
         if json:
@@ -96,7 +96,8 @@ def follow(
             except TimeoutError:
                 say(f"stopped after {seconds:g} s and {reader.taken} events")
             if reader.taken:
-                banner(api.venue)
+                for prefix in dict.fromkeys(request.symbol.venue_prefix for request in requests):
+                    banner(api.venue_of(prefix))
 
     run(work)
     if reader.error is not None:
@@ -142,13 +143,17 @@ class _Reader:
             self.is_over.set()
 
 
-def markets(*, json: Json = False) -> None:
+def markets(
+    *,
+    prefix: Annotated[str, typer.Option(help="Of another venue: how its symbols begin, such as binance.")] = "",
+    json: Json = False,
+) -> None:
     """List what the exchange lists, with its warnings."""
 
     async def work() -> None:
         async with open_api() as api:
-            listed = await api.get_markets()
-            banner(api.venue)
+            listed = await api.get_markets(prefix)
+            banner(api.venue_of(prefix))
         if json:
             for market in listed:
                 put_json(market)

@@ -45,7 +45,7 @@ def coverage(
                 else:
                     screen().print(render.inventory_table(lines))
                 return True
-            await learn_venue(api)
+            await learn_venue(api, symbol)
             report = await api.coverage(
                 symbol, timeframe, start=parse_instant(start, "--start"), end=parse_instant(end, "--end")
             )
@@ -152,7 +152,7 @@ def audit(
 
     async def work() -> bool:
         async with open_api() as api:
-            await learn_venue(api)
+            await learn_venue(api, symbol)
             report = await api.audit(symbol, _day(day), repair=repair)
         banner(report.venue)
         put_json(report) if json else put(render.audit_text(report))

@@ -21,6 +21,7 @@ from ...domain.request import (
     create_trades_request,
     parse_kind,
 )
+from ...domain.symbol import Symbol
 from ...domain.timeframe import Timeframe
 from ..doctor import Finding, examine
 from ..serialization import to_plain
@@ -50,9 +51,10 @@ def explain(
         request = _request_of(parse_kind(kind), symbol, timeframe, (count, start, end), live=live)
         async with open_api(policy) as api:
             if meet:
-                await learn_venue(api)
+                await learn_venue(api, symbol)
             plan = api.explain(request)
-            if api.venue.startswith("custom:") and isinstance(request, CandleRequest):
+            is_met = not api.venue_of(Symbol(symbol).venue_prefix).startswith("custom:")
+            if isinstance(request, CandleRequest) and not is_met:
                 plan = plan.with_note(UNMET)
         put_json(plan) if json else put(str(plan))
 
@@ -93,6 +95,12 @@ def _able(capabilities: Capabilities) -> tuple[str, ...]:
     )
 
 
+def _symbols_of(capabilities: Capabilities) -> str:
+    if capabilities.answers_from_store:
+        return "any"
+    return f"{capabilities.venue_prefix}:..." if capabilities.venue_prefix else "plain"
+
+
 def _width(frame: Timeframe) -> timedelta:
     return frame.nominal_width
 
@@ -120,10 +128,10 @@ def adapters(*, json: Json = False) -> None:
 
 def _channels_table(channels: Mapping[str, Channel]) -> Table:
     table = Table(title=f"{len(channels)} channels", title_justify="left")
-    for heading in ("name", "venue", "answers", "follows", "timeframes", "history", "calls"):
+    for heading in ("name", "venue", "symbols", "answers", "follows", "timeframes", "history", "calls"):
         table.add_column(heading)
     for name, channel in channels.items():
-        table.add_row(name, channel.venue, *_able(channel.capabilities))
+        table.add_row(name, channel.venue, _symbols_of(channel.capabilities), *_able(channel.capabilities))
     return table
 
 

@@ -12,11 +12,14 @@ from rich.console import Console
 
 from ...application.api import UnifiedMarketDataAPI
 from ...domain.errors import ConfigurationError, DeadlineExceededError, MarketDataError, PluginError, RequestError
+from ...domain.symbol import Symbol
+from ..printable import printable
 from ..serialization import to_json
 from ..startup import create_unified_api
 
 MISTAKE, FAILURE = 2, 1
 PLAIN_WIDTH = 160
+LAYOUT = "\n\t"
 MISTAKES = (RequestError, ConfigurationError, PluginError, DeadlineExceededError)
 
 
@@ -27,13 +30,13 @@ def screen() -> Console:
 
 def say(text: str) -> None:
     """Write one line to stderr."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text, keep=LAYOUT)}\n")
     sys.stderr.flush()
 
 
 def put(text: str) -> None:
     """Write one line to stdout."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text, keep=LAYOUT)}\n")
     sys.stdout.flush()
 
 
@@ -44,9 +47,11 @@ def put_json(value: object) -> None:
 
 def banner(venue: str) -> None:
     """Say whose data this is, unless it is the exchange's own."""
-    if not venue.startswith("upbit-"):
-        what = "synthetic or recorded data" if venue.startswith("sandbox:") else "not an official address"
-        say(f"*** {venue}: {what}, not Upbit ***")
+    if venue.startswith("upbit-"):
+        return
+    kinds = {"sandbox:": "synthetic or recorded data", "custom:": "not an official address"}
+    what = next((kind for start, kind in kinds.items() if venue.startswith(start)), "another venue's data")
+    say(f"*** {venue}: {what}, not Upbit ***")
 
 
 def run(work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - whatever the command answers
@@ -84,11 +89,12 @@ async def open_api(policy: str | None = None) -> AsyncGenerator[UnifiedMarketDat
         yield api
 
 
-async def learn_venue(api: UnifiedMarketDataAPI) -> None:
+async def learn_venue(api: UnifiedMarketDataAPI, symbol: str) -> None:
     """Have a server that is no official one say whose data it serves; without it, what is held goes by its address."""
-    if api.venue.startswith("custom:"):
+    prefix = Symbol(symbol).venue_prefix
+    if api.venue_of(prefix).startswith("custom:"):
         try:
-            await api.get_markets()
+            await api.get_markets(prefix)
         except MarketDataError as error:
             say(f"the server did not answer, so its dataset is not known: {' '.join(str(error).split())}")
 

@@ -17,7 +17,8 @@ from .values import excerpt
 
 TOO_MANY = 429
 BLOCKED = 418
-SHORTEST_BLOCK_S = 60.0
+SHORTEST_BLOCK_S, LONGEST_BLOCK_S = 60.0, 86_400.0
+"""A server that states more than a day is believed for a day."""
 PAUSE_S = 1.0
 BAD_REQUEST, NOT_FOUND, REQUEST_TIMEOUT, SERVER_ERRORS = 400, 404, 408, 500
 
@@ -48,7 +49,8 @@ _WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*(s\b|secs?\b|seconds?\b|mins?\b|minutes?\
 def read_error(body: bytes) -> ErrorDetail:
     """Return the error of a body; a body of another kind (429 is plain text) becomes the message."""
     try:
-        return msgspec.json.decode(body, type=ErrorBody).error
+        said = msgspec.json.decode(body, type=ErrorBody).error
+        return ErrorDetail(excerpt(said.message), said.name if isinstance(said.name, int) else excerpt(said.name))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ErrorDetail(message=excerpt(body))
 
@@ -61,9 +63,11 @@ def stated_wait(headers: Mapping[str, str], message: str) -> float | None:
     """
     header = headers.get("Retry-After", "").strip()
     if _NUMBER.fullmatch(header):
-        return float(header)
-    found = _WAIT.search(message)
-    return float(found[1]) * (60 if found[2][0].lower() in "m분" else 1) if found else None
+        return min(float(header), LONGEST_BLOCK_S)
+    found = _WAIT.search(excerpt(message))
+    if found is None:
+        return None
+    return min(float(found[1]) * (60 if found[2][0].lower() in "m분" else 1), LONGEST_BLOCK_S)
 
 
 def explain_status(status: int, headers: Mapping[str, str], body: bytes, *, channel: str) -> Exception | Refusal:
@@ -101,9 +105,10 @@ def explain_frame_error(detail: ErrorDetail, *, channel: str) -> ChannelError:
     Repeating a request that was refused for its content would burn the connect limit.
     """
     if detail.name == "TOO_MANY_REQUEST":
-        msg = f"{detail.name}: {detail.message}; too many messages on this socket"
+        msg = f"{detail.name}: {excerpt(detail.message)}; too many messages on this socket"
         return RateLimitedError(msg, channel=channel, retry_after=PAUSE_S)
-    msg = f"the exchange refused the subscription with {detail.name}: {detail.message}"
+    name = excerpt(str(detail.name))
+    msg = f"the exchange refused the subscription with {name}: {excerpt(detail.message)}"
     return ChannelUnavailableError(msg, channel=channel, retryable=detail.name in RETRYABLE_FRAME_ERRORS)
 
 

@@ -203,7 +203,7 @@ class FrameReader:
 
     def read(self, frame: bytes | str, origin: FrameOrigin) -> list[DataFrame | ControlFrame | Rejected]:
         """Return what one frame holds; never raises for its content."""
-        body = frame.encode() if isinstance(frame, str) else frame
+        body = frame.encode(errors="replace") if isinstance(frame, str) else frame
         try:
             decoded = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -215,6 +215,7 @@ class FrameReader:
 def _read_data(row: Any, origin: FrameOrigin, text: Callable[[], str]) -> DataFrame | Rejected:  # noqa: ANN401 - built structs
     tag: str = row.__struct_config__.tag
     try:
+        to_instant(row.timestamp)
         topic, value = _READERS[tag](tag, row, origin)
     except IntegrityError as error:
         return Rejected(str(error), text(), _topic_of(tag, row.code))

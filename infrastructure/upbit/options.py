@@ -16,6 +16,9 @@ from ...domain.errors import ConfigurationError
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ANNOUNCEMENT = "X-Market-Sandbox"
 """The header by which the sandbox says that it is no exchange."""
+_SPEEDS = 0.001, 1000.0
+_DATASET = re.compile(r"dataset=([^;\s]{1,128})")
+_SPEED = re.compile(r"speed=(\d{1,9}(?:\.\d{1,9})?)(?=[;\s]|$)")
 
 
 @frozen(kw_only=True)
@@ -234,10 +237,15 @@ class Announcement:
 
 
 def read_announcement(headers: Mapping[str, str]) -> Announcement | None:
-    """Return what the sandbox announces in ``dataset=…; speed=…``; None for anything else."""
+    """Return what the sandbox announces in ``dataset=…; speed=…``; None for anything else.
+
+    What is no speed that a sandbox can run at is read as 1: it must not stop our clock, nor make it race.
+    """
     text = headers.get(ANNOUNCEMENT)
     if text is None:
         return None
-    dataset = re.search(r"dataset=([^;\s]+)", text)
-    speed = re.search(r"speed=(\d+(?:\.\d+)?)", text)
-    return Announcement(dataset[1] if dataset else "unnamed", float(speed[1]) if speed else 1.0)
+    dataset, stated = _DATASET.search(text), _SPEED.search(text)
+    speed = float(stated[1]) if stated else 1.0
+    slowest, fastest = _SPEEDS
+    is_named = dataset is not None and dataset[1].isprintable()
+    return Announcement(dataset[1] if is_named else "unnamed", speed if slowest <= speed <= fastest else 1.0)

@@ -112,7 +112,7 @@ def markets_call() -> Call:
     return Call("/v1/market/all", {"is_details": "true"}, "market")
 
 
-_REMAINING = re.compile(r"group=([A-Za-z0-9_.-]+);\s*min=(\d+);\s*sec=(\d+)")
+_REMAINING = re.compile(r"group=([A-Za-z0-9_.-]{1,64});\s*min=(\d{1,9});\s*sec=(\d{1,9})\b")
 
 
 @frozen

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from attrs import frozen
@@ -19,6 +19,7 @@ from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
+from .protocol import CANDLES_PER_CALL, TRADES_PER_CALL
 from .rows import (
     BookNumbers,
     CandleNumbers,
@@ -30,9 +31,11 @@ from .rows import (
     ticker_of,
     trade_of,
 )
-from .values import excerpt, to_instant, to_slot
+from .values import excerpt, to_figure, to_instant, to_slot
 
 CHANNEL = "rest"
+MOST_MARKETS = 10_000
+"""Rows of an answer about all markets; Upbit lists some 700 in Korea. More would keep the event loop for too long."""
 
 
 class CandleRow(CandleNumbers):
@@ -88,8 +91,8 @@ class InstrumentRow(msgspec.Struct):
 Row = TypeVar("Row")
 
 
-def _decoder(row: type[Row]) -> Callable[[bytes], list[Row]]:
-    decoder = msgspec.json.Decoder(list[row])
+def _decoder(row: type[Row], most: int = MOST_MARKETS) -> Callable[[bytes], list[Row]]:
+    decoder = msgspec.json.Decoder(Annotated[list[row], msgspec.Meta(max_length=most)])
 
     def decode(body: bytes) -> list[Row]:
         try:
@@ -101,9 +104,9 @@ def _decoder(row: type[Row]) -> Callable[[bytes], list[Row]]:
     return decode
 
 
-decode_candles = _decoder(CandleRow)
+decode_candles = _decoder(CandleRow, CANDLES_PER_CALL)
 decode_tickers = _decoder(TickerRow)
-decode_trades = _decoder(TradeRow)
+decode_trades = _decoder(TradeRow, TRADES_PER_CALL)
 decode_books = _decoder(BookRow)
 decode_markets = _decoder(MarketRow)
 decode_instruments = _decoder(InstrumentRow)
@@ -176,7 +179,7 @@ def _to_candle(
         msg = f"a row of {to_text(opened_at)}, which had not begun at {to_text(origin.received_by)}"
         raise IntegrityError(msg)
     if row.market != symbol:
-        msg = f"a row of {row.market} in an answer about {symbol}"
+        msg = f"a row of {excerpt(row.market)!r} in an answer about {symbol}"
         raise IntegrityError(msg)
     return Candle(
         venue=origin.venue,
@@ -215,10 +218,10 @@ def to_market(row: MarketRow) -> Market:
     event = row.market_event or Event()
     return Market(
         symbol=Symbol(row.market),
-        english_name=row.english_name,
-        korean_name=row.korean_name,
+        english_name=excerpt(row.english_name),
+        korean_name=None if row.korean_name is None else excerpt(row.korean_name),
         is_warned=event.warning or (row.market_warning or "NONE") != "NONE",
-        cautions=frozenset(name for name, is_set in event.caution.items() if is_set),
+        cautions=frozenset(excerpt(name) for name, is_set in event.caution.items() if is_set),
     )
 
 
@@ -226,7 +229,7 @@ def to_instrument(row: InstrumentRow) -> Instrument:
     """Return the instrument of a row."""
     return Instrument(
         symbol=Symbol(row.market),
-        quote=row.quote_currency,
-        tick_size=row.tick_size,
-        supported_levels=tuple(row.supported_levels),
+        quote=excerpt(row.quote_currency),
+        tick_size=to_figure(row.tick_size),
+        supported_levels=tuple(map(to_figure, row.supported_levels)),
     )

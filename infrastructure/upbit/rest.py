@@ -16,10 +16,9 @@ from ...domain.errors import (
     MalformedReplyError,
     UnsupportedRequestError,
 )
-from ...domain.instants import to_utc
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
-from ...domain.request import check_count, check_depth
+from ...domain.request import CandleRequest, check_count, check_depth
 from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
@@ -87,13 +86,13 @@ class UpbitRest:
         """Return one page: the newest rows before ``end``, none of them before ``start``.
 
         Raises:
-            UnsupportedRequestError: more than 200 rows, or the *first* rows after a start: the API pages.
+            InvalidRangeError: start, end and count cannot be meant, or more than 200 rows are asked for.
+            UnsupportedRequestError: the *first* rows after a start: the API pages.
 
         """
-        market, frame = Symbol(symbol), Timeframe.parse(timeframe)
-        start = None if start is None else to_utc(start, "start")
-        end = None if end is None else to_utc(end, "end")
-        size = self._page_size(frame, count, start, end)
+        asked = CandleRequest(symbol=symbol, timeframe=timeframe, count=count, start=start, end=end)
+        market, frame, start, end = asked.symbol, asked.timeframe, asked.start, asked.end
+        size = self._page_size(asked)
         answer = await self.exchange.call(protocol.candles_call(market, frame, size, end), (market,))
         rows = replies.decode_candles(answer.body)
         with replies.reading(self.name):
@@ -105,13 +104,14 @@ class UpbitRest:
         candles = [candle for candle in page.candles if start is None or candle.opened_at >= start]
         return CandleSeries.of(answer.venue, market, frame, candles, _narrowed(coverage, page, frame, start))
 
-    def _page_size(self, frame: Timeframe, count: int | None, start: datetime | None, end: datetime | None) -> int:
-        if start is not None and (end is None or count is not None):
+    def _page_size(self, asked: CandleRequest) -> int:
+        if asked.start is not None and asked.end is None:
             msg = "this channel pages backwards from an end; ask the API for the first candles after a start"
             raise UnsupportedRequestError(msg)
-        if count is None and start is not None and end is not None:
-            return max(1, min(protocol.CANDLES_PER_CALL, frame.count_slots(TimeRange(start, end))))
-        rows = protocol.CANDLES_PER_CALL if count is None else count
+        if asked.start is not None and asked.end is not None:
+            slots = asked.timeframe.count_slots(TimeRange(asked.start, asked.end))
+            return max(1, min(protocol.CANDLES_PER_CALL, slots))
+        rows = protocol.CANDLES_PER_CALL if asked.count is None else asked.count
         check_count(rows, protocol.CANDLES_PER_CALL, "candles per call (the API asks for more in pages)")
         return rows
 

@@ -13,7 +13,7 @@ from ...domain.orderbook import OrderBook
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.trade import Trade
-from .values import to_book, to_change, to_instant, to_taker_side
+from .values import to_book, to_change, to_figure, to_instant, to_taker_side
 
 
 class Provenance(TypedDict):
@@ -100,12 +100,12 @@ class Prices(TypedDict):
 def prices_of(row: CandleNumbers) -> Prices:
     """Return a candle's numbers."""
     return Prices(
-        open=row.opening_price,
-        high=row.high_price,
-        low=row.low_price,
-        close=row.trade_price,
-        volume=row.candle_acc_trade_volume,
-        quote_volume=row.candle_acc_trade_price,
+        open=to_figure(row.opening_price),
+        high=to_figure(row.high_price),
+        low=to_figure(row.low_price),
+        close=to_figure(row.trade_price),
+        volume=to_figure(row.candle_acc_trade_volume),
+        quote_volume=to_figure(row.candle_acc_trade_price),
     )
 
 
@@ -113,21 +113,21 @@ def ticker_of(row: TickerNumbers, provenance: Provenance) -> Ticker:
     """Return a ticker."""
     return Ticker(
         **provenance,
-        price=row.trade_price,
-        open=row.opening_price,
-        high=row.high_price,
-        low=row.low_price,
-        previous_close=row.prev_closing_price,
+        price=to_figure(row.trade_price),
+        open=to_figure(row.opening_price),
+        high=to_figure(row.high_price),
+        low=to_figure(row.low_price),
+        previous_close=to_figure(row.prev_closing_price),
         change=to_change(row.change),
-        signed_change=row.signed_change_price,
-        signed_change_rate=row.signed_change_rate,
-        last_volume=row.trade_volume,
-        volume=row.acc_trade_volume,
-        quote_volume=row.acc_trade_price,
-        volume_24h=row.acc_trade_volume_24h,
-        quote_volume_24h=row.acc_trade_price_24h,
-        highest_52_week=row.highest_52_week_price,
-        lowest_52_week=row.lowest_52_week_price,
+        signed_change=to_figure(row.signed_change_price),
+        signed_change_rate=to_figure(row.signed_change_rate),
+        last_volume=to_figure(row.trade_volume),
+        volume=to_figure(row.acc_trade_volume),
+        quote_volume=to_figure(row.acc_trade_price),
+        volume_24h=to_figure(row.acc_trade_volume_24h),
+        quote_volume_24h=to_figure(row.acc_trade_price_24h),
+        highest_52_week=to_figure(row.highest_52_week_price),
+        lowest_52_week=to_figure(row.lowest_52_week_price),
         traded_at=to_instant(row.trade_timestamp),
         updated_at=to_instant(row.timestamp),
     )
@@ -138,8 +138,8 @@ def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
     return Trade(
         **provenance,
         sequential_id=row.sequential_id,
-        price=row.trade_price,
-        volume=row.trade_volume,
+        price=to_figure(row.trade_price),
+        volume=to_figure(row.trade_volume),
         taker_side=to_taker_side(row.ask_bid),
         traded_at=to_instant(executed),
     )

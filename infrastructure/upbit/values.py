@@ -1,29 +1,50 @@
 """From Upbit's fields to the domain's values; shared by replies and frames. No I/O."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Clamped, Context, Decimal, DecimalException, Overflow, Rounded, Subnormal
 
 from ...domain.errors import IntegrityError
-from ...domain.instants import from_micros
+from ...domain.instants import from_micros, to_micros
 from ...domain.orderbook import BookLevel, OrderBook
 from ...domain.symbol import Symbol
 from ...domain.ticker import PriceChange
 from ...domain.trade import TakerSide
+from ..printable import printable
 from .protocol import MICROSECONDS_FROM
 
 EXCERPT = 160
-LAST_YEAR = 9000
-"""Later slots have no end that a datetime can hold."""
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Later slots have no end that a datetime can hold; before the first there is no exchange."""
+_LAST_MICROS = to_micros(datetime(LAST_YEAR, 12, 31, tzinfo=UTC))
+_FIGURES = Context(prec=100, Emax=100, Emin=-100, traps=[Clamped, Overflow, Rounded, Subnormal])
+"""Writes any number that a market can show. ``1e999999999`` is a number too, of a billion characters."""
+
+
+def to_figure(number: Decimal) -> Decimal:
+    """Return a number that is finite, and that can be written out without harm.
+
+    Raises:
+        IntegrityError: it is not.
+
+    """
+    try:
+        _FIGURES.plus(number)
+    except DecimalException as error:
+        msg = f"{excerpt(str(number))} is no figure of a market: too large, too small, or too many digits"
+        raise IntegrityError(msg) from error
+    if not number.is_finite():
+        msg = f"{excerpt(str(number))} is no figure of a market"
+        raise IntegrityError(msg)
+    return number
 
 
 def to_instant(stamp: int) -> datetime:
     """Return the instant of a time stamp, in milliseconds or (seen once) microseconds."""
     micros = stamp if stamp >= MICROSECONDS_FROM else stamp * 1000
-    try:
-        return from_micros(micros)
-    except OverflowError as error:
-        msg = f"{stamp} is no time stamp"
-        raise IntegrityError(msg) from error
+    if not 0 <= micros <= _LAST_MICROS:
+        msg = f"{stamp if abs(stamp) < _LAST_MICROS else 'a huge number'} is no time stamp"
+        raise IntegrityError(msg)
+    return from_micros(micros)
 
 
 def to_slot(text: str) -> datetime:
@@ -32,8 +53,8 @@ def to_slot(text: str) -> datetime:
         opened_at = datetime.fromisoformat(text)
     except ValueError:
         opened_at = None
-    if opened_at is None or opened_at.tzinfo is not None or opened_at.year > LAST_YEAR:
-        msg = f"{text!r} is no opening of a candle, expected a text such as 2026-03-11T14:40:00"
+    if opened_at is None or opened_at.tzinfo is not None or not FIRST_YEAR <= opened_at.year <= LAST_YEAR:
+        msg = f"{excerpt(text)!r} is no opening of a candle, expected a text such as 2026-03-11T14:40:00"
         raise IntegrityError(msg)
     return opened_at.replace(tzinfo=UTC)
 
@@ -45,7 +66,7 @@ TAKERS = {"BID": TakerSide.BUY, "ASK": TakerSide.SELL}
 def to_taker_side(ask_bid: str) -> TakerSide:
     """Return who crossed the spread."""
     if ask_bid not in TAKERS:
-        msg = f"{ask_bid!r} is no side, expected ASK or BID"
+        msg = f"{excerpt(ask_bid)!r} is no side, expected ASK or BID"
         raise IntegrityError(msg)
     return TAKERS[ask_bid]
 
@@ -53,7 +74,7 @@ def to_taker_side(ask_bid: str) -> TakerSide:
 def to_change(change: str) -> PriceChange:
     """Return the direction against the previous close."""
     if change not in PriceChange.__members__:
-        msg = f"{change!r} is no direction, expected RISE, EVEN or FALL"
+        msg = f"{excerpt(change)!r} is no direction, expected RISE, EVEN or FALL"
         raise IntegrityError(msg)
     return PriceChange(change)
 
@@ -74,16 +95,16 @@ def to_book(
     return OrderBook(
         venue=venue,
         symbol=symbol,
-        asks=tuple(BookLevel(price, size) for price, size, _, _ in units if price),
-        bids=tuple(BookLevel(price, size) for _, _, price, size in units if price),
-        level=level or Decimal(0),
+        asks=tuple(BookLevel(to_figure(price), to_figure(size)) for price, size, _, _ in units if price),
+        bids=tuple(BookLevel(to_figure(price), to_figure(size)) for _, _, price, size in units if price),
+        level=to_figure(level or Decimal(0)),
         updated_at=to_instant(stamp),
         source=source,
     )
 
 
 def excerpt(body: bytes | str) -> str:
-    """Return the beginning of an offending text, on one line."""
+    """Return the beginning of an offending text, on one line, with nothing that a terminal would obey."""
     text = body if isinstance(body, str) else body[: EXCERPT * 4].decode("utf-8", "replace")
-    line = " ".join(text[: EXCERPT * 2].split())
+    line = printable(" ".join(text[: EXCERPT * 2].split()))
     return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"

@@ -29,11 +29,21 @@ BTC = Symbol("KRW-BTC")
 GRACE = timedelta(seconds=5)
 
 
-def candle(minute, *, volume="1", close="100", finality=Finality.FORMING, source="websocket", symbol=BTC, second=0):
+def candle(
+    minute,
+    *,
+    volume="1",
+    close="100",
+    finality=Finality.FORMING,
+    source="websocket",
+    symbol=BTC,
+    second=0,
+    venue="test",
+):
     """Make the one-minute candle that opens ``minute`` minutes after START."""
     price = Decimal(close)
     return Candle(
-        venue="test",
+        venue=venue,
         symbol=Symbol(symbol),
         timeframe=Timeframe.M1,
         opened_at=START + timedelta(minutes=minute),
@@ -182,9 +192,9 @@ class FakeChannel:
         known = [m for m in known if end is None or START + timedelta(minutes=m) < end][-count:]
         rows = []
         for minute in known:
-            row = candle(minute, source=self.name, symbol=symbol)
+            row = candle(minute, source=self.name, symbol=symbol, venue=self.venue)
             finality, _ = judge_rest_row(row.closed_at, self.server_now, GRACE)
-            rows.append(candle(minute, source=self.name, symbol=symbol, finality=finality))
+            rows.append(candle(minute, source=self.name, symbol=symbol, finality=finality, venue=self.venue))
         read = PageRead(to=end, count=count, read_at=self.server_now, grace=GRACE)
         coverage = page_coverage([row.opened_at for row in rows], Timeframe(timeframe), read)
         return CandleSeries.of(self.venue, Symbol(symbol), Timeframe(timeframe), rows, coverage)

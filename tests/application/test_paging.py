@@ -19,6 +19,7 @@ from market_backbone import (
 from market_backbone.application.cache_desk import CacheDesk
 from market_backbone.application.fetching import CandleFetch
 from market_backbone.application.paging import PROOF_DELAY_S, CandlePaging, ForwardWindows
+from market_backbone.application.venues import Venues
 
 NOW_MINUTE = 400
 
@@ -33,7 +34,8 @@ async def walk(kit, minutes, *, page=10, **question):
             question[bound] = kit.START + timedelta(minutes=question[bound])
     request = create_candle_request("KRW-BTC", "1m", question.pop("count", None), **question)
     server_time = kit.ServerTime(clock)
-    desk = CacheDesk.of([channel], server_time=server_time, publish=print, report=print)
+    venues = Venues({channel.name: channel}, lambda _: server_time)
+    desk = CacheDesk.of(venues, publish=print, report=print)
     fetch = CandleFetch(request, clock, server_time, desk)
     series, fetched = await fetch.from_channel(channel)
     return series, fetched, channel

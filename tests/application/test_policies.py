@@ -13,6 +13,7 @@ from market_backbone import (
     CircuitState,
     DataKind,
     HistoryDepth,
+    PreferFreshest,
     RestOnly,
     SmartRoutingPolicy,
     Timeframe,
@@ -109,6 +110,76 @@ def test_a_strangers_source_takes_over_after_ours():
 def test_a_symbol_of_another_venue_goes_to_the_channel_of_that_name():
     plan = SMART.plan(create_candle_request("files:BTC/USDT", "1m", 10), views(extra=[FILES]))
     assert plan.channels == ("files",)
+
+
+BINANCE = ChannelView(
+    name="a-stranger", capabilities=evolve(REST, venue_prefix="binance", timeframes=frozenset({Timeframe.M1}))
+)
+BINANCE_LIVE = ChannelView(
+    name="b-stranger", capabilities=evolve(WEBSOCKET, answers=frozenset(), canary="", venue_prefix="binance")
+)
+
+
+@pytest.mark.parametrize("policy", [SMART, RestOnly(), WebSocketFirst(), PreferFreshest()])
+def test_a_symbol_is_asked_of_the_channels_of_its_venue_and_of_no_other(policy):
+    both = views(extra=[BINANCE])
+    assert policy.plan(create_candle_request("binance:BTC/USDT", "1m", 10), both).channels == ("a-stranger",)
+    assert set(policy.plan(create_candle_request("KRW-BTC", "1m", 10), both).channels) <= {"rest", "websocket"}
+    assert policy.plan(create_ticker_request("binance:BTC/USDT"), both).channels == ("a-stranger",)
+
+
+def test_the_first_channel_of_another_venue_is_not_said_to_stand_in_for_ours():
+    plan = SMART.plan(create_candle_request("binance:BTC/USDT", "1m", 10), views(extra=[BINANCE]))
+    assert [step.reason for step in plan.steps] == [plan.reason]
+
+
+def test_another_venue_is_streamed_first_and_polled_when_the_stream_is_lost():
+    plan = SMART.plan(create_realtime_request("binance:BTC/USDT"), views(extra=[BINANCE, BINANCE_LIVE]))
+    assert [(step.channel, step.action) for step in plan.steps] == [("b-stranger", "stream"), ("a-stranger", "poll")]
+    assert FeedRoute.of(plan) == FeedRoute("b-stranger", "a-stranger")
+
+
+def test_rest_only_opens_no_socket_of_another_venue_either():
+    request = create_realtime_request("binance:BTC/USDT")
+    assert RestOnly().plan(request, views(extra=[BINANCE, BINANCE_LIVE])).channels == ("a-stranger",)
+
+
+def test_cache_only_asks_nobody_of_another_venue_either():
+    with pytest.raises(UnsupportedRequestError, match="nothing is held"):
+        CacheOnly().plan(create_candle_request("binance:BTC/USDT", "1m", 10), views(extra=[BINANCE]))
+
+
+def test_what_is_held_of_another_venue_joins_its_channel():
+    held = ChannelView(name="cache", capabilities=CACHE, holding=Held(extent=Holding.PART, missing_slots=3))
+    plan = SMART.plan(create_candle_request("binance:BTC/USDT", "1m", 10), views(extra=[BINANCE, held]))
+    assert [(step.channel, step.joins_next) for step in plan.steps] == [
+        ("cache", True),
+        ("a-stranger", False),
+        ("cache", False),
+    ]
+
+
+def test_what_is_held_does_not_join_files():
+    files = evolve(FILES, capabilities=evolve(FILES.capabilities, venue_prefix="files", calls_are_free=True))
+    held = ChannelView(name="cache", capabilities=CACHE, holding=Held(extent=Holding.PART, missing_slots=3))
+    plan = SMART.plan(create_candle_request("files:BTC/KRW", "1m", 10), [files, held])
+    assert [(step.channel, step.joins_next) for step in plan.steps] == [("files", False), ("cache", False)]
+
+
+def test_a_venue_that_nobody_serves_is_refused_with_those_that_somebody_does():
+    told = r"they serve plain symbols such as KRW-BTC, symbols that begin with binance:; 'market-backbone adapters'"
+    with pytest.raises(UnsupportedRequestError, match=told):
+        SMART.plan(create_candle_request("kraken:BTC/USD", "1m", 10), views(extra=[BINANCE]))
+
+
+def test_the_timeframes_that_are_named_are_those_of_the_venue():
+    with pytest.raises(UnsupportedRequestError, match=r"they offer the timeframes 1m$"):
+        SMART.plan(create_candle_request("binance:BTC/USDT", "1h", 10), views(extra=[BINANCE]))
+
+
+def test_what_never_changes_is_not_polled_for_news():
+    files = evolve(FILES, capabilities=evolve(FILES.capabilities, rows_are_final=True))
+    assert SMART.plan(create_realtime_request("KRW-BTC"), views(extra=[files])).channels == ("websocket", "rest")
 
 
 def test_a_timeframe_that_nobody_has_is_refused_with_those_that_exist():

@@ -237,3 +237,18 @@ def test_as_many_mistakes_are_reported_as_were_made(paths):
 
     assert len(message.splitlines()) == 1 + len(paths)
     assert all(f"  {path}: expected " in message for path in paths)
+
+
+def test_options_of_adapters_are_free_and_a_later_layer_wins_option_by_option(users_file):
+    file = users_file('[plugins.options.files]\nfolder = "a"\ncomplete = true\n[plugins.options.ccxt]\nlimit = 5\n')
+    variables = {"MARKET_BACKBONE_CONFIG": file, "MARKET_BACKBONE__PLUGINS__OPTIONS__FILES__FOLDER": "b"}
+    loaded = load("test", {"plugins.options.files.prefix": "", "plugins": {"options": {"mine": {}}}}, **variables)
+    options = loaded.settings.plugins.options
+    assert options == {"files": {"folder": "b", "complete": True, "prefix": ""}, "ccxt": {"limit": 5}}
+    assert loaded.origins["plugins.options.files.folder"].endswith("OPTIONS__FILES__FOLDER")
+    assert loaded.origins["plugins.options.files.prefix"] == "argument"
+
+
+@pytest.mark.parametrize("wrong", [{"files": "folder"}, {"files": {"folder": {"deeper": 1}}}, "files"])
+def test_an_option_without_a_channel_is_a_mistake(wrong):
+    assert "expected one table of options a channel" in failure("test", {"plugins": {"options": wrong}})

@@ -17,6 +17,7 @@ from market_backbone.application.hub import FeedRoute, LiveHub
 from market_backbone.application.keeping import FinalKeeper
 from market_backbone.application.router import SmartChannelRouter
 from market_backbone.application.tasks import TaskOwner
+from market_backbone.application.venues import Venues
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 
@@ -38,7 +39,8 @@ class Scene:
         )
         self.tasks = TaskOwner(lambda name, error: self.reports.append((name, error)))
         self.hub = LiveHub(
-            router=self.router, clock=self.clock, server_time=self.server_time, grace=Grace(),
+            router=self.router, clock=self.clock, grace=Grace(),
+            venues=Venues(self.router.channels, lambda _: self.server_time),
             repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
             keeper=FinalKeeper(store=None, clock=self.clock, tasks=self.tasks, report=print),
         )  # fmt: skip

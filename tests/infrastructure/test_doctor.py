@@ -1,10 +1,12 @@
 """The doctor finds what is wrong and says what to do."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
 
+from market_backbone import Capabilities, DataKind
 from market_backbone.config import load_settings
 from market_backbone.infrastructure.doctor import examine
 from market_backbone.infrastructure.sandbox import Fault
@@ -56,3 +58,28 @@ async def test_the_clock_is_judged_in_both_directions(open_market, tmp_path, yea
     async with open_market(speed=1.0, starts_at=datetime(year, 1, 1, tzinfo=UTC)) as (_, api):
         findings = {finding.what: finding for finding in await examine(api, settings_with(tmp_path))}
     assert ("+" in findings["clock"].found) == (year == 2020)
+
+
+class OfAnotherVenue:
+    """A channel without prices, such as files; what it lists can be asked for."""
+
+    capabilities = Capabilities(answers=frozenset({DataKind.CANDLE, DataKind.TICKER}), venue_prefix="binance")
+
+    async def get_markets(self):
+        return ["one", "two"]
+
+    async def check_symbol(self, symbol):
+        """Know every symbol."""
+
+
+class OfNoUse:
+    """A channel that streams only, of which nothing can be asked."""
+
+    capabilities = Capabilities(follows=frozenset({DataKind.TRADE}), venue_prefix="binance")
+
+
+async def test_a_channel_of_another_venue_is_not_asked_for_the_won(tmp_path):
+    api = SimpleNamespace(channels={"ccxt": OfAnotherVenue(), "ccxt-pro": OfNoUse()})
+    findings = {finding.what: finding for finding in await examine(api, settings_with(tmp_path))}
+    assert findings["channel ccxt"].found == "answers; 2 markets"
+    assert (findings["channel ccxt-pro"].is_ok, "was not asked" in findings["channel ccxt-pro"].found) == (True, True)

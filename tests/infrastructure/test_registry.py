@@ -3,12 +3,13 @@
 from importlib.metadata import EntryPoint
 
 import pytest
+from attrs import evolve
 
-from market_backbone import PluginError, SmartRoutingPolicy, create_candle_request
+from market_backbone import ConfigurationError, PluginError, SmartRoutingPolicy, create_candle_request
 from market_backbone.domain.adapter import AdapterContext
 from market_backbone.domain.finality import Grace
 from market_backbone.infrastructure import registry as registry_module
-from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
+from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime, VenueTimes
 from market_backbone.infrastructure.registry import ADAPTERS, POLICIES, Registry
 
 
@@ -124,3 +125,35 @@ def test_the_groups_are_the_published_ones():
         "market_backbone.adapters",
         "market_backbone.policies",
     )
+
+
+def bad_options(_context):
+    raise ConfigurationError("plugins.options.files.folder: expected a folder, got 'nowhere'")
+
+
+def test_a_wrong_option_of_a_plugin_is_reported_as_such():
+    registry = fake_registry(ADAPTERS, FakePoint("files", bad_options))
+    assert registry.build_channels(context_of) == {}
+    assert registry.problems[0].error == (
+        "its options are wrong: plugins.options.files.folder: expected a folder, got 'nowhere'"
+    )
+
+
+def test_an_adapter_reads_its_own_options_or_those_of_a_sister():
+    sections = {"plugins": {"options": {"ccxt": {"exchange": "binance"}}}}
+    context = evolve(context_of("ccxt"), options=sections)
+    assert context.own_options() == {"exchange": "binance"}
+    assert evolve(context, name="ccxt-pro").own_options() == {}
+    assert evolve(context, name="ccxt-pro").own_options("ccxt") == {"exchange": "binance"}
+    assert context_of("ccxt").own_options() == {}
+
+
+def test_each_venue_has_a_clock_of_its_own():
+    clock = MarketClock()
+    times = VenueTimes(clock)
+    context = AdapterContext(name="ccxt", options={}, clock=clock, server_time=times(""), grace=Grace(), times=times)
+    assert context.time_of("") is context.server_time
+    assert context.time_of("binance") is times("binance")
+    context.time_of("binance").observe_reply(1e9, sent=clock.monotonic(), received=clock.monotonic())
+    assert (times("").earliest(), times("binance").earliest() is None) == (None, False)
+    assert context_of("ccxt").time_of("binance") is not None

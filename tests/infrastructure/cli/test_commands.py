@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from market_backbone.infrastructure.cli.shell import banner
 from market_backbone.infrastructure.sandbox import Fault
 
 
@@ -219,3 +220,22 @@ async def test_the_demo_tells_the_story_in_plain_text_and_loses_nothing(tmp_path
     assert re.search(r"\d+ trades across the cut: 0 lost, 0 doubled", text), text
     assert "websocket -> rest" in text
     assert "rest -> websocket" in text
+
+
+@pytest.mark.parametrize(
+    ("venue", "said"),
+    [
+        ("upbit-kr", ""),
+        ("sandbox:seed-7", "*** sandbox:seed-7: synthetic or recorded data, not Upbit ***\n"),
+        ("custom:127.0.0.1:80", "*** custom:127.0.0.1:80: not an official address, not Upbit ***\n"),
+        ("binance", "*** binance: another venue's data, not Upbit ***\n"),
+    ],
+)
+def test_a_banner_says_whose_data_it_is_unless_it_is_upbits(capsys, venue, said):
+    banner(venue)
+    assert capsys.readouterr().err == said
+
+
+async def test_markets_of_a_venue_that_is_not_installed_are_refused(command):
+    code, _, err = await command("markets", "--prefix", "kraken")
+    assert (code, "of symbols that begin with kraken:" in err) == (2, True)

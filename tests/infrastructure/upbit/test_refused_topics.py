@@ -16,6 +16,7 @@ from market_backbone.application.hub import FeedRoute, LiveHub
 from market_backbone.application.keeping import FinalKeeper
 from market_backbone.application.router import SmartChannelRouter
 from market_backbone.application.tasks import TaskOwner
+from market_backbone.application.venues import Venues
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 from market_backbone.domain.symbol import Symbol
@@ -59,7 +60,8 @@ async def hub_of():
         owners.append(tasks)
         return LiveHub(
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
-            clock=clock, server_time=server_time, grace=Grace(), repair_bound=timedelta(seconds=30),
+            clock=clock, venues=Venues({"websocket": channel}, lambda _: server_time), grace=Grace(),
+            repair_bound=timedelta(seconds=30),
             rules=FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
             keeper=FinalKeeper(store=None, clock=clock, tasks=tasks, report=print),
         )  # fmt: skip

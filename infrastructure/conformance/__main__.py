@@ -1,0 +1,7 @@
+"""Print the card of every promise, as ``docs/adapters.md`` has them."""
+
+import sys
+
+from . import chapter
+
+sys.stdout.write(chapter.chapter())
