@@ -7,7 +7,7 @@ READY  := $(VENV)/.installed
 RUNS   := $(VENV)/.installed-to-run
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types architecture sizes coverage wheel ci clean
+.PHONY: demo test check lint types architecture sizes coverage simulate mutants wheel ci clean
 
 demo: $(RUNS) ## the whole story in one minute, without touching the exchange
 	@$(BIN)/market-backbone demo
@@ -32,6 +32,17 @@ sizes: $(READY)
 
 coverage: $(READY) ## of the last `make test`
 	@echo "branch coverage of the package in percent:"; $(BIN)/coverage report --format=total
+
+SEEDS ?= 200
+FIRST ?= 0
+HOURS ?= 0
+LIMIT ?= 0
+
+simulate: $(READY) ## many bad days in virtual time; SEEDS, FIRST, HOURS of each, LIMIT in real seconds
+	@$(BIN)/python tests/simulation/simulate.py --seeds $(SEEDS) --first $(FIRST) --hours $(HOURS) --seconds $(LIMIT)
+
+mutants: $(READY) ## plants realistic bugs one by one: does the simulation find them?
+	@$(BIN)/python tests/simulation/mutants.py
 
 wheel: $(READY)
 	@$(BIN)/pytest -m wheel tests/test_wheel.py tests/test_examples_from_outside.py

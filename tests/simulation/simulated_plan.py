@@ -3,12 +3,12 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from market_backbone.infrastructure.sandbox import Fault
 
 FIRST_DAY = datetime(2026, 3, 2, tzinfo=UTC)
-THIN, USUAL = ("KRW-AWE", "BTC-XRP", "USDT-DOGE"), ("KRW-SOL", "KRW-ADA", "KRW-POL", "BTC-ETH", "USDT-BTC")
+THIN, USUAL = ("KRW-AWE", "BTC-XRP", "USDT-DOGE"), ("KRW-SOL", "KRW-ADA", "KRW-DOGE", "KRW-POL")
 UNFOLLOWED = ("KRW-KAIA", "KRW-USDT")
 VICTIM = "KRW-STRAX"
 """Whatever is done to a listing is done to this one."""
@@ -65,7 +65,7 @@ class Plan:
     def without(self, numbers):
         """Return the plan without some of its lines."""
         kept = tuple(line for number, line in enumerate(self.lines) if number not in numbers)
-        return Plan(**{name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"} | {"lines": kept})
+        return evolve(self, lines=kept)
 
 
 def draw_plan(seed, hours=0.0):
@@ -74,7 +74,8 @@ def draw_plan(seed, hours=0.0):
     lasts_s = hours * 3600 or dice.uniform(SHORTEST_S, LONGEST_S)
     symbols = (dice.choice(THIN), dice.choice(USUAL))
     moments = max(1, round(lasts_s / 120))
-    lines = [draw(dice, lasts_s, symbols) for draw in dice.choices(_DRAWS, k=dice.randint(2, 8 * moments))]
+    misfortunes = dice.randint(1, dice.choice([2, 4, 12]) * moments)
+    lines = [draw(dice, lasts_s, symbols) for draw in dice.choices(_DRAWS, k=misfortunes)]
     lines += [_question(dice, lasts_s, symbols) for _ in range(dice.randint(1, 4 * moments))]
     lines += [question for line in lines if line.with_.get("kind") in TEMPTING for question in _tempted(dice, line)]
     return Plan(
@@ -169,7 +170,7 @@ _DRAWS = (
     _fault("replacement-loss", duration_s=SOME_TIME, maximum_ms=[0, 500, 2000]),
     _fault("late-frames", duration_s=SOME_TIME, share=SHARE, seconds=(0.2, 3.0)),
     _fault("duplicate-frames", duration_s=SOME_TIME, share=SHARE),
-    _fault("disordered-frames", duration_s=SOME_TIME, share=SHARE, maximum_ms=[100, 400]),
+    _fault("disordered-frames", duration_s=SOME_TIME, share=SHARE, maximum_ms=[100, 400, 2500]),
     _fault("revise-candle", duration_s=SOME_TIME, seconds=(0.5, 4.5)),
     _fault("outage", duration_s=(30.0, 240.0)),
     _fault("maintenance", duration_s=(5.0, 90.0)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import simulated_loop
 import simulated_oracle as oracle
 from attrs import define, field, frozen
-from simulated_calm import broken_order, broken_promptness, broken_subscriptions
+from simulated_calm import broken_lateness, broken_promptness, broken_subscriptions
 from simulated_client import BETWEEN_PROCESSES_S, Followed, Process
 from simulated_history import History
 from simulated_network import SimulatedNetwork, simulated_time
@@ -136,7 +136,7 @@ class World:
         for followed in self.followed:
             self._take(oracle.broken_promise(market, edge_ms, followed))
             self._take(broken_promptness(self.plan, self.began_ms, self.network.now_ms, market, followed))
-            self._take(broken_order(self.plan, self.began_ms, followed))
+            self._take(broken_lateness(self.plan, self.began_ms, followed))
         until_s = (self.network.now_ms - self.began_ms) / 1000
         self._take(broken_subscriptions(self.plan, until_s, self.network, self.followed))
         self._take(broken_budget(self.network))
