@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from ..domain.capabilities import HistoryDepth
 from ..domain.errors import UnsupportedRequestError
-from ..domain.request import AnyRequest, CandleRequest, RealtimeRequest, TickerRequest, TradesRequest
+from ..domain.request import AnyRequest, CandleRequest, RealtimeRequest, TradesRequest
 from ..domain.routing import POLL, REFRESH, STREAM, ChannelView, RoutePlan, RouteStep, StepStatus
-from ..domain.symbol import Symbol
 from ..domain.timeframe import Timeframe
 from .rules import CACHE, Rule, Views, can_refresh, can_serve, streams_minutes
-from .venues import is_worth_keeping, serves
+from .venues import is_worth_keeping, prefix_of, serves
 
 
 def make_plan(
@@ -26,12 +25,12 @@ def make_plan(
         UnsupportedRequestError: nothing installed can serve the request.
 
     """
-    symbol, installed = _symbol_of(request), views
-    views = [view for view in installed if serves(view, symbol.venue_prefix)]
+    prefix, installed = prefix_of(request), views
+    views = [view for view in installed if serves(view, prefix)]
     rule = next(rule for rule in rules if rule.applies(request, views))
     order = rule.order_of(views)
     able = [view for view in views if _takes_part(view, request, rule)]
-    able = [view for view in able if not only or view.name in (*order, *rule.joins) or _is_meant(view, symbol, order)]
+    able = [view for view in able if not only or view.name in (*order, *rule.joins) or _is_meant(view, prefix, order)]
     if not [view for view in able if not _only_joins(view, request, rule)]:
         told = _nothing_is_held(request, policy) if order == (CACHE,) else _nothing_serves(request, installed)
         raise UnsupportedRequestError(told)
@@ -47,11 +46,6 @@ def make_plan(
         steps=(*steps, *skipped),
         notes=notes,
     )
-
-
-def _symbol_of(request: AnyRequest) -> Symbol:
-    """Return the symbol that tells the venue; tickers of one question are all of one."""
-    return request.symbols[0] if isinstance(request, TickerRequest) else request.symbol
 
 
 def _takes_part(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
@@ -70,9 +64,9 @@ def _only_joins(view: ChannelView, request: AnyRequest, rule: Rule) -> bool:
     return view.name in rule.joins and not can_serve(view, request)
 
 
-def _is_meant(view: ChannelView, symbol: Symbol, order: tuple[str, ...]) -> bool:
+def _is_meant(view: ChannelView, prefix: str, order: tuple[str, ...]) -> bool:
     """Return whether a symbol of another venue means this channel under a policy that names REST alone."""
-    return bool(symbol.venue_prefix) and order != (CACHE,) and not view.capabilities.follows
+    return bool(prefix) and order != (CACHE,) and not view.capabilities.follows
 
 
 def _ordered(views: Iterable[ChannelView], first: tuple[str, ...], request: AnyRequest) -> list[ChannelView]:
@@ -179,12 +173,10 @@ def _nothing_serves(request: AnyRequest, views: Views) -> str:
     names = ", ".join(view.name for view in views) or "none"
     asked = f"no installed channel serves {str(request)!r}; installed: {names}"
     timeframe = getattr(request, "timeframe", None)
-    symbol = _symbol_of(request)
-    if not any(serves(view, symbol.venue_prefix) for view in views if not view.capabilities.answers_from_store):
+    prefix = prefix_of(request)
+    if not any(serves(view, prefix) for view in views if not view.capabilities.answers_from_store):
         return f"{asked}; {_prefixes(views)}"
-    offered = {
-        str(frame) for view in views if serves(view, symbol.venue_prefix) for frame in view.capabilities.timeframes
-    }
+    offered = {str(frame) for view in views if serves(view, prefix) for frame in view.capabilities.timeframes}
     if timeframe is not None and str(timeframe) not in offered:
         told = " ".join(str(frame) for frame in Timeframe if str(frame) in offered)
         return f"{asked}; they offer the timeframes {told}"

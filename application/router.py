@@ -29,6 +29,7 @@ from ..domain.routing import (
 from ..domain.seam import Seam
 from .cache_tally import HistoryRewrittenError
 from .health import ChannelPerformance
+from .venues import prefix_of, serves
 from .witness import Witness
 
 ATTEMPTS = 2
@@ -118,16 +119,19 @@ class SmartChannelRouter:
         if not isinstance(plan, RoutePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - a stranger's policy
             msg = f"policy {self.policy.name!r} returned {type(plan).__name__}, expected a RoutePlan"
             raise PluginError(msg)
-        if (what := self._what_is_impossible(plan)) is not None:
+        if (what := self._what_is_impossible(plan, prefix_of(request))) is not None:
             msg = f"the plan of policy {self.policy.name!r} for {str(request)!r} {what}"
             raise PluginError(msg)
         return plan
 
-    def _what_is_impossible(self, plan: RoutePlan) -> str | None:
+    def _what_is_impossible(self, plan: RoutePlan, prefix: str) -> str | None:
         """Return why a plan cannot be followed, in words; None when it can."""
         unknown = [name for name in plan.channels if name not in self.channels]
         if unknown:
             return f"names the unknown channel {unknown[0]!r}; installed: {', '.join(self.channels)}"
+        others = [name for name in plan.channels if not serves(self.channels[name], prefix)]
+        if others:
+            return f"names the channel {others[0]!r}, which serves symbols of another venue"
         asked = [step for step in plan.steps if step.status is not StepStatus.SKIPPED and not step.joins_next]
         if not asked:
             return "has no step that asks a channel; a plan needs one that is neither skipped nor joins the next"

@@ -12,6 +12,7 @@ from attrs import define
 
 from ..domain.capabilities import Capabilities, HistoryDepth
 from ..domain.ports import Channel, MarketDirectory, ServerTime
+from ..domain.request import AnyRequest, TickerRequest
 from .rules import REST
 
 NOBODY, UNMET = "none", "custom:"
@@ -35,6 +36,12 @@ def serves(channel: Served, prefix: str) -> bool:
     """Return whether a channel may be asked about symbols of a prefix; what is held may be of any venue."""
     able = channel.capabilities
     return able.answers_from_store or prefix in {able.venue_prefix, channel.name}
+
+
+def prefix_of(request: AnyRequest) -> str:
+    """Return the prefix of the symbols that a question is about; tickers of one question are all of one venue."""
+    symbol = request.symbols[0] if isinstance(request, TickerRequest) else request.symbol
+    return symbol.venue_prefix
 
 
 @define(eq=False)

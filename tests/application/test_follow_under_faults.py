@@ -27,7 +27,7 @@ EDGE_MS = 20_000
 PATIENCE = 40
 """Half seconds for a busy machine to hand over what the market sent before the edge; what is lost never comes."""
 SYMBOLS = ("KRW-BTC", "KRW-AWE")
-SEQUENCES = int(os.environ.get("MARKET_BACKBONE_FAULT_SEQUENCES", "6"))
+SEQUENCES = int(os.environ.get("MARKET_BACKBONE_FAULT_SEQUENCES", "3"))
 AT_ONCE = 3
 
 

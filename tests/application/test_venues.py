@@ -15,6 +15,9 @@ from market_backbone import (
     Degraded,
     HistoryDepth,
     HistoryLoaded,
+    PluginError,
+    RoutePlan,
+    RouteStep,
     SmartRoutingPolicy,
     Timeframe,
     UnknownSymbolError,
@@ -25,12 +28,14 @@ from market_backbone import (
 )
 from market_backbone.application.api import ApiRules, UnifiedMarketDataAPI
 from market_backbone.application.hub import FeedRoute
+from market_backbone.application.router import SmartChannelRouter
 from market_backbone.application.venues import Venues, are_different
 from market_backbone.application.witness import Witness
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.holding import SeriesKey
 from market_backbone.infrastructure.cache.channel import CachedCandles
 from market_backbone.infrastructure.cache.memory import MemoryCandleStore
+from market_backbone.infrastructure.registry import CHANNEL_MEMBERS
 
 RULES = ApiRules(
     cool_down_s=30.0,
@@ -38,7 +43,7 @@ RULES = ApiRules(
     queue_concurrency=4,
     event_capacity=1000,
     polling_interval_s=1.0,
-    snapshot_timeout_s=10.0,
+    snapshot_timeout_s=0.1,
     repair_bound_s=30.0,
     stall_after_s=2.0,
     grace=Grace(),
@@ -152,6 +157,29 @@ async def test_a_symbol_is_looked_up_in_the_list_of_its_own_venue(house):
             await api.download(["binance:NO/USDT"], "1m", start=house.kit.START)
 
 
+class WithoutList:
+    """A channel that answers, and does not know what is listed."""
+
+    def __init__(self, inner):
+        for member in CHANNEL_MEMBERS:
+            setattr(self, member, getattr(inner, member))
+
+
+async def test_a_symbol_of_a_venue_without_a_list_is_not_looked_up_in_ours(house):
+    house.channels["aaa"] = WithoutList(house.other)
+    async with house.open() as api:
+        assert (await api.get_orderbook(BINANCE)).symbol == BINANCE
+
+
+async def test_what_is_held_of_another_venue_is_served_while_it_is_down(house):
+    async with house.open() as api:
+        await api.get_candles(BINANCE, start=house.kit.START, end=house.kit.START + timedelta(minutes=2))
+        house.other.failures.extend([house.kit.broken("aaa")] * 4)
+        stale = await api.get_candles(BINANCE, start=house.kit.START, end=house.kit.START + timedelta(minutes=20))
+        assert (stale.venue, len(stale), stale.trace.served_by) == ("binance", 2, ("cache",))
+        assert stale.gaps()
+
+
 async def test_no_venue_stands_in_for_another_that_fails(house):
     async with house.open() as api:
         house.other.failures.extend([house.kit.broken("aaa")] * 4)
@@ -162,6 +190,22 @@ async def test_no_venue_stands_in_for_another_that_fails(house):
         with pytest.raises(AllChannelsFailedError) as caught:
             await api.get_orderbook("KRW-BTC")
         assert [error.channel for error in caught.value.exceptions] == ["rest"]
+
+
+async def test_a_walk_that_fails_half_way_begins_anew_where_another_venue_answers(kit):
+    """Pages of two venues are never joined, whatever came before the failure and whatever of it is held."""
+    house = House(kit)
+    house.rest.capabilities = evolve(house.rest.capabilities, candles_per_call=2)
+    house.rest.minutes = list(range(6))
+    house.rest.failures.extend([None, *[kit.broken("rest")] * 50])
+    house.channels["mirror"] = house.channel("mirror", "mirror", ABLE, minutes=range(6))
+    async with house.open() as api:
+        series = await api.get_candles("KRW-BTC", start=kit.START, end=kit.START + timedelta(minutes=6))
+        assert len(house.rest.calls) >= 2
+        assert (series.venue, {candle.venue for candle in series}, len(series)) == ("mirror", {"mirror"}, 6)
+        assert [step.channel for step in series.trace.steps if step.status == "failed"] == ["rest"]
+        held = {line.key.venue: line.rows for line in await api.inventory()}
+        assert held == {"upbit": 2, "mirror": 6}
 
 
 async def test_a_download_ends_where_its_own_venues_clock_stands(house):
@@ -218,6 +262,20 @@ async def test_only_what_is_followed_at_the_same_venue_gives_the_newest_candle(k
     await scene.until(lambda: scene.feed.is_witnessing(scene.topic) and scene.state.newest is not None)
     assert scene.hub.tip_of(SeriesKey("test", kit.BTC, Timeframe.M1)) is not None
     assert scene.hub.tip_of(SeriesKey("mirror", kit.BTC, Timeframe.M1)) is None
+
+
+def test_a_policy_that_asks_the_wrong_venue_is_told_so(house):
+    class Stubborn:
+        name = "stubborn"
+
+        def plan(self, request, channels):
+            steps = (RouteStep(channel="aaa", action="candles", reason="always"),)
+            return RoutePlan(request=str(request), policy=self.name, rule="one", reason="always", steps=steps)
+
+    router = SmartChannelRouter(house.channels, Stubborn(), house.clock, cool_down_s=30.0)
+    assert router.explain(create_candle_request(BINANCE)).channels == ("aaa",)
+    with pytest.raises(PluginError, match="'aaa', which serves symbols of another venue"):
+        router.explain(create_candle_request("KRW-BTC"))
 
 
 def test_one_question_is_about_one_venue():
