@@ -53,19 +53,23 @@ class ServerClock:
         if not self.is_known:
             return self
         at = max(self.as_of, received)
-        widened = self.widened_to(at)
-        offset = stamp_s - received - (at - received) * DRIFT
-        return evolve(widened, low=offset) if widened.low < offset < widened.high else self
+        drift, offset = self._drift_to(at), stamp_s - received - (at - received) * DRIFT
+        if not self.low - drift < offset < self.high + drift:  # nearly always: asked for each frame
+            return self
+        return evolve(self.widened_to(at), low=offset)
 
     def earliest(self, at: float) -> float | None:
         """Return the earliest server time (epoch seconds) at monotonic ``at``; None when unknown."""
-        return at + self.widened_to(at).low if self.is_known else None
+        return at + self.low - self._drift_to(at) if self.is_known else None
 
     def latest(self, at: float) -> float | None:
         """Return the latest server time (epoch seconds) at monotonic ``at``; None when unknown."""
-        return at + self.widened_to(at).high if self.is_known else None
+        return at + self.high + self._drift_to(at) if self.is_known else None
 
     def widened_to(self, at: float) -> Self:
         """Return the interval as it must be taken at another instant: both clocks may have drifted since."""
-        drift = abs(at - self.as_of) * DRIFT
+        drift = self._drift_to(at)
         return evolve(self, low=self.low - drift, high=self.high + drift, as_of=max(at, self.as_of))
+
+    def _drift_to(self, at: float) -> float:
+        return abs(at - self.as_of) * DRIFT
