@@ -168,6 +168,22 @@ def test_a_frame_that_cannot_be_meant_is_rejected_with_its_text(change):
     assert item.excerpt.startswith('{"type"')
 
 
+@pytest.mark.parametrize(
+    ("change", "topic"),
+    [
+        ({"trade_price": "NaN"}, Topic(DataKind.TRADE, "KRW-BTC")),
+        ({"trade_price": -1}, Topic(DataKind.TRADE, "KRW-BTC")),
+        ({"type": "candle.3m"}, Topic(DataKind.CANDLE, "KRW-BTC", Timeframe.M3)),
+        ({"type": "candle.1d"}, None),
+        ({"code": "krw-btc"}, None),
+        ({"code": 7}, None),
+    ],
+)
+def test_what_is_rejected_says_what_it_was_about_if_it_can(change, topic):
+    (item,) = read({**TRADE, **change})
+    assert item.topic == topic
+
+
 @given(st.binary(max_size=200))
 def test_no_content_whatever_makes_reading_fail(frame):
     for item in read(frame):
