@@ -150,6 +150,13 @@ MUTANTS = (
         "        else:\n",
     ),
     Mutant(
+        "kept-frames",
+        "whatever a socket brings is kept as long as it lives",
+        "application/carrier.py",
+        "        self.is_proven, self.fruitless = True, 0\n",
+        "        self.is_proven, self.fruitless = True, 0\n        self.sights[id(item)] = item\n",
+    ),
+    Mutant(
         "ignored-garbage",
         "a frame that cannot be read is dropped, and nothing is doubted",
         "application/carriers.py",

@@ -12,13 +12,14 @@ from attrs import define, field, frozen
 from simulated_calm import broken_lateness, broken_promptness, broken_subscriptions
 from simulated_client import BETWEEN_PROCESSES_S, Followed, Process
 from simulated_history import History
+from simulated_memory import held_bytes
 from simulated_network import SimulatedNetwork, simulated_time
 from simulated_plan import SETTLE_S, Line, page_of, to_fault
 from simulated_truth import broken_answer, broken_budget, broken_ledger
 
 from market_backbone.infrastructure.budget import address
 
-MOST_TASKS, MOST_TIMERS = 400, 2_000
+MOST_TASKS, MOST_TIMERS, MOST_BYTES = 400, 2_000, 1_000_000
 
 
 @frozen(kw_only=True)
@@ -137,6 +138,8 @@ class World:
             self._take(oracle.broken_promise(market, edge_ms, followed))
             self._take(broken_promptness(self.plan, self.began_ms, self.network.now_ms, market, followed))
             self._take(broken_lateness(self.plan, self.began_ms, followed))
+        held = held_bytes(self.process.api)
+        self._take([f"the program holds on to {held} bytes"] if held > MOST_BYTES else [])
         until_s = (self.network.now_ms - self.began_ms) / 1000
         self._take(broken_subscriptions(self.plan, until_s, self.network, self.followed))
         self._take(broken_budget(self.network))
