@@ -1,6 +1,6 @@
 """What has to hold while nothing goes wrong: promptness, order, and no work for nothing."""
 
-from market_backbone import CandleUpdated, TradeReceived
+from market_backbone import CandleUpdated, Gap, TradeReceived
 from market_backbone.infrastructure.sandbox.units import ms, utc
 
 CALM_AFTER_S = 100.0
@@ -41,13 +41,18 @@ def broken_promptness(plan, began_ms, now_ms, market, followed):
 
 
 def broken_lateness(plan, began_ms, followed):
-    """Name trades that came late, although nothing had hidden them for long, or kept REST from answering."""
+    """Name trades that came late, although nothing had hidden them for long, or kept REST from answering.
+
+    What was told as a gap has no hour at which it is due.
+    """
     if followed.kind != "trade":
         return []
     calm = calm_spans(plan, float("inf"), *HARMLESS, after_s=60.0)
     told = [(*pair, life) for life in followed.lives for pair in zip(life.events, life.told_ms, strict=True)]
     trades = [(event.trade, at, life.told_ms[0]) for event, at, life in told if isinstance(event, TradeReceived)]
     late = [(trade, at) for trade, at, began in trades if at - max(began, ms(trade.traded_at)) > TRADE_WITHIN_MS]
+    gaps = [event.range for event, _, _ in told if isinstance(event, Gap)]
+    late = [(trade, at) for trade, at in late if not any(trade.traded_at in gap for gap in gaps)]
     late = [(trade, at) for trade, at in late if any(start <= (at - began_ms) / 1000 < end for start, end in calm)]
     return [f"{trade!r} came at {utc(at)} only" for trade, at in late[:3]]
 
