@@ -15,23 +15,26 @@ HARMLESS = ("drop-sockets", "close-sockets", "refuse-upgrades", "duplicate-frame
 """Each of these shows, or loses nothing: what it hid is read at once."""
 
 
-def calm_spans(plan, until_s, *harmless, after_s=CALM_AFTER_S):
-    """Return the spans, in seconds after the beginning, in which nothing had gone wrong for a while."""
+def calm_spans(troubles, until_s, harmless=(), after_s=CALM_AFTER_S):
+    """Return the spans, in seconds after the beginning, in which nothing had gone wrong for a while.
+
+    ``troubles`` are (kind, from, to) as they happened: a program that sleeps has them later than its script says.
+    """
     spans, at_s = [], 0.0
-    for began, ended in sorted(plan.troubles(*harmless)):
+    for began, ended in sorted((began, ended) for kind, began, ended in troubles if kind not in harmless):
         spans.append((at_s, began))
         at_s = max(at_s, ended + after_s)
     return [(start, end) for start, end in (*spans, (at_s, until_s)) if start < end]
 
 
-def broken_promptness(plan, began_ms, now_ms, market, followed):
+def broken_promptness(troubles, began_ms, now_ms, market, followed):
     """Name the candles of calm times that were FINAL too late."""
     if followed.kind != "candle":
         return []
     told = [pair for life in followed.lives for pair in zip(life.events, life.told_ms, strict=True)]
     final_ms = {ms(e.candle.opened_at): at for e, at in told if isinstance(e, CandleUpdated) and e.candle.is_final}
     broken = []
-    for start_s, end_s in calm_spans(plan, (now_ms - began_ms) / 1000):
+    for start_s, end_s in calm_spans(troubles, (now_ms - began_ms) / 1000):
         start, end = began_ms + 1000 * start_s, began_ms + 1000 * end_s - FINAL_WITHIN_MS
         rows = market.candles(followed.symbol, "1m", int(start), int(end) - 60_000)
         due = {row.opened_ms: row.opened_ms + 60_000 + FINAL_WITHIN_MS for row in rows}
@@ -40,14 +43,14 @@ def broken_promptness(plan, began_ms, now_ms, market, followed):
     return broken
 
 
-def broken_lateness(plan, began_ms, followed):
+def broken_lateness(troubles, began_ms, followed):
     """Name trades that came late, although nothing had hidden them for long, or kept REST from answering.
 
     What was told as a gap has no hour at which it is due.
     """
     if followed.kind != "trade":
         return []
-    calm = calm_spans(plan, float("inf"), *HARMLESS, after_s=60.0)
+    calm = calm_spans(troubles, float("inf"), HARMLESS, after_s=60.0)
     told = [(*pair, life) for life in followed.lives for pair in zip(life.events, life.told_ms, strict=True)]
     trades = [(event.trade, at, life.told_ms[0]) for event, at, life in told if isinstance(event, TradeReceived)]
     late = [(trade, at) for trade, at, began in trades if at - max(began, ms(trade.traded_at)) > TRADE_WITHIN_MS]
@@ -57,9 +60,9 @@ def broken_lateness(plan, began_ms, followed):
     return [f"{trade!r} came at {utc(at)} only" for trade, at in late[:3]]
 
 
-def broken_subscriptions(plan, until_s, network, followed):
+def broken_subscriptions(troubles, until_s, network, followed):
     """Name what is followed and not subscribed after a calm time."""
-    start, _ = calm_spans(plan, until_s)[-1] if calm_spans(plan, until_s) else (until_s, until_s)
+    start, _ = calm_spans(troubles, until_s)[-1] if calm_spans(troubles, until_s) else (until_s, until_s)
     if until_s - start < 1.0:
         return []
     wanted = {(TYPES[one.kind], one.symbol) for one in followed}

@@ -26,6 +26,13 @@ class Line:
     what: str
     with_: dict = field(factory=dict)
 
+    @property
+    def trouble(self):
+        """What goes wrong, and for how many seconds; None for what a user does."""
+        if self.what in {"ask", "burst", "follow"}:
+            return None
+        return self.with_.get("kind", self.what), self.with_.get("duration_s", self.with_.get("seconds", 0.0))
+
     def __str__(self):
         given = ", ".join(f"{name}={value}" for name, value in self.with_.items())
         return f"{self.at_s:7.1f} s  {self.what}" + (f" ({given})" if given else "")
@@ -55,12 +62,6 @@ class Plan:
     disorder: float
     symbols: tuple
     lines: tuple
-
-    def troubles(self, *harmless):
-        """Return from when to when, in seconds after the beginning, anything but these kinds of things went wrong."""
-        lines = [line for line in self.lines if line.what not in {"ask", "burst", "follow", *harmless}]
-        lines = [line for line in lines if line.with_.get("kind") not in harmless]
-        return [(line.at_s, line.at_s + line.with_.get("duration_s", line.with_.get("seconds", 0.0))) for line in lines]
 
     def without(self, numbers):
         """Return the plan without some of its lines."""

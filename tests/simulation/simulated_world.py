@@ -49,6 +49,7 @@ class World:
     process: Process = field(init=False)
     followed: list = field(init=False, factory=list)
     violations: list = field(init=False, factory=list)
+    troubles: list = field(init=False, factory=list)
     checks: int = field(init=False, default=0)
     began_ms: int = field(init=False, default=0)
     slow_until: float = field(init=False, default=0.0)
@@ -80,6 +81,9 @@ class World:
 
     async def _happen(self, line: Line):
         self.history.note("line", str(line))
+        if line.trouble is not None:
+            kind, seconds = line.trouble
+            self.troubles.append((kind, self._passed_s(), self._passed_s() + seconds))
         match line.what:
             case "ask":
                 self.process.start(self.process.ask(line))
@@ -92,6 +96,9 @@ class World:
                 await self._restart(is_abrupt=line.with_["is_abrupt"])
             case _:
                 self._befall(line)
+
+    def _passed_s(self):
+        return (self.network.now_ms - self.began_ms) / 1000
 
     def _befall(self, line):
         match line.what:
@@ -136,12 +143,11 @@ class World:
         market, edge_ms = self.network.sandbox.market, self.network.now_ms - oracle.EDGE_MS
         for followed in self.followed:
             self._take(oracle.broken_promise(market, edge_ms, followed))
-            self._take(broken_promptness(self.plan, self.began_ms, self.network.now_ms, market, followed))
-            self._take(broken_lateness(self.plan, self.began_ms, followed))
+            self._take(broken_promptness(self.troubles, self.began_ms, self.network.now_ms, market, followed))
+            self._take(broken_lateness(self.troubles, self.began_ms, followed))
         held = held_bytes(self.process.api)
         self._take([f"the program holds on to {held} bytes"] if held > MOST_BYTES else [])
-        until_s = (self.network.now_ms - self.began_ms) / 1000
-        self._take(broken_subscriptions(self.plan, until_s, self.network, self.followed))
+        self._take(broken_subscriptions(self.troubles, self._passed_s(), self.network, self.followed))
         self._take(broken_budget(self.network))
 
     async def _judge_the_store(self):
@@ -199,7 +205,7 @@ def simulate(plan, *, keeps=0):
         violations=(*world.violations, *crashed),
         simulated_s=simulated_s,
         wall_s=time.perf_counter() - began,
-        faults=sum(line.what not in {"ask", "burst", "follow"} for line in plan.lines),
+        faults=sum(line.trouble is not None for line in plan.lines),
         checks=world.checks,
         counts=dict(history.counts),
         told=tuple(history.told),

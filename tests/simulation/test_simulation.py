@@ -7,8 +7,8 @@ from pathlib import Path
 
 import mutants
 import pytest
-from attrs import evolve
 from simulate import command
+from simulated_calm import calm_spans
 from simulated_plan import Line, draw_plan
 
 HERE = Path(__file__).resolve().parent
@@ -53,11 +53,16 @@ def test_a_script_without_some_lines_is_the_same_but_for_these():
     assert fewer.symbols == plan.symbols
 
 
-def test_troubles_are_everything_that_goes_wrong_with_its_length():
-    fault = Line(5.0, "fault", {"kind": "stall", "duration_s": 2.0})
-    made = evolve(draw_plan(5), lines=(Line(1.0, "ask"), fault, Line(9.0, "restart")))
-    assert made.troubles() == [(5.0, 7.0), (9.0, 9.0)]
-    assert made.troubles("stall", "restart") == []
+def test_troubles_last_as_long_as_they_say_and_questions_are_none():
+    stall = Line(5.0, "fault", {"kind": "stall", "duration_s": 2.0})
+    assert [line.trouble for line in (Line(1.0, "ask"), stall, Line(9.0, "restart"))] == [
+        None,
+        ("stall", 2.0),
+        ("restart", 0.0),
+    ]
+    troubles = [("stall", 5.0, 7.0), ("restart", 300.0, 300.0)]
+    assert calm_spans(troubles, 600.0) == [(0.0, 5.0), (107.0, 300.0), (400.0, 600.0)]
+    assert calm_spans(troubles, 600.0, ("stall",)) == [(0.0, 300.0), (400.0, 600.0)]
 
 
 def test_the_command_that_replays_is_one_line():
