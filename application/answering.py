@@ -39,7 +39,7 @@ from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .sharing import AnyAnswer, contains, part_of
 from .trade_reading import TradeReader
-from .venues import Venues
+from .venues import Venues, prefix_of
 
 
 @define(eq=False, kw_only=True)
@@ -109,8 +109,7 @@ class Answering:
         What fails a larger question may be about what was not asked for here: then this one is asked itself.
         """
         key: Any = evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
-        pages = (channel.capabilities.candles_per_call for channel in self.router.channels.values())
-        rows_per_page = max(pages, default=1)
+        rows_per_page = self.venues.page_of(prefix_of(request))
         larger: Any = self.queue.find(lambda other: contains(other, request, rows_per_page)) or key
         asking: Mapping[str, Any] = {"priority": request.priority, "caller": request.caller}
         began, deadline = self.clock.monotonic(), request.deadline
@@ -186,7 +185,7 @@ class Answering:
     async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
         """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
         if not isinstance(channel, MarketDirectory):
-            await check_listed(self.venues.serving(Symbol(symbols[0]).venue_prefix), symbols)
+            await check_listed(self.venues.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
 
 
 def _kind_of(request: OneShotRequest) -> DataKind:

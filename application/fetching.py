@@ -19,7 +19,7 @@ from ..domain.errors import (
 )
 from ..domain.holding import SeriesKey
 from ..domain.instants import EPOCH, from_micros, to_text
-from ..domain.ports import CandleCache, Channel, Clock, ServerTime, TradeHistory
+from ..domain.ports import CandleCache, Channel, Clock, MarketDirectory, ServerTime, TradeHistory
 from ..domain.request import CandleRequest, TradesRequest
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
@@ -36,7 +36,6 @@ from .rules import history_needed
 from .tip_reading import too_little_held
 from .trade_reading import TradeReader
 from .trades import TradePaging
-from .venues import directory_among
 
 TRIES = 3
 STALE = "stale: nobody could be asked for what is not held; the gaps say what lacks"
@@ -303,17 +302,16 @@ async def fetch_trades(request: TradesRequest, channel: Channel, reader: TradeRe
     return paging.trades, Fetched(len(paging.trades), paging.calls)
 
 
-async def check_listed(channels: Iterable[Channel], symbols: Iterable[str]) -> None:
+async def check_listed(directory: MarketDirectory | None, symbols: Iterable[str]) -> None:
     """Refuse symbols that are not listed, before a channel is asked that would answer with silence.
 
-    A market list that cannot be read refuses nothing: the channel itself will have to say.
+    A market list that nobody has, or that cannot be read, refuses nothing: the channel itself will have to say.
 
     Raises:
         UnknownSymbolError: never listed.
         SymbolDelistedError: no longer listed.
 
     """
-    directory = directory_among(channels)
     if directory is None:
         return
     for symbol in symbols:

@@ -124,7 +124,7 @@ class CandleFiller:
                 with suppress(ChannelError):
                     await directory.get_markets()
             unknown = [symbol for symbol in symbols if symbol.venue_prefix == prefix and symbol not in held]
-            await check_listed(self.venues.serving(prefix), unknown)
+            await check_listed(directory, unknown)
 
     def _now(self, symbol: Symbol) -> datetime | None:
         """Return the earliest time that it can be at a symbol's venue."""

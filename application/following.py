@@ -14,7 +14,7 @@ from ..domain.errors import ChannelUnavailableError, SlowConsumerError
 from ..domain.events import HistoryLoaded
 from ..domain.instants import EPOCH
 from ..domain.observations import FollowerLost
-from ..domain.ports import Channel, Clock, MarketDataRepository
+from ..domain.ports import Channel, Clock, MarketDataRepository, MarketDirectory
 from ..domain.request import RealtimeRequest, Topic
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
@@ -30,7 +30,7 @@ from .tasks import end_task
 from .topics import CandleTopic, QuoteTopic, TopicState
 from .trade_reading import TradeReader
 from .trade_topic import TradeTopic
-from .venues import Venues, are_different
+from .venues import Venues, are_different, directory_among
 
 NOT_ALL = (STALE, INCOMPLETE)
 """How the notes of an answer begin that lacks what nobody could be asked for."""
@@ -61,7 +61,7 @@ class Following:
 
         """
         plan = self.router.explain(request)
-        await check_listed((self.router.channels[name] for name in plan.channels), [request.symbol])
+        await check_listed(self._directory_for(request, plan), [request.symbol])
         route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
@@ -89,6 +89,12 @@ class Following:
                     yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)
+
+    def _directory_for(self, request: RealtimeRequest, plan: RoutePlan) -> MarketDirectory | None:
+        """Return who knows whether the symbol is listed: a channel of the plan, or of the venue that it names."""
+        planned = directory_among(self.router.channels[name] for name in plan.channels)
+        prefix = request.symbol.venue_prefix
+        return self.venues.directory_of(prefix) if planned is None and prefix else planned
 
     def _tell_failed(self, topic: Topic, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):

@@ -72,8 +72,14 @@ class Venues:
         return self.times(next(prefixes, prefix))
 
     def directory_of(self, prefix: str) -> MarketDirectory | None:
-        """Return who knows what is listed."""
-        return directory_among(self.serving(prefix))
+        """Return who knows what is listed; what means a channel by its name is listed by the channel's venue."""
+        serving = self.serving(prefix)
+        others = (one for meant in serving for one in self.serving(meant.capabilities.venue_prefix))
+        return directory_among((*serving, *others))
+
+    def page_of(self, prefix: str) -> int:
+        """Return how many candles one call brings of a venue; what a store holds has no pages."""
+        return next((channel.capabilities.candles_per_call for channel in self.serving(prefix)), 1)
 
     def references_of(self, prefix: str) -> tuple[str, ...]:
         """Return the symbols whose common silence is the venue's."""

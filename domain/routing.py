@@ -55,6 +55,10 @@ class Grade(IntEnum):
     POOR = 2
     OUT = 3
 
+    def __str__(self) -> str:
+        """Print the name: numbers mean nothing to a reader."""
+        return self.name
+
 
 @frozen(kw_only=True)
 class ChannelHealth:

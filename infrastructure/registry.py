@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..domain.adapter import AdapterContext
+from ..domain.capabilities import Capabilities
 from ..domain.errors import ConfigurationError, PluginError
 from ..domain.ports import Channel, RoutingPolicy
 
@@ -87,10 +88,10 @@ class Registry:
         except Exception as error:  # noqa: BLE001 - a stranger's factory may raise anything; it must not stop ours
             self._report(ADAPTERS, point, f"its factory failed: {type(error).__name__}: {error}")
             return None
-        if isinstance(channel, Channel):
+        problem = _what_is_wrong(channel, point.name)
+        if problem is None:
             return channel
-        missing = [name for name in CHANNEL_MEMBERS if not hasattr(channel, name)]
-        self._report(ADAPTERS, point, f"is no Channel: it lacks {', '.join(missing)}")
+        self._report(ADAPTERS, point, problem)
         return None
 
     def policy(self, name: str) -> RoutingPolicy:
@@ -106,8 +107,12 @@ class Registry:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             msg = f"no routing policy named {name!r}; installed: {', '.join(points) or 'none'}{hint}"
             raise PluginError(msg)
-        made = self._load(POLICIES, points[name])
-        policy = made() if isinstance(made, type) else made
+        try:
+            made = points[name].load()
+            policy = made() if isinstance(made, type) else made
+        except Exception as error:
+            msg = f"routing policy {name!r} of {_origin(points[name])} failed: {type(error).__name__}: {error}"
+            raise PluginError(msg) from error
         if not hasattr(policy, "plan") or not hasattr(policy, "name"):
             msg = f"routing policy {name!r} of {_origin(points[name])} has no name and plan(request, channels)"
             raise PluginError(msg)
@@ -125,3 +130,19 @@ CHANNEL_MEMBERS = (
     "get_orderbook",
     "get_trades",
 )
+
+
+def _what_is_wrong(channel: Any, name: str) -> str | None:  # noqa: ANN401 - whatever a factory has built
+    """Return why a channel cannot be used, in words for its author; None when it can."""
+    try:
+        missing = [member for member in CHANNEL_MEMBERS if not hasattr(channel, member)]
+        if missing:
+            return f"is no Channel: it lacks {', '.join(missing)}"
+        told, able, venue = channel.name, channel.capabilities, channel.venue
+    except Exception as error:  # noqa: BLE001 - a stranger's property may raise anything; it must not stop ours
+        return f"is no Channel: it cannot be looked at: {type(error).__name__}: {error}"
+    if not isinstance(able, Capabilities):
+        return f"is no Channel: its capabilities are {type(able).__name__}, expected Capabilities"
+    if not (isinstance(venue, str) and venue):
+        return f"is no Channel: its venue is {venue!r}, expected whose data it brings"
+    return None if told == name else f"calls itself {told!r}, expected {name!r}: the name of its context"

@@ -73,6 +73,18 @@ async def test_contained_questions_in_flight_share_one_fetch(market):
     assert small.trace.notes == ("part of the answer to: candles KRW-BTC 1m count=200",)
 
 
+async def test_a_chart_does_not_wait_for_a_download_that_holds_its_candles(market):
+    _, api = market
+    download = asyncio.create_task(api.request_data_sync(create_candle_request("KRW-BTC", "1m", 20_000)))
+    await asyncio.sleep(0.2)
+    chart = await api.get_candles("KRW-BTC", "1m", 100)
+    assert (len(chart), download.done()) == (100, False)
+    assert not any(note.startswith("part of the answer to") for note in chart.trace.notes)
+    download.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await download
+
+
 async def test_what_is_wrong_with_a_larger_question_is_not_wrong_with_the_smaller(market):
     _, api = market
     await api.get_markets()

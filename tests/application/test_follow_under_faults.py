@@ -8,7 +8,9 @@ import asyncio
 import os
 import random
 
+import promise
 import pytest
+from promise import random_fault
 
 from market_backbone import (
     Backfilled,
@@ -18,7 +20,6 @@ from market_backbone import (
     TradeReceived,
     create_realtime_request,
 )
-from market_backbone.infrastructure.sandbox import Fault
 
 SPEED = 20.0
 MINUTES = 3
@@ -33,20 +34,7 @@ AT_ONCE = 3
 
 def random_faults(rng):
     """One to five faults within the first minutes, with room at the end to recover."""
-    kinds = (
-        lambda at, _: Fault("drop-sockets", at_s=at),
-        lambda at, _: Fault("close-sockets", at_s=at, code=rng.choice([1000, 1001])),
-        lambda at, lasts: Fault("stall", at_s=at, duration_s=lasts, pongs=rng.random() < 0.5),
-        lambda at, lasts: Fault("refuse-upgrades", at_s=at, duration_s=lasts, status=rng.choice([429, 418, 503])),
-        lambda at, lasts: Fault("rest-status", at_s=at, duration_s=lasts, status=rng.choice([429, 500, 502])),
-        lambda at, lasts: Fault("slow-rest", at_s=at, duration_s=lasts, seconds=rng.uniform(0.5, 4)),
-        lambda at, lasts: Fault("late-frames", at_s=at, duration_s=lasts, channel="candle", share=0.5),
-        lambda at, lasts: Fault("duplicate-frames", at_s=at, duration_s=lasts, share=0.5),
-        lambda at, lasts: Fault("disordered-frames", at_s=at, duration_s=lasts, share=0.5, maximum_ms=400),
-        lambda at, lasts: Fault("microsecond-timestamp", at_s=at, duration_s=lasts, share=0.3),
-        lambda at, lasts: Fault("unit-lag", at_s=at, duration_s=lasts),
-    )
-    return [rng.choice(kinds)(rng.uniform(10, MINUTES * 60 - 60), rng.uniform(1, 25)) for _ in range(rng.randint(1, 5))]
+    return [random_fault(rng, rng.uniform(10, MINUTES * 60 - 60), rng.uniform(1, 25)) for _ in range(rng.randint(1, 5))]
 
 
 async def bad_day(open_market, seed):
@@ -93,29 +81,15 @@ def candle_faults(market, symbol, events, edge):
     begin = next((candle.opened_at for candle in history if not candle.is_final), history[-1].closed_at)
     finals = [e.candle for e in events if isinstance(e, CandleUpdated) and e.candle.is_final]
     late = [e.candle for e in events if isinstance(e, Backfilled)]
-    known = {millis(candle.opened_at): candle for candle in (*finals, *late)}
-    known |= {millis(e.new.opened_at): e.new for e in events if isinstance(e, CandleRevised)}
-    end = edge // 60_000 * 60_000
-    truth = {candle.opened_ms: candle for candle in market.candles(symbol, "1m", millis(begin), end)}
-    opened = [candle.opened_at for candle in finals]
-    broken = [] if opened == sorted(set(opened)) else [f"{symbol} finals not once and in order: {opened}"]
-    broken += [f"{symbol} lacks the candle of {slot}" for slot in truth if slot not in known]
-    return broken + [
-        f"{symbol} has {known[slot]!r}, the exchange has {row}"
-        for slot, row in truth.items()
-        if slot in known and (known[slot].close, known[slot].volume) != (row.close, row.volume)
-    ]
+    revised = [e.new for e in events if isinstance(e, CandleRevised)]
+    known = {millis(one.opened_at): (one.close, one.volume) for one in (*finals, *late, *revised)}
+    opened = [millis(candle.opened_at) for candle in finals]
+    return promise.candle_faults(market, symbol, (millis(begin), edge), opened, known)
 
 
 def trade_faults(market, symbol, events, edge):
     ids = [event.trade.sequential_id for event in events if isinstance(event, TradeReceived)]
-    if not ids:
-        return [f"{symbol} has no trade"]
-    begin = ids[0] // 10_000
-    truth = {trade.sequential_id for trade in market.trades(symbol, begin, edge)}
-    lost = {number for number in truth if number >= ids[0]} - set(ids)
-    broken = [f"{symbol} lost {len(lost)} of {len(truth)} trades: {sorted(lost)[:5]}"] if lost else []
-    return broken + ([f"{symbol} doubled {len(ids) - len(set(ids))} trades"] if len(ids) != len(set(ids)) else [])
+    return promise.trade_faults(market, symbol, (ids[0], edge), ids) if ids else [f"{symbol} has no trade"]
 
 
 @pytest.mark.timeout(60 + 30 * SEQUENCES)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
@@ -118,6 +119,21 @@ def test_a_channel_is_meant_by_its_own_name_too_and_goes_by_the_clock_of_its_ven
     venues = house.venues
     assert [one.name for one in venues.serving("aaa")] == ["aaa"]
     assert venues.time_of("aaa") is house.other_time
+
+
+def test_what_a_channels_own_name_means_is_listed_by_whoever_knows_its_venue(house):
+    able = house.channel("mute", "upbit")
+    mute = SimpleNamespace(**{member: getattr(able, member) for member in CHANNEL_MEMBERS})
+    house.channels = {"mute": mute, **house.channels}
+    assert house.venues.directory_of("mute") is house.rest
+    assert house.venues.directory_of("aaa") is house.other
+    assert house.venues.directory_of("kraken") is None
+
+
+def test_a_page_is_that_of_the_venue_and_neither_of_a_store_nor_of_another_venue(house):
+    house.other.capabilities = evolve(house.other.capabilities, candles_per_call=10_000)
+    pages = [house.venues.page_of(prefix) for prefix in ("", "binance", "kraken")]
+    assert pages == [house.rest.capabilities.candles_per_call, 10_000, 1]
 
 
 def test_what_is_held_is_that_of_rest_however_another_channel_of_plain_symbols_is_called(house):

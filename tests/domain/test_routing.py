@@ -6,7 +6,15 @@ from attrs import evolve
 
 from market_backbone.domain.capabilities import Capabilities, DataKind, HistoryDepth
 from market_backbone.domain.events import CandleRevised
-from market_backbone.domain.routing import ChannelHealth, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
+from market_backbone.domain.routing import (
+    ChannelHealth,
+    ChannelView,
+    CircuitState,
+    Grade,
+    RoutePlan,
+    RouteStep,
+    StepStatus,
+)
 from market_backbone.domain.seam import Seam, SeamVerdict
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
@@ -89,3 +97,8 @@ def test_a_channel_is_asked_only_for_what_it_declares():
 def test_a_revised_candle_is_the_one_that_counts_now():
     assert CandleRevised("old", "new").candle == "new"
     assert Decimal(Symbol("KRW-1INCH").base[0]) == 1
+
+
+def test_a_grade_prints_its_name_and_compares_as_a_number():
+    assert [str(grade) for grade in Grade] == ["GOOD", "DEGRADED", "POOR", "OUT"]
+    assert Grade.GOOD < Grade.OUT

@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from attrs import evolve
 
-from market_backbone import ConfigurationError, PluginError, SmartRoutingPolicy, create_candle_request
+from market_backbone import Capabilities, ConfigurationError, PluginError, SmartRoutingPolicy, create_candle_request
 from market_backbone.domain.adapter import AdapterContext
 from market_backbone.domain.finality import Grace
 from market_backbone.infrastructure import registry as registry_module
@@ -84,6 +84,39 @@ def test_an_object_that_is_no_channel_is_told_what_it_lacks():
     assert "lacks name, venue, capabilities" in registry.problems[0].error
 
 
+class OddChannel:
+    """A channel as far as its members go."""
+
+    name, venue, capabilities = "odd", "odd", Capabilities()
+
+    async def close(self):
+        """Have nothing to release."""
+
+    get_candles = get_ticker = get_tickers = get_orderbook = get_trades = close
+
+
+class SecretiveChannel(OddChannel):
+    @property
+    def capabilities(self):
+        raise RuntimeError("ask me later")
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (type("", (OddChannel,), {"capabilities": None}), "its capabilities are NoneType, expected Capabilities"),
+        (type("", (OddChannel,), {"capabilities": {}}), "its capabilities are dict, expected Capabilities"),
+        (type("", (OddChannel,), {"venue": None}), "its venue is None"),
+        (type("", (OddChannel,), {"name": "other"}), "calls itself 'other', expected 'odd'"),
+        (SecretiveChannel, "RuntimeError: ask me later"),
+    ],
+)
+def test_a_channel_that_would_break_every_plan_is_reported_instead(made, told):
+    registry = fake_registry(ADAPTERS, FakePoint("odd", lambda _: made()))
+    assert registry.build_channels(context_of) == {}
+    assert told in registry.problems[0].error
+
+
 def test_a_factory_that_fails_is_reported_with_its_own_words():
     registry = fake_registry(ADAPTERS, FakePoint("sad", failing_factory))
     assert registry.build_channels(context_of) == {}
@@ -111,6 +144,18 @@ def test_an_unknown_policy_is_refused_with_the_nearest_name_and_what_is_installe
 def test_an_object_that_is_no_policy_is_refused():
     with pytest.raises(PluginError, match="no name and plan"):
         fake_registry(POLICIES, FakePoint("lonely", LonelyPolicy)).policy("lonely")
+
+
+class BrokenPolicy:
+    def __init__(self):
+        raise RuntimeError("no table")
+
+
+def test_a_policy_that_cannot_be_made_or_loaded_says_why():
+    with pytest.raises(PluginError, match=r"'broken' of stranger 1\.0:broken failed: RuntimeError: no table"):
+        fake_registry(POLICIES, FakePoint("broken", BrokenPolicy)).policy("broken")
+    with pytest.raises(PluginError, match=r"failed: ModuleNotFoundError: No module named 'nowhere'"):
+        registry_of(lost=(POLICIES, "nowhere:policy")).policy("lost")
 
 
 def test_a_policy_may_be_an_object_instead_of_a_class():

@@ -21,8 +21,9 @@ class CcxtOptions:
     Attributes:
         exchange: ccxt's name of the exchange; symbols begin with it: ``binance:BTC/USDT``.
         url: another server that speaks like this exchange, such as a sandbox on this machine; "" for its own.
-        complete: you vouch that this exchange leaves a slot out of an answer only if nobody traded in it.
-        candles_per_call: the largest page; 0 for what ccxt knows of the exchange.
+        complete: you vouch that this exchange leaves a slot out of an answer only if nobody traded in it, and never
+            cuts a page below ``candles_per_call``: what a cut page lacks would count as slots without a trade.
+        candles_per_call: the largest page that is really answered; 0 for what ccxt knows of the exchange.
 
     """
 

@@ -141,12 +141,13 @@ class CandleFiles:
         if question.frame not in self._capabilities.timeframes:
             told = " ".join(frame for frame in Timeframe if frame in self._capabilities.timeframes)
             raise UnsupportedRequestError(f"there is no file of {question.frame} candles; there are files of {told}")
+        if series not in self._folder.files:
+            self._refuse_series(series)
         try:
             whole = await self._folder.read(series, self._name)
-        except KeyError:
-            self._refuse_series(series)
         except UnreadableFileError as error:
-            raise MalformedReplyError(str(error), channel=self._name) from error
+            told = str(error)  # one bad file says nothing about the others: no reason to leave the folder alone
+            raise MalformedReplyError(told, channel=self._name, retryable=False, is_fault=False) from error
         rows = question.rows_of(whole.opened)
         page = whole.slice(rows.start, rows.stop)
         return CandleSeries(page, self._coverage(question, whole, page))

@@ -68,7 +68,7 @@ class CandleFolder:
         """Return all candles of a series, from memory while its file has not changed.
 
         Raises:
-            KeyError: there is no file of it.
+            KeyError: there is no file of it; see ``files``.
             UnreadableFileError: something is wrong with the file, or there are two.
 
         """

@@ -74,6 +74,8 @@ class RowReader:
             try:
                 if self._is_of_series(cells):
                     yield number, self._candle(cells)
+            except OverflowError as error:
+                raise self.table.fault(number, "its instant lies outside of all calendars") from error
             except (ValueError, IntegrityError) as error:
                 raise self.table.fault(number, str(error)) from error
 
@@ -109,9 +111,12 @@ class RowReader:
         )
 
     def _finality(self, cells: Cells, opened_at: datetime) -> Finality:
-        if "finality" in self._places:
-            return Finality[str(cells[self._places["finality"]])]
         is_over = self.series.timeframe.next(opened_at) <= self.written_at
+        if "finality" in self._places:
+            told = str(cells[self._places["finality"]]).strip()
+            if told not in Finality.__members__:
+                raise ValueError(f"finality is one of {' '.join(Finality.__members__)}, not {told!r}")
+            return Finality[told]
         return Finality.FINAL if is_over else Finality.FORMING
 
     def _number(self, what: str, cells: Cells) -> Decimal | None:

@@ -15,6 +15,8 @@ Cells = Sequence[object]
 BARE = ("timestamp", "open", "high", "low", "close", "volume")
 """The columns of rows without a header, as ccxt and freqtrade write them."""
 ROWS_AT_ONCE = 50_000
+FOREIGN = (LookupError, TypeError, NotImplementedError, OverflowError, RecursionError)
+"""What Arrow and JSON raise about files that are not what they seem, besides ValueErrors."""
 
 
 class UnreadableFileError(Exception):
@@ -56,7 +58,7 @@ def read_table(path: Path) -> Iterator[Table]:
             yield table
     except ModuleNotFoundError as error:
         raise UnreadableFileError(f"{path} needs pyarrow; run: pip install 'market-backbone-files[arrow]'") from error
-    except (OSError, ValueError, csv.Error) as error:  # of text, of JSON and of Arrow, whose errors are ValueErrors
+    except (OSError, ValueError, csv.Error, *FOREIGN) as error:
         raise UnreadableFileError(f"{path} cannot be read: {error}") from error
 
 
@@ -64,15 +66,16 @@ def read_table(path: Path) -> Iterator[Table]:
 def _csv(path: Path) -> Iterator[Table]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
-        first = next(reader, None)
+        first = next(filter(None, reader), None)
         if first is None:
             raise UnreadableFileError(f"{path} is empty")
+        first_line = reader.line_num
         has_header = not _is_number(first[0])
         columns = _names(first) if has_header else BARE
 
         def rows() -> Iterator[tuple[int, Cells]]:
             for cells in () if has_header else (first,):
-                yield _whole(1, cells)
+                yield _whole(first_line, cells)
             for cells in reader:
                 if cells:
                     yield _whole(reader.line_num, cells)

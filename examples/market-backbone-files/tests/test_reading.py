@@ -186,6 +186,38 @@ async def test_two_files_of_one_series_are_told_and_not_chosen_from(folder):
         await candles(folder)
 
 
+async def test_blank_lines_before_the_header_are_no_row(folder):
+    folder.write("KRW-BTC-1m.csv", f"\n\n{CSV}2026-11-01T00:00:00Z,1,1,1,1,1\n")
+    assert len(await candles(folder)) == 1
+    folder.write("KRW-ETH-1m.csv", f"\n{MS},1,1,1,1,x\n")
+    with pytest.raises(MalformedReplyError, match="line 2: volume is no number"):
+        await candles(folder, "files:ETH/KRW")
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("2026-11-01T00:00:00Z,1,1,1,1,1,final", "line 2: finality is one of FORMING CLOSED FINAL, not 'final'"),
+        ("1e30,1,1,1,1,1,FINAL", "line 2: its instant lies outside of all calendars"),
+        ("0001-01-01T00:00:00+09:00,1,1,1,1,1,FINAL", "line 2: its instant lies outside of all calendars"),
+        ("9999-12-31T23:59:00Z,1,1,1,1,1,FINAL", "line 2: its instant lies outside of all calendars"),
+    ],
+)
+async def test_an_odd_cell_is_named_and_costs_the_other_files_nothing(folder, row, told):
+    folder.write("KRW-BTC-1m.csv", f"{CSV.strip()},finality\n{row}\n")
+    with pytest.raises(MalformedReplyError, match=told) as caught:
+        await candles(folder)
+    assert not caught.value.is_fault
+    assert not caught.value.retryable
+
+
+def test_blank_lines_alone_do_not_keep_the_channel_from_opening(folder):
+    folder.write("notes.csv", "\n\n")
+    folder.write("deep.json", "[" * 100_000)
+    folder.channel()
+    assert len(folder.ignored) == 2
+
+
 def test_a_file_that_is_not_understood_is_told(folder):
     folder.write_csv("notes.csv")
     folder.write("broken.parquet", "no")
