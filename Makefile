@@ -7,7 +7,7 @@ READY  := $(VENV)/.installed
 RUNS   := $(VENV)/.installed-to-run
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types architecture sizes coverage simulate mutants wheel ci clean
+.PHONY: demo test check lint types architecture sizes coverage simulate mutants fuzz soak wheel ci clean
 
 demo: $(RUNS) ## the whole story in one minute, without touching the exchange
 	@$(BIN)/market-backbone demo
@@ -45,6 +45,21 @@ simulate: $(READY) ## many bad days in virtual time; SEEDS, FIRST, HOURS of each
 
 mutants: $(READY) ## plants realistic bugs one by one: does the simulation find them?
 	@$(BIN)/python tests/simulation/mutants.py
+
+FUZZING := rest headers frames settings cache_file cache_bytes recording faults
+SECONDS ?= 60
+
+fuzz: $(READY) ## bytes of strangers, guided by coverage; SECONDS for each target, TARGETS of the list above
+	@$(PIP) -e '.[fuzz]'
+	@for target in $(or $(TARGETS),$(FUZZING)); do \
+	    echo "fuzzing $$target for $(SECONDS) s"; $(BIN)/python tests/fuzzing/fuzz.py $$target $(SECONDS) || exit 1; done
+
+MINUTES ?= 10
+SPEED   ?= 20
+SEED    ?= 1
+
+soak: $(READY) ## a long life under faults, watched for leaks and lost trades; MINUTES, SPEED, SEED
+	@PYTHONPATH=tests/doubles $(BIN)/python tests/soak/soak.py --minutes $(MINUTES) --speed $(SPEED) --seed $(SEED)
 
 wheel: $(READY)
 	@$(BIN)/pytest -m wheel tests/test_wheel.py tests/test_examples_from_outside.py

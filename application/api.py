@@ -32,7 +32,7 @@ from .answering import Answering
 from .archive import Archive
 from .callbacks import Callback
 from .feed import FeedRules
-from .follower import FollowedEvents, Follower, closed_stream_error
+from .follower import FollowedEvents, closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
 from .hub import LiveHub
@@ -315,7 +315,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
                 steps.push_async_callback(channel.close)
             steps.push_async_callback(self._archive.keeper.flush)
             steps.push_async_callback(self._tasks.close)
-            self._hub.each_follower(_tell_closed)
+            self._hub.end_all(closed_stream_error())
             self._queue.close()
 
     async def __aenter__(self) -> Self:
@@ -325,7 +325,3 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
     async def __aexit__(self, *_: object) -> None:
         """Close it."""
         await self.close()
-
-
-def _tell_closed(follower: Follower) -> None:
-    follower.buffer.fail(closed_stream_error())

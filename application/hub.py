@@ -1,7 +1,7 @@
 """Who follows what: topics are gathered into feeds, one a route, and a feed ends with its last follower."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -291,11 +291,10 @@ class LiveHub:
             if followed == topic:
                 state.audience.publish((event,))
 
-    def each_follower(self, act: Callable[[Follower], None]) -> None:
-        """Do something with every follower."""
+    def end_all(self, error: Exception) -> None:
+        """End every follower with an error, also one that waits for its first sign."""
         for state in list(self._states.values()):
-            for follower in list(state.audience.followers):
-                act(follower)
+            state.audience.fail(error)
 
 
 def _as_market_error(cause: Exception) -> MarketDataError:

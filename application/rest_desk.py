@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from attrs import define
 
-from ..domain.errors import MarketDataError, RequestError
+from ..domain.errors import MarketDataError, RequestError, odd_failure
 from ..domain.events import Degraded, MarketEvent
 from ..domain.ports import Channel
 from .feed_tools import FeedTools
@@ -53,11 +53,12 @@ class RestDesk:
             answer = await asking
         except RequestError:
             raise
-        except MarketDataError as error:
+        except Exception as error:  # noqa: BLE001 - a stranger's channel may raise anything; it fails like any other
             self.failures += 1
-            self.tools.router.record(self.rest.name, started, success=False, error=error)
+            failure = error if isinstance(error, MarketDataError) else odd_failure(self.rest.name, error)
+            self.tools.router.record(self.rest.name, started, success=False, error=failure)
             for serving in servings:
-                self._worry(serving, str(error))
+                self._worry(serving, str(failure))
             return None
         self.failures = 0
         self.tools.router.record(self.rest.name, started, success=True)

@@ -13,6 +13,7 @@ from ..domain.errors import (
     MarketDataError,
     PluginError,
     UnsupportedRequestError,
+    odd_failure,
 )
 from ..domain.observations import OK, REPORTED, STREAM_LOST, ChannelTried, CircuitSwitched, ItemDropped
 from ..domain.ports import Channel, Clock, RoutingPolicy
@@ -215,8 +216,7 @@ class SmartChannelRouter:
         except (MarketDataError, HistoryRewrittenError):
             raise
         except Exception as error:  # a stranger's channel may raise anything; it fails like any other
-            msg = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
-            raise ChannelError(msg, channel=name, retryable=False) from error
+            raise odd_failure(name, error) from error
         finally:
             if is_probe:
                 self._performance[name].end_probe()

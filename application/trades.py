@@ -15,7 +15,7 @@ DAYS_KEPT = 7
 MOST_DOUBTS = 5
 OVERLAP = timedelta(seconds=2)
 """How far behind the newest trade a missed one can lie; the latest arrival on record was 0.386 s late."""
-REMEMBERED = timedelta(minutes=10)
+REMEMBERED, REMEMBERED_TRADES = timedelta(minutes=10), 1_000
 ONE_DAY = timedelta(days=1)
 
 
@@ -172,8 +172,8 @@ class TradeTail:
 
     Recorded: 78 of 304 trades arrive below an id already received, up to 386 ms late.
 
-    Invariant: no identity is returned twice within ten minutes of market time; while ``is_held``, live
-    trades wait so that back-filled ones come before them.
+    Invariant: no identity is returned twice within ten minutes of market time, nor among the newest thousand,
+    however far these lie apart; while ``is_held``, live trades wait so that back-filled ones come before them.
     """
 
     oldest: Trade | None = None
@@ -251,7 +251,7 @@ class TradeTail:
         self._known.add(trade.sequential_id)
         self._order.append(trade)
         newest = max(trade.traded_at, self.newest.traded_at if self.newest else trade.traded_at)
-        while self._order and self._order[0].traded_at < newest - REMEMBERED:
+        while len(self._order) > REMEMBERED_TRADES and self._order[0].traded_at < newest - REMEMBERED:
             self._known.discard(self._order.popleft().sequential_id)
 
 

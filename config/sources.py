@@ -75,10 +75,10 @@ def file_entries(file: str) -> Iterator[Entry]:
         ConfigurationError: the file cannot be read, or is not TOML.
 
     """
-    path = Path(file).expanduser()
     try:
+        path = Path(file).expanduser()
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: the home of nobody, or tables nested without end
         raise ConfigurationError(
             f"{FILE_VARIABLE}: expected a file that can be read, got {file!r} ({error})"
         ) from error

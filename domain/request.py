@@ -7,11 +7,11 @@ from attrs import field, frozen
 
 from .capabilities import DataKind
 from .errors import InvalidRangeError, UnsupportedRequestError
-from .instants import to_text, to_utc
+from .instants import EPOCH, to_text, to_utc
 from .question import Priority, Question, type_of_callback
 from .resuming import check_reorder, read_resume_point, type_of_resume_point
 from .symbol import Symbol
-from .timeframe import Timeframe
+from .timeframe import FAR_FUTURE, Timeframe
 from .trade import Trade
 
 DEFAULT_COUNT = 200
@@ -21,8 +21,9 @@ DEEPEST_BOOK = 30
 LARGEST_TRADE_COUNT = 1_000_000
 
 
-def _utc_or_none(at: datetime | None) -> datetime | None:
-    return None if at is None else to_utc(at, "start, end and to")
+def _bound_or_none(at: datetime | None) -> datetime | None:
+    """Return a bound in UTC, inside 1970 to 9999: ``datetime.max`` means "whatever there is"."""
+    return None if at is None else min(max(to_utc(at, "start, end and to"), EPOCH), FAR_FUTURE)
 
 
 def check_count(count: int, largest: int, what: str) -> None:
@@ -69,8 +70,8 @@ class CandleRequest(Question):
     symbol: Symbol = field(converter=Symbol)
     timeframe: Timeframe = field(converter=Timeframe.parse, default=Timeframe.M1)
     count: int | None = None
-    start: datetime | None = field(converter=_utc_or_none, default=None)
-    end: datetime | None = field(converter=_utc_or_none, default=None)
+    start: datetime | None = field(converter=_bound_or_none, default=None)
+    end: datetime | None = field(converter=_bound_or_none, default=None)
     closed_only: bool = False
     final_only: bool = False
 

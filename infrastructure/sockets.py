@@ -12,9 +12,11 @@ from websockets.datastructures import Headers
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import Event, State
 
-from .printable import printable
+from .printable import excerpt
 from .transport import USER_AGENT
 
+CLOSING_S = 1.0
+"""Real seconds in which a server that said good-bye has to hang up."""
 MOST_PIECES = 1024
 """Pieces of one message; empty ones cost us memory and the server next to nothing."""
 MOST_UNSENT = 1 << 20
@@ -108,7 +110,7 @@ class _Connection:
 
     async def receive(self) -> bytes | str:
         try:
-            return await self._connection.recv()
+            return await self._connection.recv(decode=False)
         except websockets.ConnectionClosed as error:
             raise _lost(error) from error
 
@@ -127,8 +129,9 @@ class _Connection:
 
 def _lost(error: websockets.ConnectionClosed) -> ConnectionLost:
     closed = error.rcvd or error.sent
-    how = f"closed with {closed.code} {printable(closed.reason)}".strip() if closed else "connection lost without a close frame"
-    return ConnectionLost(how)
+    if closed is None:
+        return ConnectionLost("connection lost without a close frame")
+    return ConnectionLost(f"closed with {closed.code} {excerpt(closed.reason)}".strip())
 
 
 def _plain(headers: Headers) -> Mapping[str, str]:
@@ -137,9 +140,21 @@ def _plain(headers: Headers) -> Mapping[str, str]:
 
 
 class _GuardedConnection(ClientConnection):
-    """Ends when the server makes us keep more and more without sending a message."""
+    """Ends when the server makes us keep more and more without sending a message, or breaks the rules.
+
+    The package asks such a server to hang up, and listens until it does: for ever, if only we listen.
+    """
 
     _pieces = 0
+    _is_ending = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes; once there is nothing more to expect, see to it that the connection ends."""
+        super().data_received(data)
+        if self.protocol.close_expected() and not self._is_ending:
+            self._is_ending = True
+            is_orderly = self.protocol.close_rcvd is not None
+            self.loop.call_later(CLOSING_S if is_orderly else 0.0, self.transport.abort)
 
     def process_event(self, event: Event) -> None:
         """Take one frame."""
@@ -178,6 +193,7 @@ async def dial(destination: Destination) -> Connection:
                 compression="deflate" if destination.compression else None,
                 open_timeout=destination.connect_timeout_s,
                 ping_interval=None,
+                close_timeout=CLOSING_S,
                 max_size=destination.max_frame_bytes,
                 user_agent_header=USER_AGENT,
                 proxy=None,
@@ -188,4 +204,4 @@ async def dial(destination: Destination) -> Connection:
         response = error.response
         raise UpgradeRefused(response.status_code, _plain(response.headers), response.body or b"") from error
     except (websockets.WebSocketException, EOFError) as error:
-        raise ConnectionError(printable(str(error)) or type(error).__name__) from error
+        raise ConnectionError(excerpt(str(error)) or type(error).__name__) from error

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from ..domain.errors import ChannelTimeoutError, ChannelUnavailableError, ClosedError, MalformedReplyError
 from ..domain.ports import Clock
+from .printable import excerpt
 
 CHUNK = 65_536
 USER_AGENT = "market-backbone"
@@ -153,10 +154,11 @@ class HttpTransport:
             msg = f"no answer from {self._base_url} within {self._limits.reply_timeout_s:g} s; check the network"
             raise ChannelTimeoutError(msg, channel=self._name) from error
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-            msg = f"the answer of {self._base_url} is broken: {error}"
+            msg = f"the answer of {self._base_url} is broken: {excerpt(str(error))}"
             raise MalformedReplyError(msg, channel=self._name, retryable=True) from error
         except (aiohttp.ClientError, OSError) as error:
-            msg = f"cannot reach {self._base_url}: {error or type(error).__name__}; run 'market-backbone doctor'"
+            cause = excerpt(str(error)) or type(error).__name__
+            msg = f"cannot reach {self._base_url}: {cause}; run 'market-backbone doctor'"
             raise ChannelUnavailableError(msg, channel=self._name) from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:

@@ -11,12 +11,15 @@ import json
 import struct
 import sys
 from array import array
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from operator import ge
 from typing import Any
 from zlib import crc32
 
 from ...domain.columns import CandleColumns, DecimalColumn, Mark
 from ...domain.coverage import ExplainedRange, Reason
+from ...domain.errors import InvalidRangeError
 from ...domain.finality import Finality, SealedBy
 from ...domain.holding import Ledger, SeriesKey
 from ...domain.instants import from_micros, to_micros
@@ -28,6 +31,20 @@ _SIZES = struct.Struct("<II")
 _WIDE, _NARROW = 8, 4
 _NUMBERS = 6
 _SWAPS = sys.byteorder == "big"
+_FIRST, _LAST = (to_micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (1000, 9000))
+"""Instants beyond have no neighbours that a datetime can hold."""
+_LONGEST = 1_000_000
+"""Letters of a number; a billion of them is an attack."""
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    InvalidOperation,
+    RecursionError,
+    struct.error,
+)
 
 
 class DamagedBytesError(Exception):
@@ -49,7 +66,18 @@ def encode_block(columns: CandleColumns) -> bytes:
 def decode_block(key: SeriesKey, data: bytes) -> CandleColumns:
     """Return the rows that ``encode_block`` was given."""
     body = _unsealed(data)
+    try:
+        columns = _read_columns(key, body)
+        _check(columns)
+    except _UNREADABLE as error:
+        raise DamagedBytesError(f"no block of ours: {type(error).__name__}: {error}") from error
+    return columns
+
+
+def _read_columns(key: SeriesKey, body: memoryview) -> CandleColumns:
     rows, length = _SIZES.unpack_from(body)
+    if len(body) != _SIZES.size + rows * ((_NUMBERS + 2) * _WIDE + _NARROW) + length:
+        raise ValueError(f"{len(body)} bytes do not hold {rows} rows and {length} bytes of text")
     cursor = _SIZES.size
     wide: list[array[int]] = []
     for _ in range(_NUMBERS + 2):
@@ -57,7 +85,7 @@ def decode_block(key: SeriesKey, data: bytes) -> CandleColumns:
         cursor += rows * _WIDE
     mark = _from_bytes("I", body[cursor : cursor + rows * _NARROW])
     text: dict[str, Any] = json.loads(bytes(body[len(body) - length :]))
-    outsized = [{row: Decimal(number) for row, number in column} for column in text["outsized"]]
+    outsized = [{row: _to_decimal(number) for row, number in column} for column in text["outsized"]]
     opening, high, low, close, volume, turnover = (
         DecimalColumn(units, odd) for units, odd in zip(wide[1 : _NUMBERS + 1], outsized, strict=True)
     )
@@ -78,6 +106,36 @@ def decode_block(key: SeriesKey, data: bytes) -> CandleColumns:
     )
 
 
+def _check(columns: CandleColumns) -> None:
+    """Refuse what would fail only later, when a candle is made of it."""
+    opened, rows = columns.opened, range(len(columns))
+    if any(map(ge, opened, opened[1:])):
+        raise ValueError("slots out of order")
+    absent = columns.open.absent
+    for at in {*opened[:1], *opened[-1:], *columns.updated} - {absent}:
+        _check_instant(at)
+    if rows and max(columns.mark) >= len(columns.marks):
+        raise ValueError("a mark that is not in the table")
+    for column in _numbers(columns):
+        if any(row not in rows or column.units[row] != absent for row in column.outsized):
+            raise ValueError("a number for no row")
+        if column is not columns.quote_volume and column.units.count(absent) != len(column.outsized):
+            raise ValueError("a row without a number")
+
+
+def _check_instant(at: int) -> int:
+    if not _FIRST <= at <= _LAST:
+        raise ValueError(f"{at} is no instant")
+    return at
+
+
+def _to_decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if len(text) > _LONGEST or not number.is_finite() or abs(number.adjusted()) > _LONGEST:
+        raise ValueError("a number that nobody can write out")
+    return number
+
+
 def encode_ledger(ledger: Ledger) -> bytes:
     """Return what is known of one series as bytes."""
     body = {
@@ -91,13 +149,20 @@ def encode_ledger(ledger: Ledger) -> bytes:
 
 def decode_ledger(data: bytes) -> Ledger:
     """Return the ledger that ``encode_ledger`` was given."""
-    body: dict[str, Any] = json.loads(bytes(_unsealed(data)))
+    body = _unsealed(data)
+    try:
+        return _read_ledger(json.loads(bytes(body)))
+    except (*_UNREADABLE, InvalidRangeError) as error:
+        raise DamagedBytesError(f"no ledger of ours: {type(error).__name__}: {error}") from error
+
+
+def _read_ledger(body: dict[str, Any]) -> Ledger:
     at: int | None = body["verified_at"]
     return Ledger(
         proven=tuple(_to_range(*pair) for pair in body["proven"]),
         provisional=tuple(_to_range(*pair) for pair in body["provisional"]),
         explained=tuple(_to_explained(*fields) for fields in body["explained"]),
-        verified_at=None if at is None else from_micros(at),
+        verified_at=None if at is None else _to_instant(at),
     )
 
 
@@ -105,7 +170,9 @@ def _sealed(body: bytes) -> bytes:
     return _SEAL.pack(FORMAT, crc32(body)) + body
 
 
-def _unsealed(data: bytes) -> memoryview:
+def _unsealed(data: object) -> memoryview:
+    if not isinstance(data, bytes):  # a column of SQLite holds whatever was put into it
+        raise DamagedBytesError(f"expected bytes, got {type(data).__name__}")
     if len(data) < _SEAL.size:
         raise DamagedBytesError(f"expected at least {_SEAL.size} bytes, got {len(data)}")
     form, checksum = _SEAL.unpack_from(data)
@@ -137,6 +204,8 @@ def _from_bytes(typecode: str, data: memoryview) -> "array[int]":
 
 
 def _to_mark(source: str, finality: int, sealed_by: str | None, revision: int, is_empty: bool) -> Mark:  # noqa: FBT001 - the order of the stored fields
+    if not isinstance(source, str) or not isinstance(is_empty, bool) or not isinstance(revision, int):  # pyright: ignore[reportUnnecessaryIsInstance] - of a stranger's JSON
+        raise TypeError("a mark of other fields")
     return Mark(source, Finality(finality), None if sealed_by is None else SealedBy(sealed_by), revision, is_empty)
 
 
@@ -145,8 +214,13 @@ def _to_pair(span: TimeRange) -> tuple[int, int]:
 
 
 def _to_range(start: int, end: int) -> TimeRange:
-    return TimeRange(from_micros(start), from_micros(end))
+    return TimeRange(_to_instant(start), _to_instant(end))
+
+
+def _to_instant(at: int) -> datetime:
+    return from_micros(_check_instant(at))
 
 
 def _to_explained(start: int, end: int, reason: str) -> ExplainedRange:
-    return ExplainedRange(from_micros(start), from_micros(end), Reason(reason))
+    span = _to_range(start, end)
+    return ExplainedRange(span.start, span.end, Reason(reason))

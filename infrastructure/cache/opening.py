@@ -14,6 +14,7 @@ from .schema import climb, objection
 
 _WHY = {
     "corrupt": "is damaged or no SQLite file",
+    "altered": "has other tables than ours, or programs of its own",
     "foreign": "belongs to another program",
     "newer": "was written by a newer version of market-backbone",
 }
@@ -58,7 +59,7 @@ class StoreFile:
                     return "corrupt"
                 return objection(connection)
         except sqlite3.DatabaseError as error:
-            if is_corruption(error):
+            if is_corruption(error) or result_code(error) == sqlite3.SQLITE_ERROR:  # the questions are right
                 return "corrupt"
             raise
 

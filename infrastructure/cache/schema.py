@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import chain
 
 from .connection import writing
 
@@ -56,7 +58,23 @@ def objection(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = 
     )
     if owner != APPLICATION_ID:
         return "foreign" if owner or version or tables else ""
-    return "newer" if version > len(ladder) else ""
+    if version > len(ladder):
+        return "newer"
+    return "" if _is_as_made(connection, ladder[:version]) else "altered"
+
+
+def _is_as_made(connection: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> bool:
+    """Return whether our tables are those that we make, and nothing in the file acts by itself."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        for statement in chain.from_iterable(steps):
+            model.execute(statement)
+        ours = _things(model)
+    found = _things(connection)
+    return ours <= found and not any(kind in {"trigger", "view"} for kind, *_ in found)
+
+
+def _things(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    return set(connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master"))
 
 
 def climb(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = LADDER) -> None:

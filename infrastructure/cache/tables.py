@@ -7,6 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from ...domain.columns import CandleColumns
+from ...domain.errors import UnknownSymbolError
 from ...domain.holding import HeldSeries, Ledger, SeriesKey
 from ...domain.instants import to_micros
 from ...domain.symbol import Symbol
@@ -14,6 +15,7 @@ from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from .blocks import block_span, block_start, block_width
 from .codec import DamagedBytesError, decode_block, decode_ledger, encode_block, encode_ledger
+from .connection import damaged
 from .keeping import held_span
 from .knowledge import strike
 
@@ -55,7 +57,11 @@ class Tables:
         """Return what is known of a series; nothing is, if those bytes are damaged."""
         if series is None:
             return Ledger()
-        row: tuple[bytes] = self.connection.execute("SELECT ledger FROM series WHERE id = ?", (series,)).fetchone()
+        row: tuple[bytes] | None = self.connection.execute(
+            "SELECT ledger FROM series WHERE id = ?", (series,)
+        ).fetchone()
+        if row is None:
+            raise damaged(f"an index names the series {series}, which is not there")
         return self._ledger_of(row[0])
 
     def _ledger_of(self, data: bytes) -> Ledger:
@@ -146,11 +152,21 @@ class Tables:
             "SELECT venue, symbol, timeframe, set_aside, ledger, coalesce(sum(rows), 0), min(oldest), max(newest) "
             "FROM series LEFT JOIN blocks ON blocks.series = series.id GROUP BY series.id ORDER BY series.id"
         )
-        for venue, symbol, timeframe, reason, ledger, count, oldest, newest in rows:
-            key = SeriesKey(venue, Symbol(symbol), Timeframe(timeframe))
-            opened = None if oldest is None else (oldest, newest)
-            if span := held_span(opened, self._ledger_of(ledger), key.timeframe):
-                yield HeldSeries(key=key, rows=count, span=span, set_aside=reason)
+        for row in rows:
+            try:
+                line = self._line(row)
+            except (UnknownSymbolError, ValueError, TypeError, OverflowError) as error:
+                self.report("cache_series_damaged", f"a stored series cannot be read and is left out: {error}")
+                continue
+            if line is not None:
+                yield line
+
+    def _line(self, row: tuple[Any, ...]) -> HeldSeries | None:
+        venue, symbol, timeframe, reason, ledger, count, oldest, newest = row
+        key = SeriesKey(venue, Symbol(symbol), Timeframe(timeframe))
+        opened = None if oldest is None else (oldest, newest)
+        span = held_span(opened, self._ledger_of(ledger), key.timeframe)
+        return None if span is None else HeldSeries(key=key, rows=int(count), span=span, set_aside=reason)
 
 
 def _spelled(key: SeriesKey) -> tuple[str, str, str]:

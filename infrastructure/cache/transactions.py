@@ -13,7 +13,7 @@ from ...domain.holding import HeldSeries, Ledger, Remembered, SeriesKey
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from .blocks import split
-from .connection import reading, writing
+from .connection import damaged, reading, writing
 from .keeping import in_order, key_of, recall, recall_newest, remember
 from .rows import sealed_rows
 from .tables import DamagedBlockError, Tables
@@ -95,9 +95,13 @@ def inventory(tables: Tables) -> tuple[HeldSeries, ...]:
 
 
 def _striking_damage(tables: Tables, key: SeriesKey, work: Callable[[], _T]) -> _T:
+    struck: set[int] = set()
     while True:  # each round strikes a block
         try:
             return work()
         except DamagedBlockError as damage:
+            if damage.start in struck:  # its index says otherwise than its table
+                raise damaged(f"a block that was struck is still there: {damage}") from damage
+            struck.add(damage.start)
             with writing(tables.connection):
                 tables.strike(key, damage)

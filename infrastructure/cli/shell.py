@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from ...application.api import UnifiedMarketDataAPI
 from ...domain.errors import ConfigurationError, DeadlineExceededError, MarketDataError, PluginError, RequestError
@@ -23,9 +24,18 @@ LAYOUT = "\n\t"
 MISTAKES = (RequestError, ConfigurationError, PluginError, DeadlineExceededError)
 
 
+class _Screen(Console):
+    """Shows text of strangers without obeying it."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is to be written."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text, keep=LAYOUT))
+
+
 def screen() -> Console:
     """Return the console for stdout; wide and plain where nobody looks at a terminal."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    return _Screen(highlight=False, markup=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 def say(text: str) -> None:

@@ -47,7 +47,7 @@ class AdminDesk:
     def _take(self, body: bytes) -> RestReply:
         try:
             faults = faults_from(msgspec.json.decode(body))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             return RestReply(400, f"expected a JSON fault or a list of them, but {error}".encode(), _TEXT)
         except ConfigurationError as error:
             return RestReply(400, str(error).encode(), _TEXT)

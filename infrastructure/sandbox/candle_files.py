@@ -23,6 +23,7 @@ _COLUMNS = (
 )
 _CODE_IN_NAME = re.compile(r"([A-Za-z]{3,5}-[A-Za-z0-9]{1,12})(?=[^A-Za-z0-9]|$)")
 _SHOWN = 80
+_LARGEST_EXPONENT = 18
 _LENGTHS = {SECOND: "1s", DAY: "1d", **{minutes * MINUTE: f"{minutes}m" for minutes in MINUTE_UNITS}}
 
 Refuse = Callable[[str], Exception]
@@ -51,8 +52,8 @@ def history_from_rows(content: object, refuse: Refuse) -> dict[str, History]:
     for place, row in enumerate(cast("list[Any]", content), 1):
         try:
             code, unit = str(row["market"]), _unit_of(row)
-            bar = _bar(_instant(row["candle_date_time_utc"]), row, int(row["timestamp"]))
-        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+            bar = _bar(_instant(row["candle_date_time_utc"]), row, scaled(row["timestamp"], 0))
+        except (KeyError, TypeError, ValueError, InvalidOperation, OverflowError) as error:
             message = f"row {place}: expected a candle row of Upbit, but {error!r} in {str(row)[:_SHOWN]}"
             raise refuse(message) from error
         if units.setdefault(code, unit) is not unit:
@@ -82,7 +83,7 @@ def history_from_table(lines: Iterator[tuple[int, str]], name: str, refuse: Refu
             row = dict(zip(columns, line.strip().split(","), strict=True))
             start = _instant(row["candle_date_time_kst"]) - 9 * HOUR
             bars[start] = _bar(start, row, start)
-        except (ValueError, InvalidOperation) as error:
+        except (ValueError, InvalidOperation, OverflowError) as error:
             message = f"line {number}: expected {len(columns)} values of a candle, came {line.strip()[:_SHOWN]}"
             raise refuse(message) from error
     return {match[1].upper(): _table_history(bars, refuse)}
@@ -114,17 +115,28 @@ def _unit_of(row: dict[str, Any]) -> Unit:
 
 def _bar(start: int, row: dict[str, Any], stored: int) -> Bar:
     opening, high, low, close, volume = (
-        _scaled(row[name], PRICE_SCALE)
+        scaled(row[name], PRICE_SCALE)
         for name in ("opening_price", "high_price", "low_price", "trade_price", "candle_acc_trade_volume")
     )
-    turnover = _scaled(row["candle_acc_trade_price"], TURNOVER_SCALE)
+    turnover = scaled(row["candle_acc_trade_price"], TURNOVER_SCALE)
     return Bar(start, opening, high, low, close, volume, turnover, 0, stored, 1)
 
 
-def _scaled(value: object, scale: int) -> int:
-    number = Decimal(str(value)).scaleb(scale)
+def scaled(value: object, scale: int) -> int:
+    """Return a number in units of ``10 ** -scale``, exactly.
+
+    Raises:
+        ValueError: it has more decimals, or more digits than any market.
+        InvalidOperation: it is no number.
+
+    """
+    number = Decimal(str(value))
+    if not number.is_finite() or number.adjusted() > _LARGEST_EXPONENT:
+        message = f"{str(value)[:_SHOWN]} is no number of a market"
+        raise ValueError(message)
+    number = number.scaleb(scale)
     if number != number.to_integral_value():
-        message = f"{value} has more than {scale} decimals"
+        message = f"{str(value)[:_SHOWN]} has more than {scale} decimals"
         raise ValueError(message)
     return int(number)
 

@@ -118,7 +118,7 @@ def read_script(path: Path) -> list[Fault]:
     try:
         raw = path.read_bytes()
         content: Any = tomllib.loads(raw.decode()) if path.suffix == ".toml" else msgspec.json.decode(raw)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of either parser, or of the text itself
         message = f"fault script {path}: expected TOML or a JSON list, but {error}"
         raise ConfigurationError(message) from error
     if isinstance(content, dict):

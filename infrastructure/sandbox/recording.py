@@ -16,7 +16,7 @@ from typing import Any, cast
 import attrs
 
 from ...domain.errors import ConfigurationError
-from .candle_files import History, history_from_rows, history_from_table
+from .candle_files import History, history_from_rows, history_from_table, scaled
 from .units import SECOND
 from .values import Book, BookUnit, Trade
 
@@ -24,6 +24,7 @@ _LONGEST_LINE = 4 << 20
 _LARGEST_PAGE = 64 << 20
 _SHOWN = 80
 _FRAME = re.compile(r"(\d{9,11}(?:\.\d{1,9})?): (b['\"].*)", re.DOTALL)
+_LITERAL = re.compile(r"b'(?:[^'\\]|\\.)*+'|b\"(?:[^\"\\]|\\.)*+\"")
 _CODE = re.compile(r'"([A-Z]{3,5}-[A-Z0-9]{1,12})"')
 _E8 = 8
 _LONG_KEYS = {
@@ -112,9 +113,11 @@ def _frame_of(number: int, text: str) -> tuple[int, dict[str, Any]]:
     match = _FRAME.fullmatch(text)
     if match is None:
         raise _wrong(number, "<receive time>: b'{…}'", text)
+    if _LITERAL.fullmatch(match[2]) is None:  # before Python's own parser sees it: one literal, and no expression
+        raise _wrong(number, "a frame of JSON in b'…'", text)
     try:
         frame: object = json.loads(ast.literal_eval(match[2]), parse_float=Decimal)
-    except (ValueError, SyntaxError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, SyntaxError, InvalidOperation, RecursionError) as error:
         raise _wrong(number, "a frame of JSON in b'…'", text) from error
     if not isinstance(frame, dict):
         raise _wrong(number, "a JSON object", text)
@@ -129,29 +132,25 @@ def _take(captures: dict[str, Capture], number: int, received: int, frame: dict[
             capture.previous_close = _units(frame["pcp"])
         elif frame["ty"] == "orderbook":
             capture.books.append((received, _book(frame)))
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation, OverflowError) as error:
         raise _wrong(number, "a trade or an order book of Upbit", f"{error!r} in {frame}") from error
 
 
 def _trade(frame: dict[str, Any]) -> Trade:
-    stamped = int(frame["tms"])
+    stamped, executed, number = (scaled(frame[key], 0) for key in ("tms", "ttms", "sid"))
     price, volume = _units(frame["tp"]), _units(frame["tv"])
-    return Trade(int(frame["sid"]), int(frame["ttms"]), stamped, stamped, price, volume, frame["ab"] == "ASK")
+    return Trade(number, executed, stamped, stamped, price, volume, frame["ab"] == "ASK")
 
 
 def _book(frame: dict[str, Any]) -> Book:
     rows = [_shortened(row) for row in frame["obu"]]
     units = tuple(BookUnit(*(_units(row[key]) for key in ("ap", "bp", "as", "bs"))) for row in rows)
-    return Book(int(frame["tms"]), units, totals=(_units(frame["tas"]), _units(frame["tbs"])))
+    return Book(scaled(frame["tms"], 0), units, totals=(_units(frame["tas"]), _units(frame["tbs"])))
 
 
 def _units(value: object) -> int:
-    """Return a number in units of 1e-8, exactly."""
-    number = Decimal(str(value)).scaleb(_E8)
-    if number != number.to_integral_value():
-        message = f"{value} has more than eight decimals"
-        raise ValueError(message)
-    return int(number)
+    """Return a number in units of 1e-8."""
+    return scaled(value, _E8)
 
 
 def _shortened(frame: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +178,7 @@ def _page(path: Path) -> object:
         raise _UnreadableError(message)
     try:
         return json.loads(path.read_bytes(), parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, InvalidOperation, RecursionError) as error:
         message = f"expected a JSON array of candle rows, but {error}"
         raise _UnreadableError(message) from error
 

@@ -13,7 +13,7 @@ from ...domain.errors import (
     RateLimitedError,
     UnsupportedRequestError,
 )
-from .values import excerpt
+from ..printable import excerpt
 
 TOO_MANY = 429
 BLOCKED = 418

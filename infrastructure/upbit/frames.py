@@ -20,6 +20,7 @@ from ...domain.streaming import LiveValue, Rejected
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.trade import Trade
+from ..printable import excerpt
 from .failures import ErrorDetail
 from .protocol import STREAM_CODES
 from .rows import (
@@ -34,7 +35,7 @@ from .rows import (
     ticker_of,
     trade_of,
 )
-from .values import excerpt, to_instant, to_slot
+from .values import to_instant, to_slot
 
 CHANNEL = "websocket"
 

@@ -16,7 +16,7 @@ from ...domain.errors import ConfigurationError
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ANNOUNCEMENT = "X-Market-Sandbox"
 """The header by which the sandbox says that it is no exchange."""
-_SPEEDS = 0.001, 1000.0
+_SPEEDS = 0.001, 10_000.0
 _DATASET = re.compile(r"dataset=([^;\s]{1,128})")
 _SPEED = re.compile(r"speed=(\d{1,9}(?:\.\d{1,9})?)(?=[;\s]|$)")
 
@@ -247,5 +247,5 @@ def read_announcement(headers: Mapping[str, str]) -> Announcement | None:
     dataset, stated = _DATASET.search(text), _SPEED.search(text)
     speed = float(stated[1]) if stated else 1.0
     slowest, fastest = _SPEEDS
-    is_named = dataset is not None and dataset[1].isprintable()
-    return Announcement(dataset[1] if is_named else "unnamed", speed if slowest <= speed <= fastest else 1.0)
+    name = dataset[1] if dataset and dataset[1].isprintable() else "unnamed"
+    return Announcement(name, speed if slowest <= speed <= fastest else 1.0)

@@ -19,6 +19,7 @@ from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
+from ..printable import excerpt
 from .protocol import CANDLES_PER_CALL, TRADES_PER_CALL
 from .rows import (
     BookNumbers,
@@ -31,7 +32,7 @@ from .rows import (
     ticker_of,
     trade_of,
 )
-from .values import excerpt, to_figure, to_instant, to_slot
+from .values import to_figure, to_instant, to_slot
 
 CHANNEL = "rest"
 MOST_MARKETS = 10_000

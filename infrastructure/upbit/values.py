@@ -9,10 +9,9 @@ from ...domain.orderbook import BookLevel, OrderBook
 from ...domain.symbol import Symbol
 from ...domain.ticker import PriceChange
 from ...domain.trade import TakerSide
-from ..printable import printable
+from ..printable import excerpt
 from .protocol import MICROSECONDS_FROM
 
-EXCERPT = 160
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 """Later slots have no end that a datetime can hold; before the first there is no exchange."""
 _LAST_MICROS = to_micros(datetime(LAST_YEAR, 12, 31, tzinfo=UTC))
@@ -101,10 +100,3 @@ def to_book(
         updated_at=to_instant(stamp),
         source=source,
     )
-
-
-def excerpt(body: bytes | str) -> str:
-    """Return the beginning of an offending text, on one line, with nothing that a terminal would obey."""
-    text = body if isinstance(body, str) else body[: EXCERPT * 4].decode("utf-8", "replace")
-    line = printable(" ".join(text[: EXCERPT * 2].split()))
-    return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"

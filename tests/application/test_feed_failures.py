@@ -93,6 +93,15 @@ async def test_a_malformed_frame_is_counted_and_told_and_the_stream_goes_on(kit,
     assert scene.router.channel_health()["websocket"].rejected == 1
 
 
+async def test_a_strangers_channel_that_raises_anything_fails_like_any_other_and_the_stream_goes_on(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.rest.failures.extend([ZeroDivisionError("in the adapter")] * 2)
+    await scene.until(lambda: scene.kinds(TickerUpdated))
+    told = scene.kinds(Degraded)[0]
+    assert told.reason == "rest: failed with ZeroDivisionError: in the adapter; report this to the channel's author"
+
+
 async def test_a_subscription_that_the_exchange_refuses_leaves_its_followers_to_rest(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
     await scene.open()

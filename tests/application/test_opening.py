@@ -164,3 +164,22 @@ async def test_whenever_it_is_cancelled_no_task_is_left(kit):
         await asyncio.wait([task])
         assert task.cancelled()
         assert desk.tasks.count == 0
+
+
+async def test_closing_ends_a_follower_that_waits_for_its_first_sign(open_market):
+    async with open_market(speed=1.0) as (sandbox, api):
+        sandbox.inject(Fault("stall"))
+        sandbox.inject(Fault("maintenance"))
+        entering = asyncio.create_task(anext_of(api, create_realtime_request("KRW-BTC", history=5)))
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(5):
+            await api.close()
+            with pytest.raises(ClosedError):
+                await entering
+
+
+async def anext_of(api, request):
+    async with api.follow(request) as events:
+        async for event in events:
+            if not isinstance(event, Degraded):
+                return

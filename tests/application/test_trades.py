@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from market_backbone import IntegrityError, TimeRange
 from market_backbone.application.trade_reading import TradeReader
-from market_backbone.application.trades import DAYS_KEPT, MOST_DOUBTS, TradePaging, TradeTail, order_of_trade
+from market_backbone.application.trades import (
+    DAYS_KEPT,
+    MOST_DOUBTS,
+    REMEMBERED_TRADES,
+    TradePaging,
+    TradeTail,
+    order_of_trade,
+)
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -291,15 +298,22 @@ def test_trades_from_before_the_first_delivered_are_not_news(kit):
     assert [trade.sequential_id for trade in tail.join([kit.trade(3), kit.trade(5), kit.trade(7)])] == [7]
 
 
-def test_identities_are_forgotten_after_ten_minutes_of_market_time(kit):
+def test_identities_are_forgotten_after_ten_minutes_of_market_time_but_for_the_newest_thousand(kit):
     tail = TradeTail()
-    for number in range(5):
+    for number in range(REMEMBERED_TRADES + 5):
         tail.take(kit.trade(number))
-    tail.take(kit.trade(99, milliseconds=11 * 60 * 1000))
-    assert len(tail._known) == 1
+    assert len(tail._known) == REMEMBERED_TRADES + 5
+    tail.take(kit.trade(10**6, milliseconds=11 * 60 * 1000))
+    assert len(tail._known) == REMEMBERED_TRADES
 
 
 def test_trades_equal_in_all_but_their_id_are_two_trades(kit):
     tail = TradeTail()
     one = kit.trade(1)
     assert len([*tail.take(one), *tail.take(evolve(one, sequential_id=2))]) == 2
+
+
+def test_on_a_thin_market_what_was_had_stays_known_however_long_ago_it_traded(trade_at):
+    tail, first, second = TradeTail(), trade_at(NOON), trade_at(NOON + timedelta(minutes=11))
+    assert [tail.take(first), tail.take(second)] == [[first], [second]]
+    assert tail.absorb([first, second]) == []

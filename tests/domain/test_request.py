@@ -24,6 +24,7 @@ from market_backbone.domain.request import (
     create_trades_request,
 )
 from market_backbone.domain.symbol import Symbol
+from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.domain.trade import TakerSide, Trade
 
@@ -73,6 +74,14 @@ def test_a_count_that_is_no_number_of_rows_is_refused(count):
 def test_a_bound_that_is_naive_or_no_datetime_is_refused(bound, at):
     with pytest.raises(InvalidRangeError, match="start, end and to must"):
         create_candle_request("KRW-BTC", **{bound: at})
+
+
+@pytest.mark.parametrize("timeframe", list(Timeframe))
+def test_the_ends_of_time_mean_whatever_there_is(timeframe):
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    asked = create_candle_request("KRW-BTC", timeframe, start=first, end=last)
+    assert (asked.start.year, asked.end.year) == (1970, 9999)
+    assert timeframe.count_slots(TimeRange(asked.start, timeframe.ceil(asked.end))) > 0
 
 
 def test_a_start_after_its_end_is_refused_and_an_empty_range_is_not():

@@ -60,9 +60,10 @@ class World:
         self.network = SimulatedNetwork(self.plan, self.history)
         self.began_ms = self.network.now_ms
         self.process = Process(self)
-        for number, symbol in enumerate(self.plan.symbols):
+        for symbol in self.plan.symbols:
             self._begin_to_follow(symbol, "candle")
-            self._begin_to_follow(symbol, ("orderbook", "trade")[number])
+            self._begin_to_follow(symbol, "trade")
+        self._begin_to_follow(self.plan.symbols[0], "orderbook")
         for line in self.plan.lines:
             await asyncio.sleep(max(0.0, began_at + line.at_s - self.loop.time()))
             await self._happen(line)

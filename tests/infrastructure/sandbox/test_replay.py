@@ -171,7 +171,7 @@ async def test_a_history_starts_where_it_ends_and_its_clock_runs_at_once(tmp_pat
         (b"1700000001.1: b'[1]'\n", "line 1: expected a JSON object"),
         (b'1700000001.1: b\'{"ty":"trade","cd":"KRW-A"}\'\n', "line 1: expected a trade or an order book"),
         (b'1700000001.1: b\'{"ty":"trade"}\'\n', "line 1: expected a trade or an order book"),
-        (trade_line(FIRST, 0, "1.123456789", "1").encode(), "more than eight decimals"),
+        (trade_line(FIRST, 0, "1.123456789", "1").encode(), "more than 8 decimals"),
         (b"\xff\xfe\x00\n", "line 1: expected text in UTF-8"),
         (b"x" * ((4 << 20) + 2), "line 1: expected at most 4194304 bytes"),
         (b"[]", "expected a JSON array of candle rows"),

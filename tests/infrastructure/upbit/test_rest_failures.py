@@ -3,12 +3,11 @@
 import asyncio
 import gzip
 import json
-import ssl
-import subprocess
 import tracemalloc
 from decimal import Decimal
 
 import pytest
+from certificates import self_signed, server_tls
 from rest_scripts import MINUTES, TICKER, market, rows
 
 from market_backbone.domain.errors import (
@@ -320,27 +319,14 @@ async def test_a_sandbox_makes_itself_known_and_market_time_follows_it(scripted,
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"),
-            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return self_signed(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
 
 
 async def test_a_certificate_of_nobody_is_refused_unless_it_was_named(serve_http, certificate, make_rest, answer):
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-
     async def ticker(_):
         return answer(json.dumps([TICKER]))
 
-    async with serve_http(ticker, tls) as url:
+    async with serve_http(ticker, server_tls(certificate)) as url:
         with pytest.raises(ChannelUnavailableError, match="certificate"):
             await make_rest(url).get_ticker("KRW-BTC")
         trusting = make_rest(url, ca_file=str(certificate / "cert.pem"))
