@@ -140,6 +140,9 @@ def stream_type(topic: Topic) -> str:
         UnsupportedRequestError: Upbit streams no such thing.
 
     """
+    if topic.symbol.venue_prefix:
+        msg = f"Upbit streams its own symbols, such as KRW-BTC, and knows nothing of {topic.symbol}"
+        raise UnsupportedRequestError(msg)
     if topic.kind is not DataKind.CANDLE:
         return str(topic.kind)
     if topic.timeframe is None or topic.timeframe not in STREAM_CODES:

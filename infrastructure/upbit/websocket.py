@@ -183,6 +183,8 @@ class UpbitWebSocket:
 
     async def _ask(self, topics: Sequence[Topic], *, depth: int | None = None) -> dict[Topic, LiveValue]:
         """Return the SNAPSHOT of every topic; one request at a time, since a new one replaces the old."""
+        for topic in topics:
+            stream_type(topic)
         if self._waiting > MOST_WAITING:
             msg = f"{self._waiting} questions wait for this socket already; another channel can answer at once"
             raise RateLimitedError(msg, channel=self.name, retryable=False, is_fault=False)

@@ -229,7 +229,11 @@ async def test_giving_up_before_there_is_a_life_does_nothing(make_socket, make_w
 
 @pytest.mark.parametrize(
     ("topics", "message"),
-    [([], "name at least one"), ([Topic(DataKind.CANDLE, Symbol("KRW-BTC"), Timeframe.D1)], "streams no 1d candles")],
+    [
+        ([], "name at least one"),
+        ([Topic(DataKind.CANDLE, Symbol("KRW-BTC"), Timeframe.D1)], "streams no 1d candles"),
+        ([Topic(DataKind.TRADE, Symbol("binance:BTC/USDT"))], "its own symbols"),
+    ],
 )
 async def test_what_has_no_stream_is_refused_before_a_socket_is_opened(make_socket, make_websocket, topics, message):
     server = await make_socket(says())
@@ -237,4 +241,13 @@ async def test_what_has_no_stream_is_refused_before_a_socket_is_opened(make_sock
     with pytest.raises(UnsupportedRequestError, match=message):
         async with make_websocket(server.url).open_stream(topics):
             pass
+    assert not server.upgrades
+
+
+async def test_a_symbol_of_another_venue_is_refused_at_once(make_socket, make_websocket):
+    server = await make_socket(says())
+    channel = make_websocket(server.url)
+    for asking in (channel.get_ticker("websocket:BTC/KRW"), channel.get_candles("binance:BTC/USDT", "1m", 1)):
+        with pytest.raises(UnsupportedRequestError, match="its own symbols, such as KRW-BTC"):
+            await asking
     assert not server.upgrades
