@@ -18,8 +18,8 @@ from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MORNING = ("--from", "2026-11-20T02:00", "--to", "2026-11-20T07:00")
 LONGER = ("--start", "2026-11-20T02:00", "--end", "2026-11-20T10:00")
-TWO_MONTHS = ("--from", "2026-09-01", "--to", "2026-11-01")
-PAGES = -(-61 * 1440 // 200)
+DAYS, THREE_WEEKS = 21, ("--from", "2026-10-11", "--to", "2026-11-01")
+PAGES = -(-DAYS * 1440 // 200)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_while_the_exchange_is_down_coverage_says_why_it_cannot_tell_the_d
 
 
 async def test_an_interrupted_download_says_how_to_go_on_and_goes_on(start, command, sandbox):
-    process = await start("download", "KRW-ETH", "1m", *TWO_MONTHS)
+    process = await start("download", "KRW-ETH", "1m", *THREE_WEEKS)
     first = await asyncio.wait_for(process.stderr.readline(), 30)
     told = re.fullmatch(rb"KRW-ETH 1m: 1\d%, (\d+) rows, \d+ calls\n", first)
     process.send_signal(signal.SIGINT)
@@ -105,15 +105,15 @@ async def test_an_interrupted_download_says_how_to_go_on_and_goes_on(start, comm
     assert b"Traceback" not in err
     done, kept = calls(sandbox), int(told[1]) // 200
     assert done < PAGES
-    code, out, err = await command("download", "KRW-ETH", "1m", *TWO_MONTHS, "--out", "eth.csv")
+    code, out, err = await command("download", "KRW-ETH", "1m", *THREE_WEEKS, "--out", "eth.csv")
     assert code == 0, err
     assert calls(sandbox) - done <= PAGES - kept + 3, "what the first one has told is not asked for again"
     assert calls(sandbox) <= PAGES + MOST_AHEAD + 3, "pages that were on their way may be lost, and no others"
-    assert f"{61 * 1440} candles in {61 * 1440} slots" in out
+    assert f"{DAYS * 1440} candles in {DAYS * 1440} slots" in out
     assert int(re.search(r"(\d+) requests", out)[1]) == calls(sandbox) - done
-    assert f"wrote {61 * 1440} candles to eth.csv" in err
+    assert f"wrote {DAYS * 1440} candles to eth.csv" in err
     before = calls(sandbox)
-    code, out, _ = await command("download", "KRW-ETH", "1m", *TWO_MONTHS)
+    code, out, _ = await command("download", "KRW-ETH", "1m", *THREE_WEEKS)
     assert (code, "0 requests, 0 rows fetched" in out) == (0, True)
     assert calls(sandbox) == before
 
