@@ -169,9 +169,9 @@ async def test_topics_asked_for_together_share_a_socket(kit, make_scene):
     scene.hub.join(Topic(DataKind.TRADE, "KRW-ETH"), scene.route, other)
     await scene.open()
     assert {str(topic) for topic in scene.live.topics[0]} == {"ticker:KRW-BTC", "trade:KRW-ETH"}
-    told = []
-    scene.hub.each_follower(lambda follower: told.append(follower.buffer.fail(ClosedError("closed"))))
-    assert len(told) == 2
+    scene.hub.end_all(ClosedError("closed"))
+    assert scene.follower.buffer.has_failed
+    assert other.buffer.has_failed
 
 
 async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):

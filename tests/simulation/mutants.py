@@ -210,7 +210,8 @@ def hunt(mutant, first, most):
             "--seeds",
             str(most),
         ]
-        given = {**os.environ, "PYTHONPATH": folder, "PYTHONHASHSEED": "0", "MARKET_BACKBONE_ENV": "test"}
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))}
+        given = {**kept, "PYTHONPATH": folder, "PYTHONHASHSEED": "0", "MARKET_BACKBONE_ENV": "test"}
         done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     seconds = time.perf_counter() - began
     words = done.stdout.split("\t")
