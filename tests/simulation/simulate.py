@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -79,14 +79,13 @@ def _show_failure(outcome, hours):
 
 def run_many(first, seeds, hours, jobs, seconds):
     """Run seeds in a row until their number or the time is used up; answers whether nothing broke."""
-    began, outcomes = time.perf_counter(), []
+    began = time.perf_counter()
     with ProcessPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(simulate_seed, seed, (), hours) for seed in range(first, first + seeds)]
-        for future in waiting:
-            if seconds and time.perf_counter() - began > seconds:
-                future.cancel()
-            if not future.cancelled():
-                outcomes.append(future.result())
+        started = [pool.submit(simulate_seed, seed, (), hours) for seed in range(first, first + seeds)]
+        wait(started, timeout=seconds or None, return_when=FIRST_EXCEPTION)
+        for future in reversed(started):  # from behind: the pool takes the next from the front meanwhile
+            future.cancel()
+        outcomes = [future.result() for future in started if not future.cancelled()]
     _summarise(outcomes, time.perf_counter() - began)
     failed = [outcome for outcome in outcomes if outcome.violations]
     for outcome in failed[:SHOWN]:
