@@ -34,7 +34,7 @@ from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = Path(__file__).resolve().parent / "steps"
 SPEED = 40.0
-PATIENCE_S = 20.0
+PATIENCE_S = 45.0
 
 ASKED = {
     "500 candles of a minute": create_candle_request("KRW-BTC", "1m", 500),
@@ -59,6 +59,11 @@ class PlainRoot:
     @staticmethod
     def pytest_collect_directory(path, parent):
         return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+    @staticmethod
+    def pytest_collection_modifyitems(items):
+        for item in items:
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 def pytest_configure(config):

@@ -10,7 +10,6 @@ from market_backbone import CandleUpdated, TradeReceived, create_realtime_reques
 from market_backbone.application.merging import MOST_SOCKETS
 
 SPEED = 4.0
-SETTLED_MS = 3_000
 OTHERS = ("KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA")
 
 
@@ -52,9 +51,9 @@ def trade_ids(events):
     return [event.trade.sequential_id for event in events if isinstance(event, TradeReceived)]
 
 
-def missing(sandbox, symbol, events):
+def missing(sandbox, symbol, events, end):
     trades = [event.trade for event in events if isinstance(event, TradeReceived)]
-    begin, end = round(trades[0].traded_at.timestamp() * 1000), sandbox.now_ms() - SETTLED_MS
+    begin = round(trades[0].traded_at.timestamp() * 1000)
     truth = {trade.sequential_id for trade in sandbox.market.trades(symbol, begin, end)}
     return {number for number in truth if number >= trades[0].sequential_id} - set(trade_ids(events))
 
@@ -113,13 +112,13 @@ async def test_codes_come_and_go_and_those_who_stay_lose_nothing(open_market, ta
         await until(lambda: open_sockets(sandbox) <= MOST_SOCKETS, seconds=20)
         seen = len(stays)
         await until(lambda: len(stays) > seen + 20)
-        await asyncio.sleep(SETTLED_MS / 1000 / SPEED + 0.5)
-        assert missing(sandbox, "KRW-BTC", stays) == set()
+        now = sandbox.now_ms()
+        await until(lambda: not missing(sandbox, "KRW-BTC", stays, now))
         assert len(trade_ids(stays)) == len(set(trade_ids(stays)))
         assert {event.trade.source for event in stays if isinstance(event, TradeReceived)} == {"websocket"}
         assert not [event for event in stays if not isinstance(event, TradeReceived)]
         for symbol in ("KRW-XRP", "KRW-DOGE", "KRW-ADA"):
-            assert missing(sandbox, symbol, comes[symbol]) == set()
+            await until(lambda symbol=symbol: not missing(sandbox, symbol, comes[symbol], now))
             assert len(trade_ids(comes[symbol])) == len(set(trade_ids(comes[symbol])))
         again = []
         connects = sandbox.statistics.websocket_connects

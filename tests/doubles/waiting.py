@@ -3,7 +3,7 @@
 import asyncio
 
 
-async def take(events, enough, *, seconds=15):
+async def take(events, enough, *, seconds=30):
     """Read events until ``enough(them)`` is true."""
     taken = []
     async with asyncio.timeout(seconds):
@@ -14,7 +14,7 @@ async def take(events, enough, *, seconds=15):
     return taken
 
 
-async def until(condition, *, seconds=15):
+async def until(condition, *, seconds=30):
     """Wait until something has happened."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
