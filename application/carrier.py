@@ -5,6 +5,7 @@ from datetime import datetime
 
 from attrs import define, field
 
+from ..domain.candle import Candle
 from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveStream
 from ..domain.request import Topic
@@ -76,13 +77,14 @@ class Carrier:
         ``latest`` is the latest that the server's time can be: a stamp from the future says nothing.
         """
         self.is_proven, self.fruitless = True, 0
-        book = item.value if item.topic == self.canary and isinstance(item.value, OrderBook) else None
-        canary_stamp = None if book is None else book.updated_at
-        is_hole = self.canary is not None and self._leaves_a_hole(item, canary_stamp)
-        self.watch.heard(item.received_at, canary_stamp)
-        stamp = stamp_of(item.value)
-        if stamp is not None and latest is not None and stamp <= latest:
-            self.position = stamp if self.position is None else max(self.position, stamp)
+        value, stamp = item.value, stamp_of(item.value)
+        canary_stamp = stamp if isinstance(value, OrderBook) and item.topic == self.canary else None
+        is_hole = False
+        if canary_stamp is not None or item.received_at != self.watch.heard_at:  # else read together with the one before
+            is_hole = self.canary is not None and self._leaves_a_hole(item, canary_stamp)
+            self.watch.heard(item.received_at, canary_stamp)
+        if stamp is not None and latest is not None and stamp <= latest and (self.position or stamp) <= stamp:
+            self.position = stamp
         return is_hole
 
     def _leaves_a_hole(self, item: Received, canary_stamp: datetime | None) -> bool:
@@ -97,14 +99,13 @@ class Carrier:
             self.sights[item.topic] = Sight(item.value, item.value, stamp)
             self.muted.discard(item.topic)
             return True
-        if _tells_of_later(item.value, sight.newest):
+        if not isinstance(item.value, Candle) or _tells_of_later(item.value, sight.newest):
             sight.newest = item.value
-        if stamp is not None:
-            sight.stamp = stamp if sight.stamp is None else max(stamp, sight.stamp)
+        if stamp is not None and (sight.stamp or stamp) <= stamp:
+            sight.stamp = stamp
         return False
 
 
-def _tells_of_later(value: LiveValue, than: LiveValue) -> bool:
-    """Return whether a value belongs to the same slot or a later one; values without slots always do."""
-    slot, before = getattr(value, "opened_at", None), getattr(than, "opened_at", None)
-    return slot is None or before is None or slot >= before
+def _tells_of_later(candle: Candle, than: LiveValue) -> bool:
+    """Return whether a candle belongs to the same slot or a later one."""
+    return not isinstance(than, Candle) or candle.opened_at >= than.opened_at

@@ -111,16 +111,21 @@ class Carriers:
     async def _read(self, carrier: Carrier) -> None:
         async with self.live.open_stream(carrier.topics, canary=self.canary) as stream:
             carrier.stream = stream
+            since_pause = 0
             async for item in stream:
                 self._take(carrier, item)
-                await asyncio.sleep(0)  # frames come in bursts: who waits for the next one gets each of them
+                since_pause += 1
+                if since_pause >= self.tools.rules.frames_in_a_row:
+                    since_pause = 0
+                    await asyncio.sleep(0)  # however much has come at once, followers take part of it in between
         msg = "the stream ended by itself"
         raise ChannelUnavailableError(msg, channel=self.live.name)
 
     def _take(self, carrier: Carrier, item: StreamItem) -> None:
+        if isinstance(item, Received):
+            self._receive(carrier, item)
+            return
         match item:
-            case Received():
-                self._receive(carrier, item)
             case LifeBegan():
                 carrier.begin_life(self.tools.clock.monotonic())
                 self.tools.report.life_began(carrier, self.live.name)
@@ -145,20 +150,20 @@ class Carriers:
             for serving in self.owned_by(carrier):
                 serving.state.suspect()
         serving = self.servings.get(item.topic)
-        if serving is not None and item.topic in carrier.topics:
+        if serving is not None and (serving.carrier is carrier or item.topic in carrier.topics):
             self._deliver(serving, carrier, item)
 
     def _deliver(self, serving: Serving, carrier: Carrier, item: Received) -> None:
         state, is_first = serving.state, carrier.see(item)
         is_owed = serving.is_wanted or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
         if serving.carrier is not carrier and serving.is_live:
-            state.audience.publish(state.take_beside(item.value) if is_owed else ())
+            state.audience.publish(state.take_beside(item.value) if is_owed else (), item.received_at)
             return
         if serving.carrier is not carrier or is_first:
             serving.carrier = carrier
             self._begin(serving)
         serving.fresh_at = item.received_at
-        state.audience.publish(state.take(item.value) if is_owed else ())
+        state.audience.publish(state.take(item.value) if is_owed else (), item.received_at)
         state.audience.is_live.set()
 
     def _begin(self, serving: Serving) -> None:

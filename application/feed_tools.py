@@ -9,12 +9,18 @@ from .router import SmartChannelRouter
 
 @frozen(kw_only=True)
 class FeedRules:
-    """Timing of a feed, in market seconds."""
+    """Timing of a feed, in market seconds.
+
+    Attributes:
+        frames_in_a_row: how many frames that came at once are taken before their readers have a turn.
+
+    """
 
     polling_interval_s: float
     stall_after_s: float
     snapshot_timeout_s: float
     hold_bound_s: float = 30.0
+    frames_in_a_row: int = 64
 
 
 @frozen(kw_only=True, eq=False)

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from attrs import define, field, frozen
 
@@ -30,27 +30,37 @@ from .trades import TradeGate
 LEAST_WAIT_S = 0.01
 
 
+_KEYS: dict[type, Callable[[Any], Hashable]] = {
+    TickerUpdated: lambda event: ("ticker", event.ticker.symbol),
+    OrderBookUpdated: lambda event: ("orderbook", event.orderbook.symbol),
+    CandleUpdated: lambda event: None if event.candle.is_final else ("candle", event.candle.opened_at),
+    Degraded: lambda _: ("state",),
+    Recovered: lambda _: ("state",),
+}
+
+
 def conflation_key(event: MarketEvent) -> Hashable | None:
     """Return the key under which only the newest event matters; None for what may never be dropped."""
-    match event:
-        case TickerUpdated():
-            return ("ticker", event.ticker.symbol)
-        case OrderBookUpdated():
-            return ("orderbook", event.orderbook.symbol)
-        case CandleUpdated() if not event.candle.is_final:
-            return ("candle", event.candle.opened_at)
-        case Degraded() | Recovered():
-            return ("state",)
-        case _:
-            return None
+    key_of = _KEYS.get(type(event))
+    return None if key_of is None else key_of(event)
+
+
+@define(eq=False)
+class _Place:
+    """Where the events of one key wait: all that were read together, since nobody could have had them one by one."""
+
+    key: Hashable
+    read_at: float | None
+    events: list[MarketEvent]
 
 
 @define(eq=False)
 class EventBuffer:
     """Events between the stream and one reader.
 
-    Invariant: events that may be conflated occupy one place per key; the rest keep their order and are
-    never dropped: beyond ``capacity`` the reader gets ``SlowConsumerError`` instead.
+    Invariant: events that may be conflated occupy one place per key, which holds those of one reading of the
+    socket; the rest keep their order and are never dropped: beyond ``capacity`` the reader gets
+    ``SlowConsumerError`` instead.
 
     Attributes:
         on_fail: told, once, of the error that the reader will get.
@@ -58,10 +68,8 @@ class EventBuffer:
     """
 
     capacity: int
-    _queue: deque[tuple[Hashable | None, MarketEvent | None]] = field(
-        factory=deque[tuple[Hashable | None, MarketEvent | None]]
-    )
-    _newest: dict[Hashable, MarketEvent] = field(factory=dict[Hashable, MarketEvent])
+    _queue: deque[_Place | MarketEvent] = field(factory=deque[_Place | MarketEvent])
+    _places: dict[Hashable, _Place] = field(factory=dict[Hashable, _Place])
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _error: Exception | None = None
     _is_ended: bool = False
@@ -76,26 +84,35 @@ class EventBuffer:
         """Add trades and gaps, however many: the reader is not slow for having asked for them."""
         if self._error is not None or self._is_ended:
             return
-        waiting = [(None, event) for event in events]
+        waiting = list(events)
         self._queue.extend(waiting)
         self.capacity += len(waiting)
         self._wake.set()
 
-    def put(self, event: MarketEvent) -> None:
-        """Add an event; after an error or the end it is ignored."""
+    def put(self, event: MarketEvent, read_at: float | None = None) -> None:
+        """Add an event; after an error or the end it is ignored.
+
+        ``read_at`` is when the socket was read, None where nothing was: it tells what came together.
+        """
         if self._error is not None or self._is_ended:
             return
         key = conflation_key(event)
-        if key is not None and key in self._newest:
-            self._newest[key] = event
+        place = None if key is None else self._places.get(key)
+        if place is not None:
+            if read_at is None or read_at != place.read_at:
+                place.read_at = read_at
+                place.events.clear()
+            place.events.append(event)
             return
         if len(self._queue) >= self.capacity:
             msg = f"{self.capacity} events are waiting and none may be dropped; read faster, or follow less at once"
             self.fail(SlowConsumerError(msg))
             return
-        if key is not None:
-            self._newest[key] = event
-        self._queue.append((key, None if key is not None else event))
+        if key is None:
+            self._queue.append(event)
+        else:
+            self._places[key] = place = _Place(key, read_at, [event])
+            self._queue.append(place)
         self._wake.set()
 
     def fail(self, error: Exception) -> None:
@@ -121,22 +138,29 @@ class EventBuffer:
         """Return everything that waits, and keep nothing."""
         drained: list[MarketEvent] = []
         while self._queue:
-            drained.append(self._next())
+            drained.append(self.take())
         return drained
 
     @property
     def waiting(self) -> list[MarketEvent]:
         """What waits and may never be dropped, oldest first."""
-        return [event for _, event in self._queue if event is not None]
+        return [event for event in self._queue if not isinstance(event, _Place)]
 
     @property
     def has_failed(self) -> bool:
         """Whether the reader will get an error; of its own accord a buffer fails when it is full."""
         return self._error is not None
 
-    def _next(self) -> MarketEvent:
-        key, event = self._queue.popleft()
-        return self._newest.pop(key) if event is None else event
+    def take(self) -> MarketEvent:
+        """Return the next event; there has to be one."""
+        first = self._queue[0]
+        if not isinstance(first, _Place):
+            return self._queue.popleft()  # pyright: ignore[reportReturnType] - the first, which is no place
+        event = first.events.pop(0)
+        if not first.events:
+            self._queue.popleft()
+            del self._places[first.key]
+        return event
 
     async def get(self) -> MarketEvent:
         """Return the next event.
@@ -153,7 +177,7 @@ class EventBuffer:
                 raise StopAsyncIteration
             self._wake.clear()
             await self._wake.wait()
-        return self._next()
+        return self.take()
 
     def __len__(self) -> int:
         """Return how many events wait."""
@@ -185,20 +209,20 @@ class Follower:
         """Return a follower that holds events back until ``open`` if it waits for history."""
         return cls(EventBuffer(capacity), EventBuffer(capacity) if waits_for_history else None)
 
-    def give(self, event: MarketEvent) -> None:
-        """Hand an event to the reader, unless it has had it already."""
+    def give(self, event: MarketEvent, read_at: float | None = None) -> None:
+        """Hand an event to the reader, unless it has had it already; ``read_at`` is when the socket was read."""
         if self._pending is not None:
             self._pending.put(event)
             if self._pending.has_failed:
                 self.buffer.fail(SlowConsumerError("the history took so long that live events would have been dropped"))
             return
         if isinstance(event, TradeReceived):
-            self._give_trade(event.trade)
+            self._give_trade(event)
             return
         if isinstance(event, Gap) and self._order is not None:
             self._order.flush()
         if self._is_wanted(event):
-            self.buffer.put(event)
+            self.buffer.put(event, read_at)
 
     def _is_wanted(self, event: MarketEvent) -> bool:
         """Return whether the reader has not had what the event tells; notes what is FINAL now."""
@@ -209,14 +233,14 @@ class Follower:
                 self._final_until = event.candle.opened_at
         return not (isinstance(event, Backfilled) and self._was_promised_later(event))
 
-    def _give_trade(self, trade: Trade) -> None:
-        admitted = trade if self._gate is None else self._gate.admit(trade)
+    def _give_trade(self, event: TradeReceived) -> None:
+        admitted = event.trade if self._gate is None else self._gate.admit(event.trade)
         if admitted is None:
             return
-        if self._order is None:
-            self.buffer.put(TradeReceived(admitted))
-        else:
+        if self._order is not None:
             self._order.hold(admitted)
+        else:
+            self.buffer.put(event if admitted is event.trade else TradeReceived(admitted))
 
     def put_in_order(self, hold_s: float, clock: Clock) -> "OrderKeeper":
         """Hold trades for ``hold_s`` from now on; what is returned has to be run."""
@@ -319,7 +343,7 @@ class FollowedEvents:
 
     async def __anext__(self) -> MarketEvent:
         """Return the next event as soon as there is one."""
-        return await self._buffer.get()
+        return self._buffer.take() if self._buffer else await self._buffer.get()
 
 
 def closed_stream_error() -> ClosedError:

@@ -81,13 +81,16 @@ class Audience:
     readers: list[Callable[[CandleSeries], None]] = field(factory=list[Callable[[CandleSeries], None]])
     is_live: asyncio.Event = field(factory=asyncio.Event)
 
-    def publish(self, events: Iterable[MarketEvent]) -> None:
-        """Hand events to every follower, and to whoever listens whether anybody follows or not."""
+    def publish(self, events: Iterable[MarketEvent], read_at: float | None = None) -> None:
+        """Hand events to every follower, and to whoever listens whether anybody follows or not.
+
+        ``read_at`` is when the socket that brought them was read.
+        """
         for event in events:
             for listen in self.listeners:
                 listen(event)
             for follower in tuple(self.followers):
-                follower.give(event)
+                follower.give(event, read_at)
 
     def fail(self, error: Exception) -> None:
         """End every follower with an error."""

@@ -241,7 +241,8 @@ class TradeTail:
         return self.oldest is None or order_of_trade(trade) > order_of_trade(self.oldest)
 
     def _deliver(self, trade: Trade) -> Trade:
-        if self.newest is not None and order_of_trade(trade) < order_of_trade(self.newest):
+        last = self.newest
+        if last is not None and trade.traded_at <= last.traded_at and order_of_trade(trade) < order_of_trade(last):
             return evolve(trade, is_late=True)
         self.oldest = self.oldest or trade
         self.newest = trade
@@ -250,6 +251,10 @@ class TradeTail:
     def _remember(self, trade: Trade) -> None:
         self._known.add(trade.sequential_id)
         self._order.append(trade)
+        if len(self._order) > REMEMBERED_TRADES:
+            self._forget(trade)
+
+    def _forget(self, trade: Trade) -> None:
         newest = max(trade.traded_at, self.newest.traded_at if self.newest else trade.traded_at)
         while len(self._order) > REMEMBERED_TRADES and self._order[0].traded_at < newest - REMEMBERED:
             self._known.discard(self._order.popleft().sequential_id)

@@ -1,7 +1,10 @@
 """What stands in the book."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import gt, lt
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -11,17 +14,20 @@ from .routing import RoutePlan
 from .symbol import Symbol
 
 
-@frozen
-class BookLevel:
-    """One price and the amount of base currency that waits there."""
+class BookLevel(NamedTuple):
+    """One price and the amount of base currency that waits there; a tuple, since a book has 60 of them."""
 
     price: Decimal
     size: Decimal
 
-    @property
-    def is_possible(self) -> bool:
-        """Whether a market can show this level: finite, the price positive, the size not negative."""
-        return self.price.is_finite() and self.size.is_finite() and self.price > 0 and self.size >= 0
+
+def _is_possible(prices: Sequence[Decimal], sizes: Sequence[Decimal]) -> bool:
+    """Return whether a market can show one side of a book: all finite, prices positive, no size negative."""
+    return (
+        all(map(Decimal.is_finite, prices))
+        and all(map(Decimal.is_finite, sizes))
+        and (not prices or (min(prices) > 0 and min(sizes) >= 0))
+    )
 
 
 @frozen(kw_only=True)
@@ -51,12 +57,12 @@ class OrderBook:
 
     def __attrs_post_init__(self) -> None:
         """Refuse a book that no market can show."""
-        if not all(level.is_possible for level in (*self.bids, *self.asks)):
+        bids, asks = [bid.price for bid in self.bids], [ask.price for ask in self.asks]
+        sizes = [bid.size for bid in self.bids], [ask.size for ask in self.asks]
+        if not _is_possible(bids, sizes[0]) or not _is_possible(asks, sizes[1]):
             msg = f"impossible order book of {self.symbol}: prices must be positive, sizes must not be negative"
             raise IntegrityError(msg)
-        bids = [bid.price for bid in self.bids]
-        asks = [ask.price for ask in self.asks]
-        if bids != sorted(bids, reverse=True) or asks != sorted(asks):
+        if any(map(lt, bids, bids[1:])) or any(map(gt, asks, asks[1:])):
             msg = f"impossible order book of {self.symbol}: bids must fall and asks must rise from the best price"
             raise IntegrityError(msg)
 

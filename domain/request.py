@@ -229,7 +229,7 @@ class RealtimeRequest:
         return " ".join(parts)
 
 
-@frozen
+@frozen(cache_hash=True)
 class Topic:
     """One thing that a stream can carry: a kind of data of one symbol (and timeframe)."""
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import define, frozen
 
 from .candle import Candle
 from .orderbook import OrderBook
@@ -28,9 +28,9 @@ class LifeBegan:
     life: int
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Received:
-    """One value.
+    """One value; not frozen, since that would take longer to make than to decode.
 
     Attributes:
         is_snapshot: the first answer to the subscription; for candles it may be an old slot.

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from attrs import field, fields, frozen
 
@@ -65,10 +66,9 @@ class Ticker:
 
     def __attrs_post_init__(self) -> None:
         """Refuse figures that are no numbers."""
-        figures = (getattr(self, name) for name in _FIGURES)
-        if not all(figure.is_finite() for figure in figures) or self.price <= 0:
+        if not all(map(Decimal.is_finite, _figures(self))) or self.price <= 0:
             msg = f"impossible ticker of {self.symbol}: every figure must be finite and the price positive"
             raise IntegrityError(msg)
 
 
-_FIGURES = tuple(one.name for one in fields(Ticker) if one.type is Decimal)
+_figures = attrgetter(*(one.name for one in fields(Ticker) if one.type is Decimal))

@@ -47,8 +47,9 @@ class Trade:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no market can produce."""
-        if not all(number.is_finite() and number > 0 for number in (self.price, self.volume)):
-            msg = f"impossible trade of {self.symbol}: price {self.price:f} and volume {self.volume:f} must be positive"
+        price, volume = self.price, self.volume
+        if not (price.is_finite() and volume.is_finite() and price > 0 and volume > 0):
+            msg = f"impossible trade of {self.symbol}: price {price:f} and volume {volume:f} must be positive"
             raise IntegrityError(msg)
         if not 0 <= self.sequential_id <= LARGEST_ID:
             msg = f"impossible trade of {self.symbol}: {self.sequential_id} is not a 64-bit id"

@@ -61,8 +61,8 @@ class PlainRoot:
         return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
 
     @staticmethod
-    def pytest_collection_modifyitems(items):
-        for item in items:
+    def pytest_collection_modifyitems(config, items):
+        for item in items if config.pluginmanager.hasplugin("rerunfailures") else ():
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 

@@ -1,17 +1,21 @@
 """WebSocket connections behind one small port: what a stream needs, whichever library carries it."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import websockets
 from attrs import field, frozen
 from multidict import CIMultiDict
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import Event, State
 
+from .frame_cutter import FrameCutter
 from .printable import excerpt
 from .transport import USER_AGENT
 
@@ -19,6 +23,11 @@ CLOSING_S = 1.0
 """Real seconds in which a server that said good-bye has to hang up."""
 MOST_PIECES = 1024
 """Pieces of one message; empty ones cost us memory and the server next to nothing."""
+MOST_UNREAD = 1 << 20
+"""Bytes of messages that nobody has read; the server has to wait then."""
+MOST_HELD = 1 << 25
+"""Bytes that one reading may unpack to: a few bytes can stand for megabytes, again and again."""
+END_OF_HEAD = b"\r\n\r\n"
 MOST_UNSENT = 1 << 20
 """Bytes of pongs that wait for a server which pings and does not read."""
 
@@ -69,8 +78,8 @@ class Connection(Protocol):
         """Send one message."""
         ...
 
-    async def receive(self) -> bytes | str:
-        """Return the next message."""
+    async def receive(self) -> list[bytes]:
+        """Return every message that has come since, oldest first; wait for at least one."""
         ...
 
     async def ping(self) -> None:
@@ -93,7 +102,7 @@ Dial = Callable[[Destination], Awaitable[Connection]]
 class _Connection:
     """One connection of the package ``websockets``."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: "_CuttingConnection") -> None:
         self._connection = connection
         response = connection.response
         self.headers: Mapping[str, str] = {} if response is None else _plain(response.headers)
@@ -108,9 +117,9 @@ class _Connection:
         except websockets.ConnectionClosed as error:
             raise _lost(error) from error
 
-    async def receive(self) -> bytes | str:
+    async def receive(self) -> list[bytes]:
         try:
-            return await self._connection.recv(decode=False)
+            return await self._connection.messages()
         except websockets.ConnectionClosed as error:
             raise _lost(error) from error
 
@@ -139,33 +148,93 @@ def _plain(headers: Headers) -> Mapping[str, str]:
     return CIMultiDict(headers.raw_items())
 
 
-class _GuardedConnection(ClientConnection):
-    """Ends when the server makes us keep more and more without sending a message, or breaks the rules.
+class _CuttingConnection(ClientConnection):
+    """Hands over all messages that have come at once; the package reads what is not one plain frame.
 
-    The package asks such a server to hang up, and listens until it does: for ever, if only we listen.
+    Ends when the server makes us keep more and more without sending a message, or breaks the rules. The
+    package asks such a server to hang up, and listens until it does: for ever, if only we listen.
     """
 
-    _pieces = 0
-    _is_ending = False
+    def __init__(self, max_size: int, protocol: ClientProtocol, **options: Any) -> None:  # noqa: ANN401 - passed through
+        super().__init__(protocol, **options)
+        self._messages: list[bytes] = []
+        self._pieces: list[bytes] = []
+        self._unread = 0
+        self._is_paused = self._is_ending = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._head_ended_with = b""
+        self._cutter = FrameCutter(max_size, self._messages.append, super().data_received)
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes; once there is nothing more to expect, see to it that the connection ends."""
-        super().data_received(data)
+        if self.protocol.state is State.CONNECTING:
+            data = self._shake_hands(data)
+        self._unread += len(data)
+        self._cutter.feed(data)
+        if self._messages:
+            self._wake()
+            if self._unread > MOST_UNREAD and not self._is_paused:
+                self._is_paused = True
+                self.transport.pause_reading()
         if self.protocol.close_expected() and not self._is_ending:
             self._is_ending = True
             is_orderly = self.protocol.close_rcvd is not None
             self.loop.call_later(CLOSING_S if is_orderly else 0.0, self.transport.abort)
 
+    def _shake_hands(self, data: bytes) -> bytes:
+        """Give the answer to the upgrade to the package; return what follows it, where it was accepted."""
+        known = self._head_ended_with
+        end = (known + data).find(END_OF_HEAD)
+        cut = len(data) if end < 0 else end + len(END_OF_HEAD) - len(known)
+        self._head_ended_with = (known + data)[1 - len(END_OF_HEAD) :]
+        super().data_received(data[:cut])
+        if self.protocol.state is State.OPEN or cut == len(data):
+            return data[cut:]
+        super().data_received(data[cut:])
+        return b""
+
     def process_event(self, event: Event) -> None:
-        """Take one frame."""
-        super().process_event(event)
-        if not isinstance(event, Frame):
-            return
-        if event.opcode in DATA_OPCODES:
-            self._pieces = 0 if event.fin else self._pieces + 1
-        is_unread = event.opcode is Opcode.PING and self.transport.get_write_buffer_size() > MOST_UNSENT
-        if is_unread or self._pieces > MOST_PIECES:
+        """Take one frame that the package has read."""
+        if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+        else:
+            self._pieces.append(bytes(event.data))
+            self._unread += len(event.data)
+            if event.fin:
+                self._messages.append(b"".join(self._pieces))
+                self._pieces.clear()
+        is_unread = isinstance(event, Frame) and self.transport.get_write_buffer_size() > MOST_UNSENT
+        if is_unread or len(self._pieces) > MOST_PIECES or self._unread > MOST_HELD:
             self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits for a message."""
+        super().connection_lost(exc)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def messages(self) -> list[bytes]:
+        """Return what has come; wait for at least one message.
+
+        Raises:
+            ConnectionClosed: nothing more will come.
+
+        """
+        while not self._messages:
+            if self.protocol.state is State.CLOSED:
+                raise self.protocol.close_exc
+            self._waiter = self.loop.create_future()
+            await self._waiter
+        came = self._messages.copy()
+        self._messages.clear()
+        self._unread = 0
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
+        return came
 
 
 class _ConnectHere(connect):
@@ -197,7 +266,7 @@ async def dial(destination: Destination) -> Connection:
                 max_size=destination.max_frame_bytes,
                 user_agent_header=USER_AGENT,
                 proxy=None,
-                create_connection=_GuardedConnection,
+                create_connection=partial(_CuttingConnection, destination.max_frame_bytes),
             )
         )
     except websockets.InvalidStatus as error:

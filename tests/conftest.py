@@ -28,12 +28,12 @@ class PlainRoot:
         return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
 
     @staticmethod
-    def pytest_collection_modifyitems(items):
+    def pytest_collection_modifyitems(config, items):
         """Run a test of real sockets, processes and seconds again where it fails: a busy machine may stand still.
 
         What is pure or runs in virtual time gets one chance; so does every promise, in ``tests/simulation``.
         """
-        for item in items:
+        for item in items if config.pluginmanager.hasplugin("rerunfailures") else ():
             if not DETERMINISTIC.intersection(item.path.parents):
                 item.add_marker(pytest.mark.flaky(reruns=RERUNS))
 

@@ -4,8 +4,8 @@ Every data frame is a UTF-8 JSON object, or a list of them; its kind is the valu
 Control frames (``{"status":"UP"}``, errors, LIST_SUBSCRIPTIONS) carry neither type nor code.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -15,14 +15,16 @@ from ...domain.candle import Candle
 from ...domain.capabilities import DataKind
 from ...domain.errors import IntegrityError, MarketDataError
 from ...domain.finality import Finality
+from ...domain.orderbook import OrderBook
 from ...domain.request import Topic
-from ...domain.streaming import LiveValue, Rejected
+from ...domain.streaming import LiveValue, Received, Rejected
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
+from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
 from ..printable import excerpt
 from .failures import ErrorDetail
-from .protocol import STREAM_CODES
+from .protocol import STREAM_CODES, stream_type
 from .rows import (
     BookNumbers,
     BookUnit,
@@ -88,60 +90,44 @@ class ControlFrame(msgspec.Struct):
 
 @frozen
 class FrameOrigin:
-    """Where a frame comes from."""
+    """Where and when a frame came: all frames of one reading have the same origin."""
 
     venue: str
     source: str = CHANNEL
+    life: int = 0
+    received_at: float = 0.0
 
 
-@frozen
-class DataFrame:
-    """One value of a frame; ``stamp`` is the server's time stamp (ms, or seldom µs)."""
-
-    topic: Topic
-    value: LiveValue
-    is_snapshot: bool
-    stamp: int
+def _ticker(fields: Any, _: Topic, provenance: Provenance) -> Ticker:  # noqa: ANN401 - built structs
+    return ticker_of(fields, provenance)
 
 
-def _provenance(fields: Any, origin: FrameOrigin) -> Provenance:  # noqa: ANN401 - built structs
-    return Provenance(venue=origin.venue, symbol=Symbol(fields.code), source=origin.source)
+def _trade(fields: Any, _: Topic, provenance: Provenance) -> Trade:  # noqa: ANN401 - built structs
+    to_instant(fields.timestamp)
+    return trade_of(fields, fields.trade_timestamp, provenance)
 
 
-def _ticker(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Ticker]:  # noqa: ANN401 - built structs
-    value = ticker_of(fields, _provenance(fields, origin))
-    return Topic(DataKind.TICKER, value.symbol), value
-
-
-def _trade(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Trade]:  # noqa: ANN401 - built structs
-    value = trade_of(fields, fields.trade_timestamp, _provenance(fields, origin))
-    return Topic(DataKind.TRADE, value.symbol), value
-
-
-def _book(_: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, LiveValue]:  # noqa: ANN401 - built structs
-    value = book_of(fields, _provenance(fields, origin))
-    return Topic(DataKind.ORDERBOOK, value.symbol), value
+def _book(fields: Any, _: Topic, provenance: Provenance) -> OrderBook:  # noqa: ANN401 - built structs
+    return book_of(fields, provenance)
 
 
 _TIMEFRAMES = {code: timeframe for timeframe, code in STREAM_CODES.items()}
 
 
-def _candle(tag: str, fields: Any, origin: FrameOrigin) -> tuple[Topic, Candle]:  # noqa: ANN401 - built structs
-    symbol, timeframe = Symbol(fields.code), _TIMEFRAMES[tag]
-    value = Candle(
-        venue=origin.venue,
-        symbol=symbol,
-        timeframe=timeframe,
+def _candle(fields: Any, topic: Topic, provenance: Provenance) -> Candle:  # noqa: ANN401 - built structs
+    return Candle(
+        venue=provenance.venue,
+        symbol=provenance.symbol,
+        timeframe=cast("Timeframe", topic.timeframe),
         opened_at=to_slot(fields.candle_date_time_utc),
         **prices_of(fields),
         updated_at=to_instant(fields.timestamp),
-        source=origin.source,
+        source=provenance.source,
         finality=Finality.FORMING,
     )
-    return Topic(DataKind.CANDLE, symbol, timeframe), value
 
 
-_READERS: dict[str, Callable[[str, Any, FrameOrigin], tuple[Topic, LiveValue]]] = {
+_READERS: dict[str, Callable[[Any, Topic, Provenance], LiveValue]] = {
     "ticker": _ticker,
     "trade": _trade,
     "orderbook": _book,
@@ -196,33 +182,50 @@ _CONTROL = msgspec.json.Decoder(ControlFrame | list[ControlFrame])
 
 
 class FrameReader:
-    """Reads the frames of one format: data, control, or a rejection with the offending text."""
+    """Reads the frames of one format: data, control, or a rejection with the offending text.
 
-    def __init__(self, frame_format: str) -> None:
-        """Choose the format that the subscription asked for."""
+    Topics of the same name are the same object, frame after frame: comparing names takes longer than decoding.
+    """
+
+    def __init__(self, frame_format: str, topics: Iterable[Topic] = ()) -> None:
+        """Choose the format that the subscription asked for; frames of ``topics`` carry these very objects."""
         self._decode = _DECODERS[frame_format]
+        self._topics = {(stream_type(topic), str(topic.symbol)): topic for topic in topics}
 
-    def read(self, frame: bytes | str, origin: FrameOrigin) -> list[DataFrame | ControlFrame | Rejected]:
+    def read(self, frame: bytes | str, origin: FrameOrigin) -> list[Received | ControlFrame | Rejected]:
         """Return what one frame holds; never raises for its content."""
         body = frame.encode(errors="replace") if isinstance(frame, str) else frame
         try:
             decoded = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return [_read_control(body, error)]
-        rows = cast("list[Any]", decoded if isinstance(decoded, list) else [decoded])
-        return [_read_data(row, origin, partial(excerpt, body)) for row in rows]
+        if isinstance(decoded, list):
+            return [self._read_data(row, origin, body) for row in cast("list[Any]", decoded)]
+        return [self._read_data(decoded, origin, body)]
+
+    def _read_data(self, row: Any, origin: FrameOrigin, body: bytes) -> Received | Rejected:  # noqa: ANN401 - built structs
+        tag: str = row.__struct_config__.tag
+        try:
+            topic = self._topics.get((tag, row.code)) or _topic(tag, row.code)
+            value = _READERS[tag](row, topic, _provenance(topic, origin.venue, origin.source))
+        except IntegrityError as error:
+            return Rejected(str(error), excerpt(body), _topic_of(tag, row.code))
+        except MarketDataError as error:
+            return Rejected(f"not a symbol of this venue: {error}", excerpt(body))
+        is_snapshot = row.stream_type == "SNAPSHOT"
+        return Received(
+            topic=topic, value=value, life=origin.life, is_snapshot=is_snapshot, received_at=origin.received_at
+        )
 
 
-def _read_data(row: Any, origin: FrameOrigin, text: Callable[[], str]) -> DataFrame | Rejected:  # noqa: ANN401 - built structs
-    tag: str = row.__struct_config__.tag
-    try:
-        to_instant(row.timestamp)
-        topic, value = _READERS[tag](tag, row, origin)
-    except IntegrityError as error:
-        return Rejected(str(error), text(), _topic_of(tag, row.code))
-    except MarketDataError as error:
-        return Rejected(f"not a symbol of this venue: {error}", text())
-    return DataFrame(topic, value, row.stream_type == "SNAPSHOT", row.timestamp)
+@lru_cache(4096)
+def _topic(tag: str, code: str) -> Topic:
+    return Topic(DataKind.CANDLE, Symbol(code), _TIMEFRAMES[tag]) if tag in _TIMEFRAMES else Topic(DataKind(tag), code)
+
+
+@lru_cache(4096)
+def _provenance(topic: Topic, venue: str, source: str) -> Provenance:
+    return Provenance(venue, topic.symbol, source)
 
 
 def _read_control(body: bytes, data_error: Exception) -> ControlFrame | Rejected:
@@ -259,7 +262,6 @@ def _named_topic(body: bytes) -> Topic | None:
 
 def _topic_of(tag: str, code: str) -> Topic | None:
     try:
-        symbol = Symbol(code)
-        return Topic(DataKind.CANDLE, symbol, _TIMEFRAMES[tag]) if tag in _TIMEFRAMES else Topic(DataKind(tag), symbol)
+        return _topic(tag, code)
     except (MarketDataError, ValueError):
         return None

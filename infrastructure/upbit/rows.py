@@ -5,18 +5,22 @@ The same market datum travels by both channels under one set of field names; onl
 """
 
 from decimal import Decimal
-from typing import TypedDict
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple, TypedDict
 
 import msgspec
 
-from ...domain.orderbook import OrderBook
+from ...domain.orderbook import BookLevel, OrderBook
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.trade import Trade
-from .values import to_book, to_change, to_figure, to_instant, to_taker_side
+from .values import check_figures, to_change, to_instant, to_taker_side
+
+_NO_LEVEL = Decimal(0)
 
 
-class Provenance(TypedDict):
+class Provenance(NamedTuple):
     """Whose data it is, of which market, and by which channel it came."""
 
     venue: str
@@ -99,35 +103,37 @@ class Prices(TypedDict):
 
 def prices_of(row: CandleNumbers) -> Prices:
     """Return a candle's numbers."""
-    return Prices(
-        open=to_figure(row.opening_price),
-        high=to_figure(row.high_price),
-        low=to_figure(row.low_price),
-        close=to_figure(row.trade_price),
-        volume=to_figure(row.candle_acc_trade_volume),
-        quote_volume=to_figure(row.candle_acc_trade_price),
-    )
+    opened, high, low, close = row.opening_price, row.high_price, row.low_price, row.trade_price
+    volume, quote_volume = row.candle_acc_trade_volume, row.candle_acc_trade_price
+    check_figures((opened, high, low, close, volume, quote_volume))
+    return Prices(open=opened, high=high, low=low, close=close, volume=volume, quote_volume=quote_volume)
+
+
+_ticker_figures = attrgetter(*(one.name for one in msgspec.structs.fields(TickerNumbers) if one.type is Decimal))
 
 
 def ticker_of(row: TickerNumbers, provenance: Provenance) -> Ticker:
     """Return a ticker."""
+    check_figures(_ticker_figures(row))
     return Ticker(
-        **provenance,
-        price=to_figure(row.trade_price),
-        open=to_figure(row.opening_price),
-        high=to_figure(row.high_price),
-        low=to_figure(row.low_price),
-        previous_close=to_figure(row.prev_closing_price),
+        venue=provenance.venue,
+        symbol=provenance.symbol,
+        source=provenance.source,
+        price=row.trade_price,
+        open=row.opening_price,
+        high=row.high_price,
+        low=row.low_price,
+        previous_close=row.prev_closing_price,
         change=to_change(row.change),
-        signed_change=to_figure(row.signed_change_price),
-        signed_change_rate=to_figure(row.signed_change_rate),
-        last_volume=to_figure(row.trade_volume),
-        volume=to_figure(row.acc_trade_volume),
-        quote_volume=to_figure(row.acc_trade_price),
-        volume_24h=to_figure(row.acc_trade_volume_24h),
-        quote_volume_24h=to_figure(row.acc_trade_price_24h),
-        highest_52_week=to_figure(row.highest_52_week_price),
-        lowest_52_week=to_figure(row.lowest_52_week_price),
+        signed_change=row.signed_change_price,
+        signed_change_rate=row.signed_change_rate,
+        last_volume=row.trade_volume,
+        volume=row.acc_trade_volume,
+        quote_volume=row.acc_trade_price,
+        volume_24h=row.acc_trade_volume_24h,
+        quote_volume_24h=row.acc_trade_price_24h,
+        highest_52_week=row.highest_52_week_price,
+        lowest_52_week=row.lowest_52_week_price,
         traded_at=to_instant(row.trade_timestamp),
         updated_at=to_instant(row.timestamp),
     )
@@ -135,18 +141,30 @@ def ticker_of(row: TickerNumbers, provenance: Provenance) -> Ticker:
 
 def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
     """Return a trade that was executed at the stamp ``executed``."""
+    price, volume = row.trade_price, row.trade_volume
+    check_figures((price, volume))
     return Trade(
-        **provenance,
+        venue=provenance.venue,
+        symbol=provenance.symbol,
+        source=provenance.source,
         sequential_id=row.sequential_id,
-        price=to_figure(row.trade_price),
-        volume=to_figure(row.trade_volume),
+        price=price,
+        volume=volume,
         taker_side=to_taker_side(row.ask_bid),
         traded_at=to_instant(executed),
     )
 
 
 def book_of(row: BookNumbers, provenance: Provenance) -> OrderBook:
-    """Return a book without its padding."""
-    units = [(unit.ask_price, unit.ask_size, unit.bid_price, unit.bid_size) for unit in row.orderbook_units]
-    venue, symbol, source = provenance["venue"], provenance["symbol"], provenance["source"]
-    return to_book(venue, symbol, units, stamp=row.timestamp, level=row.level, source=source)
+    """Return a book, best first. Thin sides are padded with price 0; padding is no level."""
+    units, level = row.orderbook_units, row.level or _NO_LEVEL
+    check_figures((level, *chain.from_iterable(map(msgspec.structs.astuple, units))))
+    return OrderBook(
+        venue=provenance.venue,
+        symbol=provenance.symbol,
+        source=provenance.source,
+        asks=tuple([BookLevel(unit.ask_price, unit.ask_size) for unit in units if unit.ask_price]),
+        bids=tuple([BookLevel(unit.bid_price, unit.bid_size) for unit in units if unit.bid_price]),
+        level=level,
+        updated_at=to_instant(row.timestamp),
+    )

@@ -48,20 +48,20 @@ class UpbitSocket:
         """Whether the connection has not been seen to end."""
         return self._connection.is_open
 
-    async def receive(self) -> bytes | str:
-        """Return the next frame.
+    async def receive(self) -> list[bytes]:
+        """Return the frames that have come since, at least one.
 
         Raises:
             ChannelUnavailableError: the connection is gone, or was given up; what it still held is dropped.
 
         """
         try:
-            frame = await self._connection.receive()
+            frames = await self._connection.receive()
         except ConnectionLost as error:
             raise self._lost(error) from error
         if self._cause:
             raise ChannelUnavailableError(self._cause, channel=self._context.name)
-        return frame
+        return frames
 
     def _lost(self, error: ConnectionLost) -> ChannelUnavailableError:
         return ChannelUnavailableError(self._cause or str(error), channel=self._context.name)

@@ -6,14 +6,15 @@ import uuid
 from collections import deque
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from datetime import datetime
+from itertools import chain
 
 from ...domain.candle import Candle
 from ...domain.errors import ChannelError, ClosedError
 from ...domain.request import Topic
-from ...domain.streaming import LifeBegan, LifeEnded, LiveValue, Received, Rejected, StreamItem
-from .failures import explain_frame_error
-from .frames import CHANNEL, ControlFrame, DataFrame, FrameOrigin, FrameReader
-from .protocol import stamp_seconds
+from ...domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
+from .failures import ErrorDetail, explain_frame_error
+from .frames import CHANNEL, FrameOrigin, FrameReader
 from .reconnect import Reconnect
 from .socket import SocketDoor, UpbitSocket
 
@@ -37,9 +38,11 @@ class UpbitStream:
         """Open nothing yet."""
         self._topics = frozenset(topics)
         self._canary = canary
+        self._wanted = self._topics if canary is None else self._topics | {canary}
+        self._newest: datetime | None = None
         self._door = door
         self._context = door.context
-        self._reader = FrameReader(door.options.frame_format)
+        self._reader = FrameReader(door.options.frame_format, self._wanted)
         self._items: deque[StreamItem] = deque()
         self._socket: UpbitSocket | None = None
         self._resources = AsyncExitStack()
@@ -93,48 +96,47 @@ class UpbitStream:
         self._socket, self._resources, self._cause = socket, resources, None
         self._keeper = asyncio.get_running_loop().create_task(socket.keep_alive())
         self._life += 1
+        self._newest = None
         self._began_at = self._context.clock.monotonic()
         self._items.append(LifeBegan(self._life))
 
     async def _receive(self, socket: UpbitSocket) -> None:
+        """Take all that has come since; what follows an end of the life belongs to nobody."""
         try:
-            frame = await socket.receive()
+            frames = await socket.receive()
         except ChannelError as error:
             await self._end_life(str(error))
             return
-        received_at = self._context.clock.monotonic()
-        for item in self._reader.read(frame, FrameOrigin(self._door.identity.venue, self._context.name)):
-            await self._take(item, received_at)
-
-    async def _take(self, item: DataFrame | ControlFrame | Rejected, received_at: float) -> None:
-        match item:
-            case DataFrame():
-                self._context.server_time.observe_stamp(stamp_seconds(item.stamp), received=received_at)
-                received = Received(
-                    topic=item.topic,
-                    value=item.value,
-                    life=self._life,
-                    is_snapshot=item.is_snapshot,
-                    received_at=received_at,
-                )
-                if self._has_not_begun(item.value, received_at):
-                    self._items.append(Rejected("a candle of a slot that has not begun", str(item.value), item.topic))
-                elif item.topic in self._topics or item.topic == self._canary:
-                    self._items.append(received)
-            case ControlFrame(error=detail) if detail is not None:
-                error = explain_frame_error(detail, channel=CHANNEL)
-                await self._end_life(str(error))
-                if not error.retryable:
-                    self._refused = error  # raised after the items before it, and ever after
-                self._cause = error
-            case Rejected():
+        clock, server_time = self._context.clock, self._context.server_time
+        origin = FrameOrigin(self._door.identity.venue, self._context.name, self._life, clock.monotonic())
+        latest, known = server_time.latest(origin.received_at), self._newest
+        for item in chain.from_iterable(self._reader.read(frame, origin) for frame in frames):
+            if isinstance(item, Received):
+                self._take(item, latest)
+            elif isinstance(item, Rejected):
                 self._items.append(item)
-            case _:
+            elif item.error is not None:
+                await self._refuse(item.error)
                 return
+        if self._newest is not None and self._newest is not known:
+            server_time.observe_stamp(self._newest.timestamp(), received=origin.received_at)
 
-    def _has_not_begun(self, value: LiveValue, received_at: float) -> bool:
-        latest = self._context.server_time.latest(received_at)
-        return isinstance(value, Candle) and latest is not None and value.opened_at > latest
+    def _take(self, item: Received, latest: datetime | None) -> None:
+        """Deliver a value unless it is of a slot that has not begun; ``latest`` is as late as it can be by now."""
+        value, stamp = item.value, stamp_of(item.value)
+        if latest is not None and isinstance(value, Candle) and value.opened_at > latest:
+            self._items.append(Rejected("a candle of a slot that has not begun", str(value), item.topic))
+        elif item.topic in self._wanted:
+            self._items.append(item)
+        if latest is not None and stamp is not None and stamp <= latest and (self._newest or stamp) <= stamp:
+            self._newest = stamp
+
+    async def _refuse(self, detail: ErrorDetail) -> None:
+        """End the life for what the exchange says of the subscription; for good, if no retry can help."""
+        self._cause = error = explain_frame_error(detail, channel=CHANNEL)
+        await self._end_life(str(error))
+        if not error.retryable:
+            self._refused = error  # raised after the items before it, and ever after
 
     async def _end_life(self, cause: str) -> None:
         lasted = self._context.clock.monotonic() - self._began_at
@@ -143,8 +145,9 @@ class UpbitStream:
         self._items.append(LifeEnded(self._life, cause))
 
     def abandon(self, cause: str) -> None:
-        """Give up the present life; the next item is its ``LifeEnded``."""
+        """Give up the present life: what it has read and not delivered is dropped, and ``LifeEnded`` comes next."""
         if self._socket is not None:
+            self._items = deque(item for item in self._items if not isinstance(item, Received | Rejected))
             self._socket.abandon(cause)
 
     async def _release(self) -> None:

@@ -1,12 +1,21 @@
 """From Upbit's fields to the domain's values; shared by replies and frames. No I/O."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
-from decimal import Clamped, Context, Decimal, DecimalException, Overflow, Rounded, Subnormal
+from decimal import (
+    Clamped,
+    Context,
+    Decimal,
+    DecimalException,
+    Overflow,
+    Rounded,
+    Subnormal,
+    getcontext,
+    setcontext,
+)
 
 from ...domain.errors import IntegrityError
 from ...domain.instants import from_micros, to_micros
-from ...domain.orderbook import BookLevel, OrderBook
-from ...domain.symbol import Symbol
 from ...domain.ticker import PriceChange
 from ...domain.trade import TakerSide
 from ..printable import excerpt
@@ -17,6 +26,11 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 _LAST_MICROS = to_micros(datetime(LAST_YEAR, 12, 31, tzinfo=UTC))
 _FIGURES = Context(prec=100, Emax=100, Emin=-100, traps=[Clamped, Overflow, Rounded, Subnormal])
 """Writes any number that a market can show. ``1e999999999`` is a number too, of a billion characters."""
+
+
+_NOTHING = Decimal(0)
+_EXACT_MS = 1000 << 31
+"""Until 2038 a float of seconds is exact to far less than a microsecond, and three times as fast as a sum."""
 
 
 def to_figure(number: Decimal) -> Decimal:
@@ -37,8 +51,33 @@ def to_figure(number: Decimal) -> Decimal:
     return number
 
 
+def check_figures(numbers: Collection[Decimal]) -> None:
+    """Refuse numbers of which one is no figure, as ``to_figure`` does.
+
+    Adding them up tells of all at once, in a quarter of the time: what cannot be written in 100 digits
+    cannot be added in 100 digits either.
+
+    Raises:
+        IntegrityError: one is none.
+
+    """
+    here = getcontext()
+    setcontext(_FIGURES)
+    try:
+        are_sound = sum(numbers, _NOTHING).is_finite()
+    except DecimalException:
+        are_sound = False
+    finally:
+        setcontext(here)
+    if not are_sound:
+        for number in numbers:
+            to_figure(number)
+
+
 def to_instant(stamp: int) -> datetime:
     """Return the instant of a time stamp, in milliseconds or (seen once) microseconds."""
+    if 0 <= stamp < _EXACT_MS:
+        return datetime.fromtimestamp(stamp / 1000, UTC)
     micros = stamp if stamp >= MICROSECONDS_FROM else stamp * 1000
     if not 0 <= micros <= _LAST_MICROS:
         msg = f"{stamp if abs(stamp) < _LAST_MICROS else 'a huge number'} is no time stamp"
@@ -76,27 +115,3 @@ def to_change(change: str) -> PriceChange:
         msg = f"{excerpt(change)!r} is no direction, expected RISE, EVEN or FALL"
         raise IntegrityError(msg)
     return PriceChange(change)
-
-
-def to_book(
-    venue: str,
-    symbol: Symbol,
-    units: list[tuple[Decimal, Decimal, Decimal, Decimal]],
-    *,
-    stamp: int,
-    level: Decimal | None,
-    source: str,
-) -> OrderBook:
-    """Return a book of units (ask price, ask size, bid price, bid size), best first.
-
-    Thin sides are padded with price 0; padding is no level.
-    """
-    return OrderBook(
-        venue=venue,
-        symbol=symbol,
-        asks=tuple(BookLevel(to_figure(price), to_figure(size)) for price, size, _, _ in units if price),
-        bids=tuple(BookLevel(to_figure(price), to_figure(size)) for _, _, price, size in units if price),
-        level=to_figure(level or Decimal(0)),
-        updated_at=to_instant(stamp),
-        source=source,
-    )

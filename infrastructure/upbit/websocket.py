@@ -25,7 +25,7 @@ from ...domain.orderbook import OrderBook
 from ...domain.ports import LiveStream
 from ...domain.request import Topic, check_depth
 from ...domain.series import CandleSeries
-from ...domain.streaming import LiveValue, Rejected
+from ...domain.streaming import LiveValue, Received, Rejected
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
@@ -34,7 +34,7 @@ from ...domain.trade import Trade
 from ...domain.vital_signs import Headroom
 from ..sockets import Dial, dial
 from .failures import explain_frame_error
-from .frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
+from .frames import ControlFrame, FrameOrigin, FrameReader
 from .identity import VenueIdentity
 from .limits import ConnectBudget
 from .options import UpbitOptions
@@ -71,7 +71,6 @@ class UpbitWebSocket:
         self.identity = VenueIdentity(options.socket_address, options, context.clock)
         self._connects = ConnectBudget.of(options, context)
         self._door = SocketDoor(options, context, self.identity, self._connects, dial)
-        self._reader = FrameReader(options.frame_format)
         self._asking = asyncio.Lock()
         self._waiting = 0
         self._kept: UpbitSocket | None = None
@@ -215,10 +214,10 @@ class UpbitWebSocket:
 
     async def _collect(self, socket: UpbitSocket, missing: set[Topic]) -> dict[Topic, LiveValue]:
         found: dict[Topic, LiveValue] = {}
-        origin = FrameOrigin(self.identity.venue, self.name)
+        reader, origin = FrameReader(self._options.frame_format), FrameOrigin(self.identity.venue, self.name)
         while missing:
-            for item in self._reader.read(await socket.receive(), origin):
-                if isinstance(item, DataFrame) and item.topic in missing and item.is_snapshot:
+            for item in [item for frame in await socket.receive() for item in reader.read(frame, origin)]:
+                if isinstance(item, Received) and item.topic in missing and item.is_snapshot:
                     missing.discard(item.topic)
                     found[item.topic] = item.value
                 elif isinstance(item, ControlFrame) and item.error is not None:

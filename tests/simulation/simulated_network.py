@@ -226,7 +226,9 @@ class SimulatedConnection:
             self._check()
             self._arrived.clear()
             await self._arrived.wait()
-        return self._inbox.popleft()
+        came = [frame.encode() if isinstance(frame, str) else frame for frame in self._inbox]
+        self._inbox.clear()
+        return came
 
     async def ping(self):
         self._check()

@@ -20,7 +20,8 @@ from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.domain.trade import TakerSide, Trade
 from market_backbone.infrastructure.upbit import replies
-from market_backbone.infrastructure.upbit.frames import ControlFrame, DataFrame, FrameOrigin, FrameReader
+from market_backbone.domain.streaming import Received
+from market_backbone.infrastructure.upbit.frames import ControlFrame, FrameOrigin, FrameReader
 from market_backbone.infrastructure.upbit.protocol import STREAM_CODES, read_remaining
 from market_backbone.infrastructure.upbit.values import to_instant
 
@@ -269,7 +270,7 @@ def test_candle_frames_are_read_exactly_and_keyed_by_utc(name, timeframe, symbol
     content = body("websocket", "candles", f"stream.CANDLE_{name}.json")
     item, wire = read(content), exact(content)
 
-    assert isinstance(item, DataFrame)
+    assert isinstance(item, Received)
     assert (item.value.timeframe, item.value.symbol, item.is_snapshot) == (timeframe, symbol, is_snapshot)
     assert item.value.opened_at == datetime.fromisoformat(wire["candle_date_time_utc"] + "+00:00")
     assert (item.value.close, item.value.volume) == (wire["trade_price"], wire["candle_acc_trade_volume"])
@@ -294,7 +295,7 @@ def test_verbatim_frames_are_data_keep_alive_or_errors_by_name():
         if isinstance(item, ControlFrame):
             (errors if item.error else others).append(item)
         else:
-            assert isinstance(item, DataFrame), item
+            assert isinstance(item, Received), item
     assert [frame.error.name for frame in errors] == ["NO_TICKET", "INVALID_PARAM", "WRONG_FORMAT"]
     assert [frame.status for frame in others] == ["UP"]
 
