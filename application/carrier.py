@@ -34,6 +34,11 @@ class Carrier:
 
     Invariant: ``sights`` holds a topic exactly if the present life has shown it and it is not known to
     have fallen silent since.
+
+    Attributes:
+        read_at: when the socket was last read, often for many frames.
+        latest: the latest that the server's time can have been then: a stamp from the future says nothing.
+
     """
 
     topics: frozenset[Topic]
@@ -47,6 +52,8 @@ class Carrier:
     began_at: float = 0.0
     fruitless: int = 0
     position: datetime | None = None
+    read_at: float | None = None
+    latest: datetime | None = None
     sights: dict[Topic, Sight] = field(factory=dict[Topic, Sight])
     muted: set[Topic] = field(factory=set[Topic])
 
@@ -71,19 +78,16 @@ class Carrier:
         self.sights.pop(topic, None)
         self.muted.add(topic)
 
-    def hear(self, item: Received, latest: datetime | None) -> bool:
-        """Take note of a frame; return whether frames before it may be missing.
-
-        ``latest`` is the latest that the server's time can be: a stamp from the future says nothing.
-        """
+    def hear(self, item: Received) -> bool:
+        """Take note of a frame; return whether frames before it may be missing."""
         self.is_proven, self.fruitless = True, 0
         value, stamp = item.value, stamp_of(item.value)
         canary_stamp = stamp if isinstance(value, OrderBook) and item.topic == self.canary else None
         is_hole = False
-        if canary_stamp is not None or item.received_at != self.watch.heard_at:  # else read together with the one before
+        if canary_stamp is not None or item.received_at != self.watch.heard_at:  # else read with the one before
             is_hole = self.canary is not None and self._leaves_a_hole(item, canary_stamp)
             self.watch.heard(item.received_at, canary_stamp)
-        if stamp is not None and latest is not None and stamp <= latest and (self.position or stamp) <= stamp:
+        if stamp is not None and self.latest is not None and (self.position or stamp) <= stamp <= self.latest:
             self.position = stamp
         return is_hole
 

@@ -142,7 +142,9 @@ class Carriers:
 
     def _receive(self, carrier: Carrier, item: Received) -> None:
         was_proven = carrier.is_proven
-        may_have_lost = carrier.hear(item, self.tools.server_time.latest(item.received_at))
+        if item.received_at != carrier.read_at:
+            carrier.read_at, carrier.latest = item.received_at, self.tools.server_time.latest(item.received_at)
+        may_have_lost = carrier.hear(item)
         if not was_proven:
             self.tools.router.record(self.live.name, carrier.began_at, success=True)
             self.tools.report.life_proven(carrier, self.live.name)

@@ -14,8 +14,11 @@ from ..domain.events import (
     ChannelSwitched,
     Degraded,
     MarketEvent,
+    OrderBookUpdated,
     Recovered,
     SubscriptionUnanswered,
+    TickerUpdated,
+    TradeReceived,
 )
 from ..domain.observations import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
 from ..domain.ports import Clock
@@ -36,6 +39,9 @@ class _Told:
 
     event: str
     details: tuple[tuple[str, object], ...]
+
+
+_PLAIN_DATA = {TradeReceived, TickerUpdated, OrderBookUpdated}  # nearly all, and of no account here
 
 
 @define
@@ -66,6 +72,8 @@ class FeedReport:
         self._measured.pop(topic, None)
 
         def listen(event: MarketEvent) -> None:
+            if type(event) in _PLAIN_DATA:
+                return
             match event:
                 case CandleUpdated():
                     self._received[topic] += event.candle.is_final

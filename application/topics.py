@@ -129,18 +129,9 @@ class QuoteTopic:
         """Nothing to hand over: the newest value is held here."""
 
     def _news(self, value: Ticker | OrderBook) -> Iterator[MarketEvent]:
-        if value == self.newest:
-            return
-        if self.newest is not None and value.updated_at < self.newest.updated_at:
-            return
-        if (
-            self.newest is not None
-            and value.updated_at == self.newest.updated_at
-            and value.source != self.newest.source
-        ):
-            return
-        self.newest = value
-        yield _quoted(value)
+        if self.newest is None or _is_news(value, self.newest):
+            self.newest = value
+            yield _quoted(value)
 
     def held(self) -> list[MarketEvent]:
         """Return the newest value as an event, for somebody who has just come."""
@@ -164,6 +155,15 @@ class QuoteTopic:
     def take_answer(self, value: Ticker | OrderBook, mark: int) -> list[MarketEvent]:
         """Take what REST answered to a question that was asked at ``mark``."""
         return list(self._news(value)) if mark == self._frames else []
+
+
+def _is_news(value: Ticker | OrderBook, newest: Ticker | OrderBook) -> bool:
+    """Return whether a value is newer; of the same instant it has to differ, and to come from the same channel."""
+    if value.updated_at != newest.updated_at:
+        return value.updated_at > newest.updated_at
+    if isinstance(value, OrderBook) and isinstance(newest, OrderBook):
+        return value.source == newest.source and not value.repeats(newest)
+    return value.source == newest.source and value != newest
 
 
 def _quoted(value: Ticker | OrderBook) -> TickerUpdated | OrderBookUpdated:

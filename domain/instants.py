@@ -16,7 +16,7 @@ def to_utc(at: datetime, name: str = "instant") -> datetime:
             is no datetime, or lies outside the years that UTC can write.
 
     """
-    if isinstance(at, datetime) and at.tzinfo is UTC:  # nearly always, and asked for each value of a stream
+    if getattr(at, "tzinfo", None) is UTC:  # nearly always, and asked for each value of a stream
         return at
     if not isinstance(at, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
         msg = f"{name} must be a datetime with a time zone, got {at!r}; write datetime(..., tzinfo=UTC)"

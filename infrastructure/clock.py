@@ -54,8 +54,6 @@ class MeasuredServerTime:
         """Know nothing yet."""
         self._clock = clock
         self._measured = ServerClock()
-        self._asked: tuple[float, ServerClock] | None = None
-        self._latest: datetime | None = None
 
     @property
     def measured(self) -> ServerClock:
@@ -76,12 +74,9 @@ class MeasuredServerTime:
         return None if seconds is None else from_seconds(seconds)
 
     def latest(self, at: float | None = None) -> datetime | None:
-        """Return the latest server time at monotonic ``at``; asked for each frame of those that were read together."""
-        at = self._clock.monotonic() if at is None else at
-        if (at, self._measured) != self._asked:
-            seconds = self._measured.latest(at)
-            self._asked, self._latest = (at, self._measured), None if seconds is None else from_seconds(seconds)
-        return self._latest
+        """Return the latest server time at monotonic ``at``."""
+        seconds = self._measured.latest(self._clock.monotonic() if at is None else at)
+        return None if seconds is None else from_seconds(seconds)
 
 
 class VenueTimes:

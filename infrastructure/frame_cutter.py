@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 _PLAIN = (0x81, 0x82)  # the whole of a message, not compressed: text, binary
 _FINAL, _OPCODE, _CLOSE = 0x80, 0x0F, 0x8
-_TWO_BYTES, _EIGHT_BYTES = 126, 127
+_HEADER, _TWO_BYTES, _EIGHT_BYTES = 2, 126, 127
 
 
 class FrameCutter:
@@ -28,7 +28,7 @@ class FrameCutter:
         self._keep = keep
         self._hand_on = hand_on
         self._held = bytearray()
-        self._needed = 2
+        self._needed = _HEADER
         self._is_inside_message = False
         self._has_given_up = False
 
@@ -52,7 +52,7 @@ class FrameCutter:
     def _cut(self, data: bytes) -> int:
         """Take whole frames off; return where the first incomplete one begins."""
         at, size, keep, longest = 0, len(data), self._keep, self._max_size
-        while size - at >= 2:
+        while size - at >= _HEADER:
             kind, length, body = data[at], data[at + 1], at + 2
             if length >= _TWO_BYTES:
                 body += 2 if length == _TWO_BYTES else 8
@@ -75,7 +75,7 @@ class FrameCutter:
             at = end
             if self._has_given_up:
                 return at
-        self._needed = 2
+        self._needed = _HEADER
         return at
 
     def _note(self, kind: int) -> None:

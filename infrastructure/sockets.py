@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import websockets
 from attrs import field, frozen
@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
-from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import Event, State
 
 from .frame_cutter import FrameCutter
@@ -255,20 +255,19 @@ async def dial(destination: Destination) -> Connection:
 
     """
     try:
-        return _Connection(
-            await _ConnectHere(
-                destination.address,
-                ssl=destination.tls,
-                compression="deflate" if destination.compression else None,
-                open_timeout=destination.connect_timeout_s,
-                ping_interval=None,
-                close_timeout=CLOSING_S,
-                max_size=destination.max_frame_bytes,
-                user_agent_header=USER_AGENT,
-                proxy=None,
-                create_connection=partial(_CuttingConnection, destination.max_frame_bytes),
-            )
+        connection = await _ConnectHere(
+            destination.address,
+            ssl=destination.tls,
+            compression="deflate" if destination.compression else None,
+            open_timeout=destination.connect_timeout_s,
+            ping_interval=None,
+            close_timeout=CLOSING_S,
+            max_size=destination.max_frame_bytes,
+            user_agent_header=USER_AGENT,
+            proxy=None,
+            create_connection=partial(_CuttingConnection, destination.max_frame_bytes),  # pyright: ignore[reportArgumentType] - called only
         )
+        return _Connection(cast("_CuttingConnection", connection))
     except websockets.InvalidStatus as error:
         response = error.response
         raise UpgradeRefused(response.status_code, _plain(response.headers), response.body or b"") from error

@@ -5,7 +5,7 @@ Control frames (``{"status":"UP"}``, errors, LIST_SUBSCRIPTIONS) carry neither t
 """
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -24,54 +24,15 @@ from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
 from ..printable import excerpt
 from .failures import ErrorDetail
-from .protocol import STREAM_CODES, stream_type
-from .rows import (
-    BookNumbers,
-    BookUnit,
-    CandleNumbers,
-    Provenance,
-    TickerNumbers,
-    TradeNumbers,
-    book_of,
-    prices_of,
-    ticker_of,
-    trade_of,
-)
-from .values import to_instant, to_slot
+from .frame_types import EXACT, ROUGH, TIMEFRAMES
+from .protocol import stream_type
+from .rows import Provenance, book_of, prices_of, ticker_of, trade_of
+from .unread_books import UnreadSides, is_plain, unread_book
+from .values import check_stamp, to_instant, to_slot
 
 CHANNEL = "websocket"
-
-_SHORT = {
-    "code": "cd", "opening_price": "op", "high_price": "hp", "low_price": "lp", "trade_price": "tp",
-    "prev_closing_price": "pcp", "change": "c", "signed_change_price": "scp", "signed_change_rate": "scr",
-    "trade_volume": "tv", "acc_trade_volume": "atv", "acc_trade_volume_24h": "atv24h", "acc_trade_price": "atp",
-    "acc_trade_price_24h": "atp24h", "trade_timestamp": "ttms", "ask_bid": "ab", "highest_52_week_price": "h52wp",
-    "lowest_52_week_price": "l52wp", "timestamp": "tms", "stream_type": "st", "sequential_id": "sid",
-    "orderbook_units": "obu", "ask_price": "ap", "bid_price": "bp", "ask_size": "as", "bid_size": "bs",
-    "level": "lv", "candle_date_time_utc": "cdttmu", "candle_acc_trade_volume": "catv",
-    "candle_acc_trade_price": "catp",
-}  # fmt: skip
-
-
-class _TickerFields(TickerNumbers):
-    code: str
-    stream_type: str
-
-
-class _TradeFields(TradeNumbers):
-    code: str
-    trade_timestamp: int
-    stream_type: str
-
-
-class _BookFields(BookNumbers, kw_only=True):
-    code: str
-    stream_type: str
-
-
-class _CandleFields(CandleNumbers):
-    code: str
-    stream_type: str
+MOST_KNOWN = 10_000
+"""Names that are remembered; Upbit has some 700 codes, and a server that makes up more costs no memory."""
 
 
 class ControlFrame(msgspec.Struct):
@@ -98,23 +59,16 @@ class FrameOrigin:
     received_at: float = 0.0
 
 
-def _ticker(fields: Any, _: Topic, provenance: Provenance) -> Ticker:  # noqa: ANN401 - built structs
+def _ticker(fields: Any, provenance: Provenance, _: Topic) -> Ticker:  # noqa: ANN401 - built structs
     return ticker_of(fields, provenance)
 
 
-def _trade(fields: Any, _: Topic, provenance: Provenance) -> Trade:  # noqa: ANN401 - built structs
-    to_instant(fields.timestamp)
+def _trade(fields: Any, provenance: Provenance, _: Topic) -> Trade:  # noqa: ANN401 - built structs
+    check_stamp(fields.timestamp)
     return trade_of(fields, fields.trade_timestamp, provenance)
 
 
-def _book(fields: Any, _: Topic, provenance: Provenance) -> OrderBook:  # noqa: ANN401 - built structs
-    return book_of(fields, provenance)
-
-
-_TIMEFRAMES = {code: timeframe for timeframe, code in STREAM_CODES.items()}
-
-
-def _candle(fields: Any, topic: Topic, provenance: Provenance) -> Candle:  # noqa: ANN401 - built structs
+def _candle(fields: Any, provenance: Provenance, topic: Topic) -> Candle:  # noqa: ANN401 - built structs
     return Candle(
         venue=provenance.venue,
         symbol=provenance.symbol,
@@ -127,57 +81,23 @@ def _candle(fields: Any, topic: Topic, provenance: Provenance) -> Candle:  # noq
     )
 
 
-_READERS: dict[str, Callable[[Any, Topic, Provenance], LiveValue]] = {
+_Read = Callable[[Any, Provenance, Topic], LiveValue]
+_READERS: dict[str, _Read] = {
     "ticker": _ticker,
     "trade": _trade,
-    "orderbook": _book,
-    **dict.fromkeys(_TIMEFRAMES, _candle),
+    **dict.fromkeys(TIMEFRAMES, _candle),
 }
 
 
-def _shortened(fields: type[msgspec.Struct], **changed: Any) -> list[Any]:  # noqa: ANN401 - types
-    """Return the fields for ``defstruct``, which renames only the fields that it defines itself."""
-    return [
-        (one.name, changed.get(one.name, one.type), *([] if one.required else [one.default]))
-        for one in msgspec.structs.fields(fields)
-    ]
+@frozen
+class _Known:
+    """What frames of one name have in common."""
+
+    topic: Topic
+    provenance: Provenance
+    read: _Read | None
 
 
-def _short_type(tag: str, fields: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    unit = msgspec.defstruct("ShortUnit", _shortened(BookUnit), rename=_SHORT)
-    changed = {"orderbook_units": list[unit]} if fields is _BookFields else {}
-    return msgspec.defstruct(
-        "Short", _shortened(fields, **changed), tag_field="ty", tag=tag, rename=_SHORT, kw_only=True
-    )
-
-
-def _long_type(tag: str, fields: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    return msgspec.defstruct("Long", [], bases=(fields,), tag_field="type", tag=tag, kw_only=True)
-
-
-_FIELDS: dict[str, type[msgspec.Struct]] = {
-    "ticker": _TickerFields,
-    "trade": _TradeFields,
-    "orderbook": _BookFields,
-    **dict.fromkeys(_TIMEFRAMES, _CandleFields),
-}
-
-
-def _union(types: list[type[msgspec.Struct]]) -> Any:  # noqa: ANN401 - a union built at import
-    union: Any = types[0]
-    for one in types[1:]:
-        union = union | one
-    return union
-
-
-_LONG_UNION = _union([_long_type(tag, fields) for tag, fields in _FIELDS.items()])
-_SHORT_UNION = _union([_short_type(tag, fields) for tag, fields in _FIELDS.items()])
-_DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "DEFAULT": msgspec.json.Decoder(_LONG_UNION).decode,
-    "SIMPLE": msgspec.json.Decoder(_SHORT_UNION).decode,
-    "JSON_LIST": msgspec.json.Decoder(list[_LONG_UNION]).decode,
-    "SIMPLE_LIST": msgspec.json.Decoder(list[_SHORT_UNION]).decode,
-}
 _CONTROL = msgspec.json.Decoder(ControlFrame | list[ControlFrame])
 
 
@@ -189,12 +109,18 @@ class FrameReader:
 
     def __init__(self, frame_format: str, topics: Iterable[Topic] = ()) -> None:
         """Choose the format that the subscription asked for; frames of ``topics`` carry these very objects."""
-        self._decode = _DECODERS[frame_format]
+        self._format = frame_format
+        self._decode_exactly, self._decode_roughly = EXACT[frame_format], ROUGH.get(frame_format)
         self._topics = {(stream_type(topic), str(topic.symbol)): topic for topic in topics}
+        self._known: dict[tuple[str, str], _Known] = {}
+        self._known_from = ("", "")
 
     def read(self, frame: bytes | str, origin: FrameOrigin) -> list[Received | ControlFrame | Rejected]:
         """Return what one frame holds; never raises for its content."""
         body = frame.encode(errors="replace") if isinstance(frame, str) else frame
+        if self._known_from != (origin.venue, origin.source):
+            self._known_from = (origin.venue, origin.source)
+            self._known.clear()
         try:
             decoded = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -203,11 +129,19 @@ class FrameReader:
             return [self._read_data(row, origin, body) for row in cast("list[Any]", decoded)]
         return [self._read_data(decoded, origin, body)]
 
+    def _decode(self, body: bytes) -> Any:  # noqa: ANN401 - built structs
+        """Return the fields of a frame; those of a book as floats, where it can be read later."""
+        if self._decode_roughly is not None and is_plain(body):
+            with suppress(msgspec.ValidationError):  # figures in quotes, or too large for a float
+                return self._decode_roughly(body)
+        return self._decode_exactly(body)
+
     def _read_data(self, row: Any, origin: FrameOrigin, body: bytes) -> Received | Rejected:  # noqa: ANN401 - built structs
         tag: str = row.__struct_config__.tag
         try:
-            topic = self._topics.get((tag, row.code)) or _topic(tag, row.code)
-            value = _READERS[tag](row, topic, _provenance(topic, origin.venue, origin.source))
+            known = self._known.get((tag, row.code)) or self._learn(tag, row.code, origin)
+            topic, provenance = known.topic, known.provenance
+            value = known.read(row, provenance, topic) if known.read else self._read_book(row, provenance, body)
         except IntegrityError as error:
             return Rejected(str(error), excerpt(body), _topic_of(tag, row.code))
         except MarketDataError as error:
@@ -217,15 +151,21 @@ class FrameReader:
             topic=topic, value=value, life=origin.life, is_snapshot=is_snapshot, received_at=origin.received_at
         )
 
+    def _read_book(self, row: Any, provenance: Provenance, body: bytes) -> OrderBook:  # noqa: ANN401 - built structs
+        units = row.orderbook_units
+        is_rough = self._decode_roughly is not None and units and isinstance(units[0].ask_price, float)
+        return unread_book(row, provenance, UnreadSides(body, self._format)) if is_rough else book_of(row, provenance)
 
-@lru_cache(4096)
+    def _learn(self, tag: str, code: str, origin: FrameOrigin) -> _Known:
+        topic = self._topics.get((tag, code)) or _topic(tag, code)
+        known = _Known(topic, Provenance(origin.venue, topic.symbol, origin.source), _READERS.get(tag))
+        if len(self._known) < MOST_KNOWN:
+            self._known[tag, code] = known
+        return known
+
+
 def _topic(tag: str, code: str) -> Topic:
-    return Topic(DataKind.CANDLE, Symbol(code), _TIMEFRAMES[tag]) if tag in _TIMEFRAMES else Topic(DataKind(tag), code)
-
-
-@lru_cache(4096)
-def _provenance(topic: Topic, venue: str, source: str) -> Provenance:
-    return Provenance(venue, topic.symbol, source)
+    return Topic(DataKind.CANDLE, Symbol(code), TIMEFRAMES[tag]) if tag in TIMEFRAMES else Topic(DataKind(tag), code)
 
 
 def _read_control(body: bytes, data_error: Exception) -> ControlFrame | Rejected:

@@ -4,6 +4,7 @@ The same market datum travels by both channels under one set of field names; onl
 (``market`` or ``code``, a stream's own keys). So each datum is read and converted in one place.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
@@ -11,13 +12,13 @@ from typing import NamedTuple, TypedDict
 
 import msgspec
 
-from ...domain.orderbook import BookLevel, OrderBook
+from ...domain.orderbook import BookLevel, OrderBook, Sides
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.trade import Trade
 from .values import check_figures, to_change, to_instant, to_taker_side
 
-_NO_LEVEL = Decimal(0)
+NO_LEVEL = Decimal(0)
 
 
 class Provenance(NamedTuple):
@@ -155,16 +156,34 @@ def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
     )
 
 
+_ask, _bid = attrgetter("ask_price", "ask_size"), attrgetter("bid_price", "bid_size")
+
+
+def _new_level(level: tuple[Decimal, Decimal]) -> BookLevel:
+    return tuple.__new__(BookLevel, level)  # pyright: ignore[reportUnknownMemberType] - of a tuple of two
+
+
+def _levels(units: list[BookUnit], side: Callable[[BookUnit], tuple[Decimal, Decimal]]) -> tuple[BookLevel, ...]:
+    """Return the levels of a side; made as tuples are, which takes half the time for 30 of them a book."""
+    return tuple([_new_level(level) for level in map(side, units) if level[0]])
+
+
+def sides_of(units: list[BookUnit]) -> Sides:
+    """Return the bids and the asks, best first. Thin sides are padded with price 0; padding is no level."""
+    check_figures(tuple(chain.from_iterable(map(msgspec.structs.astuple, units))))
+    return _levels(units, _bid), _levels(units, _ask)
+
+
 def book_of(row: BookNumbers, provenance: Provenance) -> OrderBook:
-    """Return a book, best first. Thin sides are padded with price 0; padding is no level."""
-    units, level = row.orderbook_units, row.level or _NO_LEVEL
-    check_figures((level, *chain.from_iterable(map(msgspec.structs.astuple, units))))
+    """Return a book."""
+    level, (bids, asks) = row.level or NO_LEVEL, sides_of(row.orderbook_units)
+    check_figures((level,))
     return OrderBook(
         venue=provenance.venue,
         symbol=provenance.symbol,
         source=provenance.source,
-        asks=tuple([BookLevel(unit.ask_price, unit.ask_size) for unit in units if unit.ask_price]),
-        bids=tuple([BookLevel(unit.bid_price, unit.bid_size) for unit in units if unit.bid_price]),
+        asks=asks,
+        bids=bids,
         level=level,
         updated_at=to_instant(row.timestamp),
     )

@@ -74,6 +74,12 @@ def check_figures(numbers: Collection[Decimal]) -> None:
             to_figure(number)
 
 
+def check_stamp(stamp: int) -> None:
+    """Refuse what is no time stamp, as ``to_instant`` does."""
+    if not 0 <= stamp < _EXACT_MS:
+        to_instant(stamp)
+
+
 def to_instant(stamp: int) -> datetime:
     """Return the instant of a time stamp, in milliseconds or (seen once) microseconds."""
     if 0 <= stamp < _EXACT_MS:
