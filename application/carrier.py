@@ -9,7 +9,7 @@ from ..domain.candle import Candle
 from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveStream
 from ..domain.request import Topic
-from ..domain.streaming import LiveValue, Received, stamp_of
+from ..domain.streaming import LiveValue, Received
 from .stall import StallWatch
 
 
@@ -59,7 +59,7 @@ class Carrier:
 
     def begin_life(self, now: float) -> None:
         """Start anew: a life proves nothing about the one before."""
-        self.is_open, self.began_at, self.position = True, now, None
+        self.is_open, self.began_at, self.position, self.read_at = True, now, None, None
         self.sights.clear()
         self.muted.clear()
         self.watch.begin_life(now)
@@ -81,24 +81,25 @@ class Carrier:
     def hear(self, item: Received) -> bool:
         """Take note of a frame; return whether frames before it may be missing."""
         self.is_proven, self.fruitless = True, 0
-        value, stamp = item.value, stamp_of(item.value)
-        canary_stamp = stamp if isinstance(value, OrderBook) and item.topic == self.canary else None
-        is_hole = False
-        if canary_stamp is not None or item.received_at != self.watch.heard_at:  # else read with the one before
-            is_hole = self.canary is not None and self._leaves_a_hole(item, canary_stamp)
-            self.watch.heard(item.received_at, canary_stamp)
+        book = item.value if isinstance(item.value, OrderBook) and item.topic == self.canary else None
+        canary_stamp = None if book is None else book.updated_at
+        is_hole = self.canary is not None and self._leaves_a_hole(item, canary_stamp)
+        self.watch.heard(item.received_at, canary_stamp)
+        return is_hole
+
+    def advance(self, stamp: datetime | None) -> None:
+        """Take note of a frame's stamp, unless it lies in the future."""
         if stamp is not None and self.latest is not None and (self.position or stamp) <= stamp <= self.latest:
             self.position = stamp
-        return is_hole
 
     def _leaves_a_hole(self, item: Received, canary_stamp: datetime | None) -> bool:
         if canary_stamp is not None and self.watch.leaves_a_hole(canary_stamp):
             return True
         return self.watch.silence_s(item.received_at) > self.watch.silent_after_s
 
-    def see(self, item: Received) -> bool:
+    def see(self, item: Received, stamp: datetime | None) -> bool:
         """Take note of what a frame shows; return whether it is the topic's first of this life."""
-        sight, stamp = self.sights.get(item.topic), stamp_of(item.value)
+        sight = self.sights.get(item.topic)
         if sight is None:
             self.sights[item.topic] = Sight(item.value, item.value, stamp)
             self.muted.discard(item.topic)

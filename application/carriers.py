@@ -15,9 +15,10 @@ from attrs import define, field
 
 from ..domain.errors import ChannelError, ChannelUnavailableError, MarketDataError, RequestError
 from ..domain.events import Degraded, ItemRejected
+from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveChannel
 from ..domain.request import Topic
-from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem
+from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
 from .carrier import Carrier
 from .feed_tools import FeedTools
 from .serving import Serving, Trouble
@@ -111,13 +112,16 @@ class Carriers:
     async def _read(self, carrier: Carrier) -> None:
         async with self.live.open_stream(carrier.topics, canary=self.canary) as stream:
             carrier.stream = stream
-            since_pause = 0
+            in_a_row, read_at = 0, 0.0
             async for item in stream:
+                in_a_row += 1
+                is_read_anew = isinstance(item, Received) and item.received_at != read_at
+                if is_read_anew or in_a_row > self.tools.rules.frames_in_a_row:
+                    in_a_row = 0
+                    await asyncio.sleep(0)  # followers have what came before, however much came at once
+                if isinstance(item, Received):
+                    read_at = item.received_at
                 self._take(carrier, item)
-                since_pause += 1
-                if since_pause >= self.tools.rules.frames_in_a_row:
-                    since_pause = 0
-                    await asyncio.sleep(0)  # however much has come at once, followers take part of it in between
         msg = "the stream ended by itself"
         raise ChannelUnavailableError(msg, channel=self.live.name)
 
@@ -141,9 +145,19 @@ class Carriers:
                         serving.state.suspect()
 
     def _receive(self, carrier: Carrier, item: Received) -> None:
-        was_proven = carrier.is_proven
+        stamp = stamp_of(item.value)
+        if item.received_at != carrier.read_at or isinstance(item.value, OrderBook):
+            self._hear(carrier, item)
+        carrier.advance(stamp)
+        serving = self.servings.get(item.topic)
+        if serving is not None and (serving.carrier is carrier or item.topic in carrier.topics):
+            self._deliver(serving, carrier, item, is_first=carrier.see(item, stamp))
+
+    def _hear(self, carrier: Carrier, item: Received) -> None:
+        """Learn from the first frame of a reading, and from each of the canary, that the socket lives."""
         if item.received_at != carrier.read_at:
             carrier.read_at, carrier.latest = item.received_at, self.tools.server_time.latest(item.received_at)
+        was_proven = carrier.is_proven
         may_have_lost = carrier.hear(item)
         if not was_proven:
             self.tools.router.record(self.live.name, carrier.began_at, success=True)
@@ -151,22 +165,19 @@ class Carriers:
         elif may_have_lost:
             for serving in self.owned_by(carrier):
                 serving.state.suspect()
-        serving = self.servings.get(item.topic)
-        if serving is not None and (serving.carrier is carrier or item.topic in carrier.topics):
-            self._deliver(serving, carrier, item)
 
-    def _deliver(self, serving: Serving, carrier: Carrier, item: Received) -> None:
-        state, is_first = serving.state, carrier.see(item)
-        is_owed = serving.is_wanted or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
+    def _deliver(self, serving: Serving, carrier: Carrier, item: Received, *, is_first: bool) -> None:
+        state, audience = serving.state, serving.state.audience
+        is_owed = audience.followers or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
         if serving.carrier is not carrier and serving.is_live:
-            state.audience.publish(state.take_beside(item.value) if is_owed else (), item.received_at)
+            audience.publish(state.take_beside(item.value) if is_owed else (), item.received_at)
             return
         if serving.carrier is not carrier or is_first:
             serving.carrier = carrier
             self._begin(serving)
         serving.fresh_at = item.received_at
-        state.audience.publish(state.take(item.value) if is_owed else (), item.received_at)
-        state.audience.is_live.set()
+        audience.publish(state.take(item.value) if is_owed else (), item.received_at)
+        audience.is_live.set()
 
     def _begin(self, serving: Serving) -> None:
         """Take a topic over from whoever stood in: this is its first frame of the owner's life."""

@@ -104,15 +104,21 @@ class EventBuffer:
                 place.events.clear()
             place.events.append(event)
             return
+        if key is None:
+            self.append(event)
+        else:
+            self._places[key] = place = _Place(key, read_at, [event])
+            self.append(place)
+
+    def append(self, event: "MarketEvent | _Place") -> None:
+        """Add an event that may never be dropped; after an error or the end it is ignored."""
+        if self._error is not None or self._is_ended:
+            return
         if len(self._queue) >= self.capacity:
             msg = f"{self.capacity} events are waiting and none may be dropped; read faster, or follow less at once"
             self.fail(SlowConsumerError(msg))
             return
-        if key is None:
-            self._queue.append(event)
-        else:
-            self._places[key] = place = _Place(key, read_at, [event])
-            self._queue.append(place)
+        self._queue.append(event)
         self._wake.set()
 
     def fail(self, error: Exception) -> None:
@@ -140,6 +146,11 @@ class EventBuffer:
         while self._queue:
             drained.append(self.take())
         return drained
+
+    @property
+    def has_events(self) -> bool:
+        """Whether something waits."""
+        return bool(self._queue)
 
     @property
     def waiting(self) -> list[MarketEvent]:
@@ -191,7 +202,8 @@ class Follower:
     Until its history has been read, events wait, conflated as they are for the reader; then those about slots
     that the history already holds FINAL are left out.
 
-    Trades pass the gate of a follower that resumes, and are held while they are put in order.
+    Trades pass the gate of a follower that resumes, and are held while they are put in order; those of a plain
+    follower, who neither waits nor does one of these, go through as they are.
 
     Invariant: no slot is FINAL twice, and nothing about a slot follows its FINAL candle but a revision.
     """
@@ -203,14 +215,19 @@ class Follower:
     _gate: TradeGate | None = None
     _order: "OrderKeeper | None" = None
     _waits_for: str = ""
+    _is_plain: bool = True
 
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
         """Return a follower that holds events back until ``open`` if it waits for history."""
-        return cls(EventBuffer(capacity), EventBuffer(capacity) if waits_for_history else None)
+        pending = EventBuffer(capacity) if waits_for_history else None
+        return cls(EventBuffer(capacity), pending, is_plain=pending is None)
 
     def give(self, event: MarketEvent, read_at: float | None = None) -> None:
         """Hand an event to the reader, unless it has had it already; ``read_at`` is when the socket was read."""
+        if self._is_plain and isinstance(event, TradeReceived):
+            self.buffer.append(event)
+            return
         if self._pending is not None:
             self._pending.put(event)
             if self._pending.has_failed:
@@ -244,6 +261,7 @@ class Follower:
 
     def put_in_order(self, hold_s: float, clock: Clock) -> "OrderKeeper":
         """Hold trades for ``hold_s`` from now on; what is returned has to be run."""
+        self._is_plain = False
         self._order = OrderKeeper(self.buffer, TradeReordering(hold_s), clock)
         self.buffer.ends_with(self._order.flush)
         return self._order
@@ -257,7 +275,7 @@ class Follower:
     def resume(self, before: Iterable[Gap], missed: list[Trade], after: Iterable[Gap], gate: TradeGate) -> None:
         """Deliver what was missed, with the gaps around it, then what has happened meanwhile, once each."""
         pending = self._release()
-        self._gate = gate
+        self._gate, self._is_plain = gate, False
         self.buffer.put_history([*before, *map(TradeReceived, missed), *after])
         if self._order is not None:
             self._order.note(missed)
@@ -274,6 +292,7 @@ class Follower:
             self.buffer.put(Recovered(self._waits_for))
             self._waits_for = ""
         pending, self._pending = self._pending, None
+        self._is_plain = self._gate is None and self._order is None
         return [] if pending is None else pending.drain()
 
     def greet(self, events: Iterable[MarketEvent]) -> None:
@@ -343,7 +362,7 @@ class FollowedEvents:
 
     async def __anext__(self) -> MarketEvent:
         """Return the next event as soon as there is one."""
-        return self._buffer.take() if self._buffer else await self._buffer.get()
+        return self._buffer.take() if self._buffer.has_events else await self._buffer.get()
 
 
 def closed_stream_error() -> ClosedError:

@@ -86,7 +86,8 @@ class TradeTopic:
         if not isinstance(value, Trade):
             return []
         hole = self._hole_before(value) if self.has_hole and not self.can_fill else []
-        return [*hole, *map(TradeReceived, self.tail.take(value))]
+        news = [TradeReceived(trade) for trade in self.tail.take(value)]
+        return [*hole, *news] if hole else news
 
     def take_beside(self, value: LiveValue) -> list[MarketEvent]:
         """Pass on a trade that was not delivered before; it tells nothing about the socket that carries the topic."""

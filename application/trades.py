@@ -16,6 +16,7 @@ MOST_DOUBTS = 5
 OVERLAP = timedelta(seconds=2)
 """How far behind the newest trade a missed one can lie; the latest arrival on record was 0.386 s late."""
 REMEMBERED, REMEMBERED_TRADES = timedelta(minutes=10), 1_000
+FORGOTTEN_TOGETHER = 64
 ONE_DAY = timedelta(days=1)
 
 
@@ -251,7 +252,7 @@ class TradeTail:
     def _remember(self, trade: Trade) -> None:
         self._known.add(trade.sequential_id)
         self._order.append(trade)
-        if len(self._order) > REMEMBERED_TRADES:
+        if len(self._order) > REMEMBERED_TRADES and not len(self._order) % FORGOTTEN_TOGETHER:
             self._forget(trade)
 
     def _forget(self, trade: Trade) -> None:

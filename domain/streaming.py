@@ -28,7 +28,7 @@ class LifeBegan:
     life: int
 
 
-@define(kw_only=True)
+@define
 class Received:
     """One value; not frozen, since that would take longer to make than to decode.
 

@@ -1,10 +1,10 @@
 """One execution."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import frozen
 
 from .errors import IntegrityError
 from .instants import to_utc
@@ -41,12 +41,14 @@ class Trade:
     price: Decimal
     volume: Decimal
     taker_side: TakerSide
-    traded_at: datetime = field(converter=to_utc)
+    traded_at: datetime
     source: str
     is_late: bool = False
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no market can produce."""
+        if getattr(self.traded_at, "tzinfo", None) is not UTC:
+            object.__setattr__(self, "traded_at", to_utc(self.traded_at))
         price, volume = self.price, self.volume
         if not (price.is_finite() and volume.is_finite() and price > 0 and volume > 0):
             msg = f"impossible trade of {self.symbol}: price {price:f} and volume {volume:f} must be positive"

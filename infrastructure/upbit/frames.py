@@ -5,7 +5,6 @@ Control frames (``{"status":"UP"}``, errors, LIST_SUBSCRIPTIONS) carry neither t
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -110,7 +109,8 @@ class FrameReader:
     def __init__(self, frame_format: str, topics: Iterable[Topic] = ()) -> None:
         """Choose the format that the subscription asked for; frames of ``topics`` carry these very objects."""
         self._format = frame_format
-        self._decode_exactly, self._decode_roughly = EXACT[frame_format], ROUGH.get(frame_format)
+        self._decode_exactly = EXACT[frame_format]
+        self._decode = ROUGH.get(frame_format, self._decode_exactly)
         self._topics = {(stream_type(topic), str(topic.symbol)): topic for topic in topics}
         self._known: dict[tuple[str, str], _Known] = {}
         self._known_from = ("", "")
@@ -123,18 +123,14 @@ class FrameReader:
             self._known.clear()
         try:
             decoded = self._decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return [_read_control(body, error)]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            try:
+                decoded = self._decode_exactly(body)  # figures of a book in quotes, or too large for a float
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                return [_read_control(body, error)]
         if isinstance(decoded, list):
             return [self._read_data(row, origin, body) for row in cast("list[Any]", decoded)]
         return [self._read_data(decoded, origin, body)]
-
-    def _decode(self, body: bytes) -> Any:  # noqa: ANN401 - built structs
-        """Return the fields of a frame; those of a book as floats, where it can be read later."""
-        if self._decode_roughly is not None and is_plain(body):
-            with suppress(msgspec.ValidationError):  # figures in quotes, or too large for a float
-                return self._decode_roughly(body)
-        return self._decode_exactly(body)
 
     def _read_data(self, row: Any, origin: FrameOrigin, body: bytes) -> Received | Rejected:  # noqa: ANN401 - built structs
         tag: str = row.__struct_config__.tag
@@ -147,14 +143,15 @@ class FrameReader:
         except MarketDataError as error:
             return Rejected(f"not a symbol of this venue: {error}", excerpt(body))
         is_snapshot = row.stream_type == "SNAPSHOT"
-        return Received(
-            topic=topic, value=value, life=origin.life, is_snapshot=is_snapshot, received_at=origin.received_at
-        )
+        return Received(topic, value, origin.life, is_snapshot, origin.received_at)
 
     def _read_book(self, row: Any, provenance: Provenance, body: bytes) -> OrderBook:  # noqa: ANN401 - built structs
         units = row.orderbook_units
-        is_rough = self._decode_roughly is not None and units and isinstance(units[0].ask_price, float)
-        return unread_book(row, provenance, UnreadSides(body, self._format)) if is_rough else book_of(row, provenance)
+        if not units or not isinstance(units[0].ask_price, float):
+            return book_of(row, provenance)
+        if not is_plain(body):
+            return book_of(self._decode_exactly(body), provenance)
+        return unread_book(row, provenance, UnreadSides(body, self._format))
 
     def _learn(self, tag: str, code: str, origin: FrameOrigin) -> _Known:
         topic = self._topics.get((tag, code)) or _topic(tag, code)

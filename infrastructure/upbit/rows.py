@@ -16,7 +16,7 @@ from ...domain.orderbook import BookLevel, OrderBook, Sides
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.trade import Trade
-from .values import check_figures, to_change, to_instant, to_taker_side
+from .values import TAKERS, check_figures, check_two_figures, to_change, to_instant, to_taker_side
 
 NO_LEVEL = Decimal(0)
 
@@ -143,7 +143,7 @@ def ticker_of(row: TickerNumbers, provenance: Provenance) -> Ticker:
 def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
     """Return a trade that was executed at the stamp ``executed``."""
     price, volume = row.trade_price, row.trade_volume
-    check_figures((price, volume))
+    check_two_figures(price, volume)
     return Trade(
         venue=provenance.venue,
         symbol=provenance.symbol,
@@ -151,7 +151,7 @@ def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
         sequential_id=row.sequential_id,
         price=price,
         volume=volume,
-        taker_side=to_taker_side(row.ask_bid),
+        taker_side=TAKERS.get(row.ask_bid) or to_taker_side(row.ask_bid),
         traded_at=to_instant(executed),
     )
 

@@ -74,6 +74,21 @@ def check_figures(numbers: Collection[Decimal]) -> None:
             to_figure(number)
 
 
+def check_two_figures(one: Decimal, other: Decimal) -> None:
+    """Refuse two numbers of which one is no figure; as ``check_figures``, which takes three times as long for two.
+
+    Raises:
+        IntegrityError: one is none.
+
+    """
+    try:
+        if _FIGURES.add(one, other).is_finite():
+            return
+    except DecimalException:
+        pass
+    check_figures((one, other))
+
+
 def check_stamp(stamp: int) -> None:
     """Refuse what is no time stamp, as ``to_instant`` does."""
     if not 0 <= stamp < _EXACT_MS:

@@ -5,12 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone.domain.coverage import Coverage, ExplainedRange, PageRead, Reason, page_coverage
+from market_backbone.domain.instants import to_micros
 from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HALVES = 40
 GRACE = timedelta(seconds=5)
+
+
+def micros(instants):
+    return list(map(to_micros, instants))
 
 
 def half_minute(number):
@@ -51,8 +56,8 @@ def test_every_slot_of_the_question_has_a_candle_or_is_quiet_or_is_a_gap_and_onl
     asked = set(Timeframe.M1.slots(coverage.asked))
     known = [*coverage.proven, *(part.span for part in coverage.explained if part.reason.is_known_empty)]
 
-    quiet = list(coverage.quiet(opened, Timeframe.M1))
-    gaps = list(coverage.gaps(opened, Timeframe.M1))
+    quiet = list(coverage.quiet(micros(opened), Timeframe.M1))
+    gaps = list(coverage.gaps(micros(opened), Timeframe.M1))
 
     assert slots_of(quiet) == {slot for slot in asked if slot not in opened and is_whole(slot, known)}
     assert slots_of(gaps) == {slot for slot in asked if slot not in opened and not is_whole(slot, known)}
@@ -62,10 +67,19 @@ def test_every_slot_of_the_question_has_a_candle_or_is_quiet_or_is_a_gap_and_onl
 
 @given(coverages, candle_slots)
 def test_the_reason_of_a_slot_is_that_of_a_label_which_holds_it(coverage, opened):
-    for part in (*coverage.quiet(opened, Timeframe.M1), *coverage.gaps(opened, Timeframe.M1)):
+    for part in (*coverage.quiet(micros(opened), Timeframe.M1), *coverage.gaps(micros(opened), Timeframe.M1)):
         for slot in Timeframe.M1.slots(part.span):
             told = {label.reason for label in coverage.explained if slot in label.span}
             assert part.reason in told or part.reason in {Reason.NO_TRADE, Reason.UNKNOWN}
+
+
+@pytest.mark.parametrize("hole", [0, 1, 2, 3, 4, 5, 499, 500, 997, 998, 999])
+def test_one_hole_in_a_long_run_of_candles_is_found_wherever_it_lies(hole):
+    opened = [minute(slot) for slot in range(1000) if slot != hole]
+    asked = TimeRange(minute(0), minute(1000))
+    quiet = list(Coverage(asked=asked, proven=(asked,)).quiet(micros(opened), Timeframe.M1))
+
+    assert [part.span for part in quiet] == [TimeRange(minute(hole), minute(hole + 1))]
 
 
 @given(candle_slots)
@@ -73,7 +87,7 @@ def test_months_are_told_apart_as_well_as_minutes(opened):
     months = [datetime(2026, 1 + index % 12, 1, tzinfo=UTC) for index in range(0, len(opened), 2)][:6]
     months = sorted(set(months))
     year = TimeRange(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
-    quiet = list(Coverage(asked=year, proven=(year,)).quiet(months, Timeframe.MONTH))
+    quiet = list(Coverage(asked=year, proven=(year,)).quiet(micros(months), Timeframe.MONTH))
 
     assert sum(Timeframe.MONTH.count_slots(part.span) for part in quiet) == 12 - len(months)
 
@@ -94,12 +108,12 @@ def test_labels_name_outages_and_what_is_beyond_retention():
         .explain(TimeRange(minute(9), minute(9)), Reason.DELISTED)
     )
 
-    assert list(coverage.quiet([minute(2)], Timeframe.M1)) == [
+    assert list(coverage.quiet(micros([minute(2)]), Timeframe.M1)) == [
         ExplainedRange(minute(3), minute(4), Reason.NO_TRADE),
         ExplainedRange(minute(4), minute(6), Reason.OUTAGE),
         ExplainedRange(minute(6), minute(8), Reason.NO_TRADE),
     ]
-    assert list(coverage.gaps([minute(2)], Timeframe.M1)) == [
+    assert list(coverage.gaps(micros([minute(2)]), Timeframe.M1)) == [
         ExplainedRange(minute(0), minute(1), Reason.BEYOND_RETENTION),
         ExplainedRange(minute(1), minute(2), Reason.UNKNOWN),
         ExplainedRange(minute(8), minute(10), Reason.UNKNOWN),

@@ -229,9 +229,10 @@ async def test_a_damaged_ledger_vouches_for_nothing_and_leaves_the_candles(opene
 
 def damage_the_pages(path):
     """Write over everything but the first page, as a dying disk may, while the file is open."""
+    ((page,),) = ask(path, "PRAGMA page_size")
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * (path.stat().st_size - 4096))
+        file.seek(page)
+        file.write(b"\xa5" * (path.stat().st_size - page))
 
 
 async def test_damage_that_is_met_in_use_is_an_error_once_and_then_the_file_is_moved_aside(opened, pages, path, told):

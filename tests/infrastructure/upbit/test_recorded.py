@@ -16,11 +16,11 @@ import pytest
 
 from market_backbone.domain.finality import Finality, Grace
 from market_backbone.domain.orderbook import OrderBook
+from market_backbone.domain.streaming import Received
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.domain.trade import TakerSide, Trade
 from market_backbone.infrastructure.upbit import replies
-from market_backbone.domain.streaming import Received
 from market_backbone.infrastructure.upbit.frames import ControlFrame, FrameOrigin, FrameReader
 from market_backbone.infrastructure.upbit.protocol import STREAM_CODES, read_remaining
 from market_backbone.infrastructure.upbit.values import to_instant
