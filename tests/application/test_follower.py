@@ -41,6 +41,18 @@ async def test_quotes_and_forming_candles_keep_only_their_newest_in_place(kit):
     assert events[1].candle.close == 2
 
 
+async def test_who_keeps_up_has_every_quote_also_those_that_were_read_together(kit):
+    buffer = EventBuffer(10)
+    for price, read_at in (("1", 5.0), ("2", 6.0), ("3", 6.0)):
+        buffer.put(TickerUpdated(kit.ticker(price=price)), read_at)
+        buffer.put(TradeReceived(kit.trade(int(price))), read_at)
+    assert len(buffer) == 4, "a quote has one place"
+    events = [buffer.take() for _ in range(2)]
+    assert [event.ticker.price for event in events] == [2, 3], "what was read before the last reading is old"
+    buffer.put(TickerUpdated(kit.ticker(price="4")), 6.0)
+    assert [type(event).__name__ for event in await drain(buffer)] == [*["TradeReceived"] * 3, "TickerUpdated"]
+
+
 async def test_final_candles_and_trades_keep_their_order(kit):
     buffer = EventBuffer(10)
     events = [
