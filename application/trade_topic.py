@@ -86,7 +86,7 @@ class TradeTopic:
         if not isinstance(value, Trade):
             return []
         hole = self._hole_before(value) if self.has_hole and not self.can_fill else []
-        news = [TradeReceived(trade) for trade in self.tail.take(value)]
+        news: list[MarketEvent] = [TradeReceived(trade) for trade in self.tail.take(value)]
         return [*hole, *news] if hole else news
 
     def take_beside(self, value: LiveValue) -> list[MarketEvent]:

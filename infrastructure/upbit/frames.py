@@ -113,14 +113,13 @@ class FrameReader:
         self._decode = ROUGH.get(frame_format, self._decode_exactly)
         self._topics = {(stream_type(topic), str(topic.symbol)): topic for topic in topics}
         self._known: dict[tuple[str, str], _Known] = {}
-        self._known_from = ("", "")
+        self._origin: FrameOrigin | None = None
 
     def read(self, frame: bytes | str, origin: FrameOrigin) -> list[Received | ControlFrame | Rejected]:
         """Return what one frame holds; never raises for its content."""
         body = frame.encode(errors="replace") if isinstance(frame, str) else frame
-        if self._known_from != (origin.venue, origin.source):
-            self._known_from = (origin.venue, origin.source)
-            self._known.clear()
+        if origin is not self._origin:
+            self._meet(origin)
         try:
             decoded = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -152,6 +151,12 @@ class FrameReader:
         if not is_plain(body):
             return book_of(self._decode_exactly(body), provenance)
         return unread_book(row, provenance, UnreadSides(body, self._format))
+
+    def _meet(self, origin: FrameOrigin) -> None:
+        """Forget what frames from elsewhere had in common."""
+        before, self._origin = self._origin, origin
+        if before is None or (before.venue, before.source) != (origin.venue, origin.source):
+            self._known.clear()
 
     def _learn(self, tag: str, code: str, origin: FrameOrigin) -> _Known:
         topic = self._topics.get((tag, code)) or _topic(tag, code)
