@@ -224,13 +224,16 @@ class Follower:
     _gate: TradeGate | None = None
     _order: "OrderKeeper | None" = None
     _waits_for: str = ""
-    _is_plain: bool = True
+    _is_plain: bool = field(init=False)
 
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
         """Return a follower that holds events back until ``open`` if it waits for history."""
-        pending = EventBuffer(capacity) if waits_for_history else None
-        return cls(EventBuffer(capacity), pending, is_plain=pending is None)
+        return cls(EventBuffer(capacity), EventBuffer(capacity) if waits_for_history else None)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin plain, unless something has to come first."""
+        self._is_plain = self._pending is None
 
     def give(self, event: MarketEvent, read_at: float | None = None) -> None:
         """Hand an event to the reader, unless it has had it already; ``read_at`` is when the socket was read."""

@@ -21,7 +21,8 @@ def test_candles_are_answered_and_trades_followed(open_market):
                 async for event in stream:
                     events.append(event)
                     if len(events) >= 20:
-                        return type(asyncio.get_running_loop()), series, events
+                        break
+        return type(asyncio.get_running_loop()), series, events
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         loop, series, events = runner.run(main())
