@@ -7,7 +7,7 @@ READY  := $(VENV)/.installed
 RUNS   := $(VENV)/.installed-to-run
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types architecture sizes coverage simulate mutants fuzz soak wheel ci clean
+.PHONY: demo test check lint types architecture sizes coverage simulate mutants fuzz soak bench guard wheel ci clean
 
 demo: $(RUNS) ## the whole story in one minute, without touching the exchange
 	@$(BIN)/market-backbone demo
@@ -61,6 +61,14 @@ SEED    ?= 1
 soak: $(READY) ## a long life under faults, watched for leaks and lost trades; MINUTES, SPEED, SEED
 	@PYTHONPATH=tests/doubles $(BIN)/python tests/soak/soak.py --minutes $(MINUTES) --speed $(SPEED) --seed $(SEED)
 
+ROUNDS ?= 3
+
+bench: ## everything beside its peers over loopback: installs them, measures, writes benchmarks/RESULTS.md; ROUNDS, QUICK=1
+	@$(PYTHON) benchmarks/bench.py --rounds $(ROUNDS) $(if $(QUICK),--quick)
+
+guard: $(READY) ## has anything become much slower than bare parts beside it?
+	@$(BIN)/python benchmarks/guard.py
+
 wheel: $(READY)
 	@$(BIN)/pytest -m wheel tests/test_wheel.py tests/test_examples_from_outside.py
 
@@ -68,7 +76,7 @@ ci:
 	@.ci/run
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench build dist *.egg-info .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -9,7 +9,7 @@ from attrs import define
 from ..domain.errors import ChannelError
 from ..domain.events import MarketEvent
 from ..domain.holding import Ledger, SeriesKey
-from ..domain.ports import CandleCache, Channel, LiveChannel
+from ..domain.ports import CandleCache, Channel
 from ..domain.request import AnyRequest, CandleRequest
 from ..domain.routing import Held, Holding
 from ..domain.series import CandleSeries
@@ -17,7 +17,7 @@ from ..domain.time_range import TimeRange
 from .cached import CachedRepository
 from .read_ahead import ReadAhead
 from .tip_reading import tip_above
-from .venues import Venues, is_worth_keeping, serves
+from .venues import Venues, is_worth_keeping
 
 
 async def _nothing_waits() -> None:
@@ -59,11 +59,6 @@ class CacheDesk:
         if cache is not None:
             cache.stand_in_for(venues.venue_of)
         return cls(cache=cache, venues=venues, publish=publish, report=report, tip=tip, flush=flush)
-
-    def live_name(self, prefix: str) -> str:
-        """Return the channel on which symbols of a venue can be followed."""
-        channels = self.venues.channels.values()
-        return next((one.name for one in channels if isinstance(one, LiveChannel) and serves(one, prefix)), "")
 
     def remembers(self, channel: Channel) -> bool:
         """Return whether what this channel answers is worth keeping."""

@@ -18,7 +18,7 @@ from ..domain.events import Degraded, ItemRejected
 from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveChannel
 from ..domain.request import Topic
-from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
+from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, stamp_of
 from .carrier import Carrier
 from .feed_tools import FeedTools
 from .serving import Serving, Trouble
@@ -112,23 +112,20 @@ class Carriers:
     async def _read(self, carrier: Carrier) -> None:
         async with self.live.open_stream(carrier.topics, canary=self.canary) as stream:
             carrier.stream = stream
-            in_a_row, read_at = 0, 0.0
+            in_a_row, read_at, most_in_a_row = 0, 0.0, self.tools.rules.frames_in_a_row
             async for item in stream:
+                if not isinstance(item, Received):
+                    self._take(carrier, item)
+                    continue
                 in_a_row += 1
-                is_read_anew = isinstance(item, Received) and item.received_at != read_at
-                if is_read_anew or in_a_row > self.tools.rules.frames_in_a_row:
-                    in_a_row = 0
+                if item.received_at != read_at or in_a_row > most_in_a_row:
+                    read_at, in_a_row = item.received_at, 0
                     await asyncio.sleep(0)  # followers have what came before, however much came at once
-                if isinstance(item, Received):
-                    read_at = item.received_at
-                self._take(carrier, item)
+                self._receive(carrier, item)
         msg = "the stream ended by itself"
         raise ChannelUnavailableError(msg, channel=self.live.name)
 
-    def _take(self, carrier: Carrier, item: StreamItem) -> None:
-        if isinstance(item, Received):
-            self._receive(carrier, item)
-            return
+    def _take(self, carrier: Carrier, item: LifeBegan | LifeEnded | Rejected) -> None:
         match item:
             case LifeBegan():
                 carrier.begin_life(self.tools.clock.monotonic())

@@ -70,7 +70,7 @@ class CandleFetch:
             IntegrityError: the venue rewrote its history again while it was read anew.
 
         """
-        if isinstance(channel, CandleCache):
+        if channel.capabilities.answers_from_store and isinstance(channel, CandleCache):
             return await self._from_store(channel)
         if self._knows_tip_only(channel):
             return await self._from_tip(channel)
@@ -109,7 +109,7 @@ class CandleFetch:
             return {}
         live = min(tally.live_rows, rows)
         given = {self.desk.cache.name: min(tally.held_rows, rows - live)}
-        return given | ({self.desk.live_name(self.request.symbol.venue_prefix): live} if live else {})
+        return given | ({self.desk.venues.live_name(self.request.symbol.venue_prefix): live} if live else {})
 
     def _knows_tip_only(self, channel: Channel) -> bool:
         able, frame = channel.capabilities, self.request.timeframe

@@ -1,6 +1,7 @@
 """How well each channel does; pure: the clock and chance are passed in."""
 
 from collections import deque
+from collections.abc import Mapping
 from math import ceil
 
 from attrs import define, field, frozen
@@ -78,6 +79,7 @@ class ChannelPerformance:
     _since: float = 0.0
     _last_error: str = ""
     _grade: Grade = Grade.GOOD
+    _figures: tuple[float, Mapping[str, float]] | None = None
 
     def record(self, latency_ms: float, *, success: bool, now: float, error: str = "", chance: float = 0.0) -> None:
         """Take one outcome into account; ``chance`` in [0, 1) says when the next probe may come.
@@ -85,6 +87,7 @@ class ChannelPerformance:
         What began before the circuit let anything through again says nothing about now.
         """
         self._outcomes.append(Outcome(latency_ms, success))
+        self._figures = None
         is_probe = self._probe_at is not None and now - latency_ms / 1000 >= self._probe_at - ROUNDING_S
         self._judge(now, chance, success=success, is_probe=is_probe)
         self._last_error = self._last_error if success else error
@@ -146,10 +149,13 @@ class ChannelPerformance:
 
     def health(self, now: float) -> ChannelHealth:
         """Return the figures as they stand."""
-        good, circuit = self._good(), self.state(now)
+        if self._figures is None:  # asked for with each request, and changed by few
+            good = self._good()
+            self._figures = self._rate, {name: percentile(good, share) for name, share in PERCENTILES.items()}
+        (rate, latency_ms), circuit = self._figures, self.state(now)
         return ChannelHealth(
-            success_rate=self._rate,
-            latency_ms={name: percentile(good, share) for name, share in PERCENTILES.items()},
+            success_rate=rate,
+            latency_ms=latency_ms,
             outcomes=len(self._outcomes),
             circuit=circuit,
             grade=Grade.OUT if circuit is CircuitState.OPEN else self._grade,

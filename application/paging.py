@@ -116,8 +116,8 @@ class CandlePaging:
         if self._first is not None and page.venue != self._first.venue:
             msg = f"one series never mixes venues, got a page of {page.venue} after one of {self._first.venue}"
             raise IntegrityError(msg)
-        if len(page) and self._cursor is not None and page[-1].opened_at >= self._cursor:
-            msg = f"a page before {self._cursor.isoformat()} holds {page[-1].opened_at.isoformat()}"
+        if len(page) and self._cursor is not None and (newest := page.opened_at(-1)) >= self._cursor:
+            msg = f"a page before {self._cursor.isoformat()} holds {newest.isoformat()}"
             raise MalformedReplyError(msg, channel=page[-1].source)
 
     def _keep(self, page: CandleSeries) -> None:
@@ -126,7 +126,7 @@ class CandlePaging:
         if len(wanted) < len(columns.marks):
             columns = pick(columns, (mark in wanted for mark in columns.mark))
         if self.start is not None and len(columns):
-            columns = cut(columns, TimeRange(self.start, max(self.start, self.timeframe.next(page[-1].opened_at))))
+            columns = cut(columns, TimeRange(self.start, max(self.start, self.timeframe.next(page.opened_at(-1)))))
         self._parts.append(columns.slice(0, 0) if self.discards else columns)
         self.rows += len(columns)
         self._coverage = page.coverage if self._coverage is None else self._coverage.join(page.coverage)
@@ -172,10 +172,13 @@ class CandlePaging:
         if first is None or self._coverage is None:
             msg = "a walk without a page has no result"
             raise AssertionError(msg)
-        columns = join(self._parts[::-1]) if self._parts else first.columns
+        columns = self._joined() if self._parts else first.columns
         if self.count is not None and self.rows > self.count:
             columns = columns.slice(self.rows - self.count, self.rows)
         return CandleSeries(columns, self._coverage.within(self._asked(columns, first)))
+
+    def _joined(self) -> CandleColumns:
+        return join(self._parts[::-1]) if len(self._parts) > 1 else self._parts[0]
 
     def _asked(self, columns: CandleColumns, first: CandleSeries) -> TimeRange:
         end = first.coverage.asked.end
@@ -193,7 +196,7 @@ class CandlePaging:
 
 def _reached(page: CandleSeries, cursor: datetime | None) -> datetime | None:
     """Return how far back the walk has come: to the oldest row, or further where a page proves emptiness."""
-    reached = [page[0].opened_at] if len(page) else []
+    reached = [page.opened_at(0)] if len(page) else []
     asked = page.coverage.asked
     if asked and (cursor is None or asked.start < cursor):
         reached.append(asked.start)

@@ -182,7 +182,8 @@ class TradeTail:
     is_held: bool = False
     _held: list[Trade] = field(factory=list[Trade])
     _known: set[int] = field(factory=set[int])
-    _order: deque[Trade] = field(factory=deque[Trade])
+    _order: deque[int] = field(factory=deque[int])
+    _times: deque[datetime] = field(factory=deque[datetime])
 
     @classmethod
     def empty(cls) -> Self:
@@ -251,14 +252,16 @@ class TradeTail:
 
     def _remember(self, trade: Trade) -> None:
         self._known.add(trade.sequential_id)
-        self._order.append(trade)
+        self._order.append(trade.sequential_id)  # not the trades: the collector would walk through all of them
+        self._times.append(trade.traded_at)
         if len(self._order) > REMEMBERED_TRADES and not len(self._order) % FORGOTTEN_TOGETHER:
             self._forget(trade)
 
     def _forget(self, trade: Trade) -> None:
         newest = max(trade.traded_at, self.newest.traded_at if self.newest else trade.traded_at)
-        while len(self._order) > REMEMBERED_TRADES and self._order[0].traded_at < newest - REMEMBERED:
-            self._known.discard(self._order.popleft().sequential_id)
+        while len(self._order) > REMEMBERED_TRADES and self._times[0] < newest - REMEMBERED:
+            self._known.discard(self._order.popleft())
+            self._times.popleft()
 
 
 @define

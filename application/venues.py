@@ -8,10 +8,10 @@ Invariants:
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from attrs import define
+from attrs import define, field
 
 from ..domain.capabilities import Capabilities, HistoryDepth
-from ..domain.ports import Channel, MarketDirectory, ServerTime
+from ..domain.ports import Channel, LiveChannel, MarketDirectory, ServerTime
 from ..domain.request import AnyRequest, TickerRequest
 from .rules import REST
 
@@ -34,8 +34,11 @@ class Served(Protocol):
 
 def serves(channel: Served, prefix: str) -> bool:
     """Return whether a channel may be asked about symbols of a prefix; what is held may be of any venue."""
-    able = channel.capabilities
-    return able.answers_from_store or prefix in {able.venue_prefix, channel.name}
+    return _serves(channel.capabilities, channel.name, prefix)
+
+
+def _serves(able: Capabilities, name: str, prefix: str) -> bool:
+    return able.answers_from_store or prefix in {able.venue_prefix, name}
 
 
 def prefix_of(request: AnyRequest) -> str:
@@ -56,11 +59,21 @@ class Venues:
 
     channels: Mapping[str, Channel]
     times: Callable[[str], ServerTime]
+    _live: tuple[Channel, ...] = field(init=False, default=())
+
+    def __attrs_post_init__(self) -> None:
+        """Find who can be followed, once: to ask an object for all members of a protocol takes long."""
+        self._live = tuple(one for one in self.channels.values() if isinstance(one, LiveChannel))
+
+    def live_name(self, prefix: str) -> str:
+        """Return the channel on which symbols of a venue can be followed."""
+        return next((one.name for one in self._live if serves(one, prefix)), "")
 
     def serving(self, prefix: str) -> list[Channel]:
         """Return the channels that bring data of a venue; first those whose answers are kept, and REST of them."""
-        found = [one for one in self.channels.values() if serves(one, prefix) and not _is_store(one)]
-        return sorted(found, key=lambda one: (not is_worth_keeping(one), one.name != REST))
+        able = [(one, one.capabilities) for one in self.channels.values()]  # asked once: an adapter may compute them
+        found = [(one, can) for one, can in able if _serves(can, one.name, prefix) and not can.answers_from_store]
+        return [one for one, _ in sorted(found, key=lambda pair: (not _is_kept(pair[1]), pair[0].name != REST))]
 
     def venue_of(self, prefix: str) -> str:
         """Return whose data answers are, as far as the channels know now."""
@@ -97,14 +110,13 @@ def are_different(venue: str, other: str) -> bool:
 
 def is_worth_keeping(channel: Served) -> bool:
     """Return whether what a channel answers is worth keeping: its past, where a call costs something."""
-    able = channel.capabilities
+    return _is_kept(channel.capabilities)
+
+
+def _is_kept(able: Capabilities) -> bool:
     return able.history is HistoryDepth.FULL and not able.calls_are_free
 
 
 def directory_among(channels: Iterable[Channel]) -> MarketDirectory | None:
     """Return the first channel that knows what is listed."""
     return next((channel for channel in channels if isinstance(channel, MarketDirectory)), None)
-
-
-def _is_store(channel: Channel) -> bool:
-    return channel.capabilities.answers_from_store

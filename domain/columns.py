@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from itertools import repeat
 from typing import Self
 
 from attrs import field, frozen
@@ -16,8 +17,12 @@ from .timeframe import Timeframe
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 SCALE = 8
 """Upbit prints eight decimals; numbers with more, or beyond an int64, are kept as they are."""
+UNIT = 10**SCALE
+_UNIT = Decimal(UNIT)
 _ABSENT = -(2**63)
+_ABSENT_BYTES = array("q", [_ABSENT]).tobytes()
 _LARGEST = 2**63 - 1
+NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
 _LONGEST_INTEGER = 12
 """Digits before the point beyond which units of 1e-8 overflow an int64."""
 
@@ -35,6 +40,21 @@ def _scaled(number: Decimal | None) -> int | None:
     return units if -_LARGEST <= units <= _LARGEST else None
 
 
+def _all_scaled(numbers: list[Decimal | None]) -> "array[int] | None":
+    """Return numbers in units of 1e-8, or None when one of them needs care: ``_scaled`` tells each what it is.
+
+    Each step is taken for all numbers at once, in little more than half the time: nearly all pages are ordinary.
+    """
+    try:
+        if max(map(Decimal.adjusted, numbers), default=0) >= _LONGEST_INTEGER:  # pyright: ignore[reportArgumentType] - None is found out
+            return None
+        scaled = map(EXACT.multiply, numbers, repeat(_UNIT))  # pyright: ignore[reportArgumentType] - as above
+        units = array("q", map(int, map(EXACT.to_integral_exact, scaled)))
+    except (TypeError, ValueError, OverflowError, Inexact, InvalidOperation):  # none, not finite, too large, too fine
+        return None
+    return None if _ABSENT in units else units
+
+
 @frozen(eq=False)
 class DecimalColumn:
     """Exact numbers: eight bytes each while they fit, the ``Decimal`` itself where one does not.
@@ -48,9 +68,13 @@ class DecimalColumn:
     @classmethod
     def of(cls, numbers: Iterable[Decimal | None]) -> Self:
         """Build the column from numbers; None stays None."""
+        given = list(numbers)
+        ordinary = _all_scaled(given)
+        if ordinary is not None:
+            return cls(ordinary, {})
         units: array[int] = array("q")
         outsized: dict[int, Decimal] = {}
-        for row, number in enumerate(numbers):
+        for row, number in enumerate(given):
             scaled = _scaled(number)
             if scaled is None and number is not None:
                 outsized[row] = number
@@ -81,6 +105,14 @@ class DecimalColumn:
         """The value of ``units`` that stands for no number, or for one that is kept apart."""
         return _ABSENT
 
+    def count_absent(self) -> int:
+        """Return how many rows hold no number, or one that is kept apart.
+
+        Looking for the bytes first takes a fifth of the time of comparing number by number; they may be
+        found across two numbers, so only their lack says something.
+        """
+        return self.units.count(_ABSENT) if _ABSENT_BYTES in self.units.tobytes() else 0
+
     def slice(self, start: int, stop: int) -> Self:
         """Return rows ``start <= row < stop`` as a column of their own."""
         outsized = {row - start: number for row, number in self.outsized.items() if start <= row < stop}
@@ -88,7 +120,7 @@ class DecimalColumn:
 
     def to_floats(self) -> list[float]:
         """Return the numbers as float64 (rounded to the nearest); NaN where there is none."""
-        floats = [float("nan") if units == _ABSENT else units / 10**SCALE for units in self.units]
+        floats = [float("nan") if units == _ABSENT else units / UNIT for units in self.units]
         for row, number in self.outsized.items():
             floats[row] = float(number)
         return floats
@@ -177,6 +209,11 @@ class CandleColumns:
             revision=mark.revision,
             is_empty=mark.is_empty,
         )
+
+    @property
+    def numbers(self) -> tuple[DecimalColumn, ...]:
+        """The columns of numbers, in the order of ``NUMBERS``."""
+        return (self.open, self.high, self.low, self.close, self.volume, self.quote_volume)
 
     def slice(self, start: int, stop: int) -> Self:
         """Return rows ``start <= row < stop`` as columns of their own."""

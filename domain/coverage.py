@@ -4,13 +4,15 @@ A slot without a trade has no candle: a fact about the market, not a hole. What 
 is *coverage*: ranges in which the absence of a candle is proven.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
 from attrs import evolve, field, frozen
 
+from .instants import MICROSECOND, from_micros, to_micros
 from .time_range import TimeRange, clip, subtract, unite
 from .timeframe import Timeframe
 
@@ -100,13 +102,13 @@ class Coverage:
         """Return a coverage that also knows why ``span`` holds no candles."""
         return evolve(self, explained=(*self.explained, ExplainedRange(span.start, span.end, reason))) if span else self
 
-    def quiet(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
+    def quiet(self, opened: Sequence[int], timeframe: Timeframe) -> Iterator[ExplainedRange]:
         """Yield the ranges inside the question that are known to hold no candle, oldest first.
 
         Every slot of the question has a candle, or is quiet, or is a gap: exactly one of them.
 
         Args:
-            opened: openings of the candles that exist, oldest first.
+            opened: openings of the candles that exist, in microseconds, oldest first.
             timeframe: the grid.
 
         """
@@ -115,7 +117,7 @@ class Coverage:
         for empty in _between_candles(known, opened, timeframe):
             yield from _labelled(empty, labels, timeframe, otherwise=Reason.NO_TRADE)
 
-    def gaps(self, opened: Iterable[datetime], timeframe: Timeframe) -> Iterator[ExplainedRange]:
+    def gaps(self, opened: Sequence[int], timeframe: Timeframe) -> Iterator[ExplainedRange]:
         """Yield the ranges inside the question of which nothing is known, with the reason, oldest first."""
         excuses = [part for part in self.explained if not part.reason.is_known_empty]
         for hole in _between_candles(self.unknown(timeframe), opened, timeframe):
@@ -152,22 +154,33 @@ def _labelled(
     yield from sorted(parts, key=lambda part: part.start)
 
 
-def _between_candles(
-    spans: Iterable[TimeRange], opened: Iterable[datetime], timeframe: Timeframe
-) -> Iterator[TimeRange]:
-    """Walk candles and ranges on the grid together; both are sorted, so each is walked once."""
-    width = timeframe.nominal_width if timeframe.is_fixed else None
-    candles = iter(opened)
-    candle = next(candles, None)
+def _between_candles(spans: Iterable[TimeRange], opened: Sequence[int], timeframe: Timeframe) -> Iterator[TimeRange]:
+    """Yield what no candle fills of ranges on the grid, oldest first; runs of neighbouring candles are leapt over."""
+    width = timeframe.nominal_width // MICROSECOND if timeframe.is_fixed else 0
+    row = 0
     for span in spans:
-        cursor, end = span.start, span.end
-        while candle is not None and candle < end:
-            if candle > cursor:
-                yield TimeRange(cursor, candle)
-            cursor = max(cursor, timeframe.next(candle) if width is None else candle + width)
-            candle = next(candles, None)
-        if cursor < end:
-            yield TimeRange(cursor, end)
+        cursor = span.start
+        row, beyond = (bisect_left(opened, to_micros(bound), row) for bound in (span.start, span.end))
+        while row < beyond:
+            if (first := from_micros(opened[row])) > cursor:
+                yield TimeRange(cursor, first)
+            last = _end_of_run(opened, row, beyond, width) if width else row
+            cursor = from_micros(opened[last] + width) if width else timeframe.next(first)
+            row = last + 1
+        if cursor < span.end:
+            yield TimeRange(cursor, span.end)
+
+
+def _end_of_run(opened: Sequence[int], row: int, beyond: int, width: int) -> int:
+    """Return the last row of the run of neighbouring slots that begins at ``row``.
+
+    Found by doubling and halving: a million candles without a hole take microseconds, a walk took half a second.
+    """
+    first, leap = opened[row], 1
+    while row + leap < beyond and opened[row + leap] - first == leap * width:
+        leap *= 2
+    rows = range(row + leap // 2 + 1, min(row + leap, beyond))
+    return rows.start - 1 + bisect_left(rows, x=True, key=lambda at: opened[at] - first > (at - row) * width)
 
 
 @frozen(kw_only=True)

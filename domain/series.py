@@ -137,16 +137,17 @@ class CandleSeries(Sequence[Candle]):
     def _end(self) -> datetime:
         return self.coverage.asked.end
 
-    def _opened(self) -> Iterator[datetime]:
-        return (from_micros(micros) for micros in self.columns.opened)
+    def opened_at(self, row: int) -> datetime:
+        """Return when the slot of a row opens; negative rows count from the end. The candle itself is not made."""
+        return from_micros(self.columns.opened[row])
 
     def gaps(self) -> tuple[ExplainedRange, ...]:
         """Return the ranges of which nothing is known: start, end and reason of each."""
-        return tuple(self.coverage.gaps(self._opened(), self.timeframe))
+        return tuple(self.coverage.gaps(self.columns.opened, self.timeframe))
 
     def quiet(self) -> tuple[ExplainedRange, ...]:
         """Return the ranges that are known to hold no candle: start, end and reason of each."""
-        return tuple(self.coverage.quiet(self._opened(), self.timeframe))
+        return tuple(self.coverage.quiet(self.columns.opened, self.timeframe))
 
     def completeness(self) -> Completeness:
         """Return how many slots were asked for, and what became of them, without walking the candles."""

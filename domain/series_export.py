@@ -4,23 +4,28 @@ Columns everywhere: ``opened_at`` (UTC), ``open high low close volume quote_volu
 float64 by default and exact ``Decimal`` on request; ``quote_volume`` is null or NaN where unknown.
 """
 
+from collections.abc import Iterator
 from decimal import Context, Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .columns import SCALE, CandleColumns, DecimalColumn
+from .columns import NUMBERS, SCALE, UNIT, CandleColumns, DecimalColumn
 from .errors import UnsupportedRequestError
 
 if TYPE_CHECKING:
+    from array import array
+
     import numpy as np
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
 PRECISION = 38
+CHUNK = 65_536
+"""Rows that are made floats at a time."""
 _STEP = Decimal(1).scaleb(-SCALE)
 EXACT_ROUNDING = Context(prec=2 * PRECISION)
-NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
+_EXACT_INTEGER = 2**53
 
 
 def _library(name: str, extra: str) -> Any:  # noqa: ANN401 - four unrelated libraries
@@ -31,9 +36,54 @@ def _library(name: str, extra: str) -> Any:  # noqa: ANN401 - four unrelated lib
         raise UnsupportedRequestError(msg) from error
 
 
-def _numbers(columns: CandleColumns, *, exact: bool) -> dict[str, list[Any]]:
-    chosen: dict[str, DecimalColumn] = {name: getattr(columns, name) for name in NUMBERS}
-    return {name: column.to_decimals() if exact else column.to_floats() for name, column in chosen.items()}
+def _numbers(columns: CandleColumns, *, exact: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of numbers by name, one made after the other."""
+    convert = DecimalColumn.to_decimals if exact else _floats
+    return ((name, convert(column)) for name, column in zip(NUMBERS, columns.numbers, strict=True))
+
+
+def _floats(column: DecimalColumn) -> Any:  # noqa: ANN401 - an array of numpy, or a list where that is not installed
+    """Return ``column.to_floats()``, number for number; by numpy, where it is there, in a tenth of the time."""
+    try:
+        numpy = import_module("numpy")
+    except ModuleNotFoundError:
+        return column.to_floats()
+    floats = numpy.empty(len(column), "f8")
+    _fill(numpy, floats, column)
+    return floats
+
+
+def _fill(numpy: Any, floats: Any, column: DecimalColumn) -> None:  # noqa: ANN401 - numpy is imported on use
+    """Write a column into an array, in chunks that stay in the processor's cache and cost no memory.
+
+    An integer up to 2**53 is a float64 exactly, so that one division rounds once. Beyond, the whole and the
+    rest are added: the whole is then above 2**26, where a float64 lies so far from the next that the rounding
+    of the rest (at most 2**-54) cannot lead across the middle between two.
+    """
+    for start in range(0, len(column), CHUNK):
+        units = numpy.frombuffer(column.units, "i8", min(CHUNK, len(column) - start), start * column.units.itemsize)
+        part = units / UNIT
+        if max(-int(units.min()), int(units.max())) > _EXACT_INTEGER:
+            whole = units // UNIT
+            is_large = (units > _EXACT_INTEGER) | (units < -_EXACT_INTEGER)
+            numpy.copyto(part, whole + (units - whole * UNIT) / UNIT, where=is_large)
+            part[units == column.absent] = numpy.nan
+        floats[start : start + len(part)] = part
+    for row, number in column.outsized.items():
+        floats[row] = float(number)
+
+
+def _instants(columns: CandleColumns) -> Any:  # noqa: ANN401 - an array of numpy, or a list where that is not installed
+    """Return the openings as datetime64[us], or as integers."""
+    try:
+        numpy = import_module("numpy")
+    except ModuleNotFoundError:
+        return columns.opened.tolist()
+    return numpy.array(columns.opened, "i8").view("M8[us]")
+
+
+def _integers(arrow: Any, numbers: "array[int]") -> Any:  # noqa: ANN401 - pyarrow has no types
+    return arrow.Array.from_buffers(arrow.int64(), len(numbers), [None, arrow.py_buffer(numbers)])
 
 
 def _all_fit(numbers: list[Decimal | None]) -> bool:
@@ -49,30 +99,33 @@ def to_numpy(columns: CandleColumns, *, exact: bool) -> "np.ndarray[Any, Any]":
     numpy = _library("numpy", "numpy")
     kind = "O" if exact else "f8"
     rows = numpy.empty(len(columns), dtype=[("opened_at", "M8[us]"), *((name, kind) for name in NUMBERS)])
-    rows["opened_at"] = numpy.frombuffer(columns.opened, dtype="i8").astype("M8[us]") if len(columns) else []
-    for name, numbers in _numbers(columns, exact=exact).items():
-        rows[name] = numbers
+    rows["opened_at"] = _instants(columns)
+    for name, column in zip(NUMBERS, columns.numbers, strict=True):
+        if exact:
+            rows[name] = column.to_decimals()
+        else:
+            _fill(numpy, rows[name], column)
     return rows
 
 
 def to_pandas(columns: CandleColumns, *, exact: bool) -> "pd.DataFrame":
     """Return a DataFrame indexed by ``opened_at``."""
     pandas = _library("pandas", "pandas")
-    index = pandas.to_datetime(list(columns.opened), unit="us", utc=True).as_unit("us")
+    index = pandas.DatetimeIndex(_instants(columns), tz="UTC")
     dtype = "object" if exact else "float64"
-    return pandas.DataFrame(_numbers(columns, exact=exact), index=index.rename("opened_at"), dtype=dtype)
+    return pandas.DataFrame(dict(_numbers(columns, exact=exact)), index=index.rename("opened_at"), dtype=dtype)
 
 
 def to_arrow(columns: CandleColumns, *, exact: bool) -> "pa.Table":
     """Return a Table; exact numbers are decimal128(38, 8), or text where one does not fit."""
     arrow = _library("pyarrow", "arrow")
-    fields = [arrow.array(list(columns.opened), type=arrow.timestamp("us", tz="UTC"))]
+    fields = [_integers(arrow, columns.opened).cast(arrow.timestamp("us", tz="UTC"))]
     for name in NUMBERS:
         column: DecimalColumn = getattr(columns, name)
         if exact:
             fields.append(_exact_arrow(arrow, column))
         else:
-            fields.append(arrow.array(column.to_floats(), type=arrow.float64(), from_pandas=True))
+            fields.append(arrow.array(_floats(column), type=arrow.float64(), from_pandas=True))
     return arrow.table(fields, names=["opened_at", *NUMBERS])
 
 
@@ -85,7 +138,7 @@ def _exact_arrow(arrow: Any, column: DecimalColumn) -> Any:  # noqa: ANN401 - py
             return arrow.array(numbers, type=exact)
         return arrow.array([None if n is None else f"{n:f}" for n in numbers], type=arrow.string())
     compute = import_module("pyarrow.compute")
-    units = arrow.Array.from_buffers(arrow.int64(), len(column), [None, arrow.py_buffer(column.units)])
+    units = _integers(arrow, column.units)
     units = compute.if_else(compute.equal(units, column.absent), None, units).cast(arrow.decimal128(19, 0))
     return compute.multiply(units, arrow.scalar(_STEP, arrow.decimal128(SCALE + 1, SCALE))).cast(exact)
 
@@ -93,9 +146,9 @@ def _exact_arrow(arrow: Any, column: DecimalColumn) -> Any:  # noqa: ANN401 - py
 def to_polars(columns: CandleColumns, *, exact: bool) -> "pl.DataFrame":
     """Return a DataFrame; exact numbers are Decimal(38, 8), or text where one does not fit."""
     polars = _library("polars", "polars")
-    opened = polars.Series("opened_at", list(columns.opened), dtype=polars.Datetime("us", "UTC"))
+    opened = polars.Series("opened_at", _instants(columns), dtype=polars.Datetime("us")).dt.replace_time_zone("UTC")
     frame: dict[str, Any] = {"opened_at": opened}
-    for name, numbers in _numbers(columns, exact=exact).items():
+    for name, numbers in _numbers(columns, exact=exact):
         if not exact:
             frame[name] = polars.Series(name, numbers, dtype=polars.Float64)
         elif not _all_fit(numbers):

@@ -1,4 +1,8 @@
-"""From nothing to a ready API: ``create_unified_api``."""
+"""From nothing to a ready API: ``create_unified_api``.
+
+What an environment needs is imported when it is opened, not with the package: the container and the adapters
+bring aiohttp, websockets, structlog and more, and the sandbox and the metrics a whole web server.
+"""
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -6,15 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
-from ..application.api import UnifiedMarketDataAPI
-from ..config import LoadedSettings, load_settings
 from ..domain.ports import Observer, RoutingPolicy
-from .container import Container
-from .metrics import prometheus_observer
-from .metrics.endpoint import serving
-from .sandbox import Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
+    from ..application.api import UnifiedMarketDataAPI
+    from ..config import LoadedSettings
+    from .container import Container
     from .metrics.prometheus import PrometheusObserver
 
 
@@ -38,11 +39,11 @@ class OpeningApi:
         self._policy = policy
         self._api: UnifiedMarketDataAPI | None = None
 
-    def __await__(self) -> Generator[Any, None, UnifiedMarketDataAPI]:
+    def __await__(self) -> "Generator[Any, None, UnifiedMarketDataAPI]":
         """Open the API."""
         return self._open().__await__()
 
-    async def __aenter__(self) -> UnifiedMarketDataAPI:
+    async def __aenter__(self) -> "UnifiedMarketDataAPI":
         """Open the API for the length of a block."""
         self._api = await self._open()
         return self._api
@@ -52,7 +53,7 @@ class OpeningApi:
         if self._api is not None:
             await self._api.close()
 
-    async def _open(self) -> UnifiedMarketDataAPI:
+    async def _open(self) -> "UnifiedMarketDataAPI":
         async with AsyncExitStack() as resources:
             loaded = await load(resources, self._environment, self._overrides)
             metrics = await _serve_metrics(loaded, resources)
@@ -75,11 +76,14 @@ class _Metrics:
     address: str
 
 
-async def _serve_metrics(loaded: LoadedSettings, resources: AsyncExitStack) -> "_Metrics | None":
+async def _serve_metrics(loaded: "LoadedSettings", resources: AsyncExitStack) -> "_Metrics | None":
     """Serve metrics until ``resources`` end, if the settings want it."""
     port = loaded.settings.metrics.port
     if port < 0:
         return None
+    from .metrics import prometheus_observer
+    from .metrics.endpoint import serving
+
     observer = prometheus_observer()
     return _Metrics(observer, await resources.enter_async_context(serving(observer.text, port)))
 
@@ -89,20 +93,26 @@ async def open_container(
     environment: str | None = None,
     overrides: Mapping[str, object] | None = None,
     policy: RoutingPolicy | str | None = None,
-) -> Container:
+) -> "Container":
     """Return the wiring of an environment; its embedded sandbox, if any, ends with ``resources``."""
     return wired(await load(resources, environment, overrides), policy)
 
 
-def wired(loaded: LoadedSettings, policy: RoutingPolicy | str | None, observers: Sequence[Observer] = ()) -> Container:
+def wired(
+    loaded: "LoadedSettings", policy: RoutingPolicy | str | None, observers: Sequence[Observer] = ()
+) -> "Container":
     """Return the wiring of settings."""
+    from .container import Container
+
     return Container(settings=loaded.settings, policy=policy, observers=tuple(observers))
 
 
 async def load(
     resources: AsyncExitStack, environment: str | None, overrides: Mapping[str, object] | None
-) -> LoadedSettings:
+) -> "LoadedSettings":
     """Return the settings in force; the embedded sandbox that they want, if any, ends with ``resources``."""
+    from ..config import load_settings
+
     loaded = load_settings(environment, overrides)
     addresses = await start_sandbox(loaded, resources)
     if addresses:
@@ -122,11 +132,13 @@ def flat(overrides: Mapping[str, object] | None) -> dict[str, object]:
     return found
 
 
-async def start_sandbox(loaded: LoadedSettings, resources: AsyncExitStack) -> dict[str, object]:
+async def start_sandbox(loaded: "LoadedSettings", resources: AsyncExitStack) -> dict[str, object]:
     """Start the embedded sandbox if the settings want one and name no address; answers where it is."""
     settings = loaded.settings
     if not settings.sandbox.embedded or settings.upbit.rest_url or settings.upbit.websocket_url:
         return {}
+    from .sandbox import Sandbox, SandboxConfig
+
     config = SandboxConfig(
         seed=settings.sandbox.seed,
         speed=settings.sandbox.speed,

@@ -225,6 +225,11 @@ class RateBudget:
 
 
 def _wake(loop: asyncio.AbstractEventLoop, looking: asyncio.Event) -> None:
+    """Have a waiter look again; what its own event loop tells it need not go through that loop's socket to itself."""
+    with suppress(RuntimeError):  # no event loop runs here
+        if asyncio.get_running_loop() is loop:
+            looking.set()
+            return
     with suppress(RuntimeError):  # its loop was closed in another thread
         loop.call_soon_threadsafe(looking.set)
 

@@ -1,6 +1,7 @@
 """What every store does alike, whatever its medium: take a series in, give one out, list what is held."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from attrs import frozen
 
@@ -61,8 +62,8 @@ def remember(series: CandleSeries, sealed: CandleColumns, held: Mapping[int, Can
 
 def recall(key: SeriesKey, blocks: Iterable[CandleColumns], ledger: Ledger, span: TimeRange) -> CandleSeries:
     """Return the candles of ``span`` from blocks, oldest first, with the coverage of the whole span."""
-    parts = [cut(block, span) for block in blocks]
-    return CandleSeries(join(parts) if parts else no_rows(key), coverage_of(ledger, span))
+    parts = (cut(block, span) for block in blocks)
+    return CandleSeries(join(chain((no_rows(key),), parts)), coverage_of(ledger, span))
 
 
 def recall_newest(
@@ -80,8 +81,14 @@ def recall_newest(
         rows += len(parts[-1])
         if rows > count:
             break
-    series = CandleSeries(join(parts[::-1]) if parts else no_rows(key), coverage_of(ledger, span))
+    series = CandleSeries(join(chain((no_rows(key),), _taken_from(parts))), coverage_of(ledger, span))
     return series[max(0, rows - max(0, count)) :] if rows > count else series
+
+
+def _taken_from(parts: list[CandleColumns]) -> Iterator[CandleColumns]:
+    """Yield the last first, and let each go, so that a million rows are not held twice while they are joined."""
+    while parts:
+        yield parts.pop()
 
 
 def held_span(opened: tuple[int, int] | None, ledger: Ledger, timeframe: Timeframe) -> TimeRange | None:

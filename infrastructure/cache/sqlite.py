@@ -2,8 +2,9 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -56,9 +57,15 @@ class SqliteCandleStore:
             self._executor.submit(self._attempt, transactions.inventory)  # opens, which may take long
             told = f"{self._file.path} is being checked, because it was found damaged; ask again in a moment"
             raise ChannelUnavailableError(told, channel=CHANNEL)
+        with self._looking():
+            return self._window.get(key)
+
+    @contextmanager
+    def _looking(self) -> Generator[None]:
+        """Give the window up when something is wrong with it."""
         with in_our_words(self._file.path):
             try:
-                return self._window.get(key)
+                yield
             except sqlite3.Error as error:
                 self._file.is_suspect |= is_corruption(error)
                 self._window.close()
@@ -69,8 +76,15 @@ class SqliteCandleStore:
         return await self._run(partial(transactions.read, key=key, span=span))
 
     async def read_newest(self, key: SeriesKey, count: int, span: TimeRange) -> CandleSeries:
-        """Return the newest ``count`` candles of ``span``."""
-        return await self._run(partial(transactions.read_newest, key=key, count=count, span=span))
+        """Return the newest ``count`` candles of ``span``; from memory when nobody has written since the last time."""
+        self._check_open()
+        question = (key, count, span)
+        with self._looking():
+            answer, state = self._window.recall(question)
+        if answer is None:
+            answer = await self._run(partial(transactions.read_newest, key=key, count=count, span=span))
+            self._window.remember(question, state, answer)
+        return answer
 
     async def write(self, series: CandleSeries) -> Remembered:
         """Keep what is FINAL and known of a series."""

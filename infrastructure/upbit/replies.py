@@ -10,8 +10,9 @@ import msgspec
 from attrs import frozen
 
 from ...domain.candle import Candle
+from ...domain.columns import CandleColumns
 from ...domain.errors import IntegrityError, MalformedReplyError, UnknownSymbolError
-from ...domain.finality import Finality, Grace, SealedBy, judge_rest_row
+from ...domain.finality import Grace, judge_rest_row
 from ...domain.instants import to_text
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
@@ -20,6 +21,7 @@ from ...domain.ticker import Ticker
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
 from ..printable import excerpt
+from .pages import PageOrigin, sound_columns
 from .protocol import CANDLES_PER_CALL, TRADES_PER_CALL
 from .rows import (
     BookNumbers,
@@ -145,47 +147,62 @@ class CandlePage:
     ``rejected_slots`` are the slots of rows whose numbers are impossible: they stay unknown.
     """
 
-    candles: tuple[Candle, ...]
+    columns: CandleColumns
     rejections: tuple[str, ...] = ()
     rejected_slots: tuple[datetime, ...] = ()
+
+    @property
+    def candles(self) -> tuple[Candle, ...]:
+        """The rows as candles."""
+        return tuple(self.columns.candle(row) for row in range(len(self.columns)))
 
 
 def to_candle_page(
     rows: list[CandleRow], symbol: Symbol, timeframe: Timeframe, origin: Origin, grace: Grace
 ) -> CandlePage:
     """Return candles, each as final as the read instant allows; impossible rows are rejected, never mended."""
+    page = PageOrigin(
+        venue=origin.venue,
+        symbol=symbol,
+        timeframe=timeframe,
+        source=origin.source,
+        read_at=origin.read_at,
+        received_by=origin.received_by,
+        grace=grace.of(timeframe),
+    )
+    if all(row.market == symbol for row in rows) and (columns := sound_columns(rows, page)) is not None:
+        return CandlePage(columns)
+    return _page_row_by_row(rows, page)
+
+
+def _page_row_by_row(rows: list[CandleRow], origin: PageOrigin) -> CandlePage:
     candles: dict[datetime, Candle] = {}
     rejections: list[str] = []
     slots: list[datetime] = []
     for row in rows:
         opened_at = to_slot(row.candle_date_time_utc)
-        judgement = judge_rest_row(timeframe.next(opened_at), origin.read_at, grace.of(timeframe))
         try:
-            candles[opened_at] = _to_candle(row, opened_at, (symbol, timeframe), origin, judgement)
+            candles[opened_at] = _to_candle(row, opened_at, origin)
         except IntegrityError as error:
             rejections.append(str(error))
-            slots.append(timeframe.floor(opened_at))
-    return CandlePage(tuple(candles[opened_at] for opened_at in sorted(candles)), tuple(rejections), tuple(slots))
+            slots.append(origin.timeframe.floor(opened_at))
+    oldest_first = [candles[opened_at] for opened_at in sorted(candles)]
+    columns = CandleColumns.of(origin.venue, origin.symbol, origin.timeframe, oldest_first)
+    return CandlePage(columns, tuple(rejections), tuple(slots))
 
 
-def _to_candle(
-    row: CandleRow,
-    opened_at: datetime,
-    series: tuple[Symbol, Timeframe],
-    origin: Origin,
-    judgement: tuple[Finality, SealedBy | None],
-) -> Candle:
-    (symbol, timeframe), (finality, sealed_by) = series, judgement
+def _to_candle(row: CandleRow, opened_at: datetime, origin: PageOrigin) -> Candle:
+    finality, sealed_by = judge_rest_row(origin.timeframe.next(opened_at), origin.read_at, origin.grace)
     if origin.received_by is not None and opened_at > origin.received_by:
         msg = f"a row of {to_text(opened_at)}, which had not begun at {to_text(origin.received_by)}"
         raise IntegrityError(msg)
-    if row.market != symbol:
-        msg = f"a row of {excerpt(row.market)!r} in an answer about {symbol}"
+    if row.market != origin.symbol:
+        msg = f"a row of {excerpt(row.market)!r} in an answer about {origin.symbol}"
         raise IntegrityError(msg)
     return Candle(
         venue=origin.venue,
-        symbol=symbol,
-        timeframe=timeframe,
+        symbol=origin.symbol,
+        timeframe=origin.timeframe,
         opened_at=opened_at,
         **prices_of(row),
         updated_at=to_instant(row.timestamp),

@@ -1,5 +1,6 @@
 """The channel ``rest``: everything that Upbit answers to a GET."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from ...domain.errors import (
     MalformedReplyError,
     UnsupportedRequestError,
 )
+from ...domain.instants import from_micros, to_micros
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
 from ...domain.request import CandleRequest, check_count, check_depth
@@ -98,11 +100,13 @@ class UpbitRest:
         with replies.reading(self.name):
             page = replies.to_candle_page(rows, market, frame, self._origin(answer), self._context.grace)
         self._check_page(page, end)
-        lost = len(rows) - len(page.candles)  # a row that was rejected is no sign of a short page
+        columns = page.columns
+        lost = len(rows) - len(columns)  # a row that was rejected is no sign of a short page
         read = PageRead(to=end, count=size - lost, read_at=answer.read_at, grace=self._context.grace.of(frame))
-        coverage = page_coverage([candle.opened_at for candle in page.candles], frame, read)
-        candles = [candle for candle in page.candles if start is None or candle.opened_at >= start]
-        return CandleSeries.of(answer.venue, market, frame, candles, _narrowed(coverage, page, frame, start))
+        coverage = page_coverage(list(map(from_micros, columns.opened)), frame, read)
+        if start is not None:
+            columns = columns.slice(bisect_left(columns.opened, to_micros(start)), len(columns))
+        return CandleSeries(columns, _narrowed(coverage, page, frame, start))
 
     def _page_size(self, asked: CandleRequest) -> int:
         if asked.start is not None and asked.end is None:
@@ -116,10 +120,11 @@ class UpbitRest:
         return rows
 
     def _check_page(self, page: replies.CandlePage, end: datetime | None) -> None:
-        if end is not None and page.candles and page.candles[-1].opened_at >= end:
-            msg = f"asked for candles before {end.isoformat()}, got one of {page.candles[-1].opened_at.isoformat()}"
+        newest = from_micros(page.columns.opened[-1]) if len(page.columns) else None
+        if end is not None and newest is not None and newest >= end:
+            msg = f"asked for candles before {end.isoformat()}, got one of {newest.isoformat()}"
             raise MalformedReplyError(msg, channel=self.name)
-        if page.rejections and not page.candles:
+        if page.rejections and newest is None:
             msg = f"every row of the page is impossible, the first: {page.rejections[0]}"
             raise MalformedReplyError(msg, channel=self.name)
 

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 from datetime import datetime
-from itertools import chain
 
 from ...domain.candle import Candle
 from ...domain.errors import ChannelError, ClosedError
@@ -39,7 +38,12 @@ class UpbitStream:
         self._topics = frozenset(topics)
         self._canary = canary
         self._wanted = self._topics if canary is None else self._topics | {canary}
+        self._frames: deque[bytes] = deque()
+        self._origin = FrameOrigin("")
+        self._latest: datetime | None = None
         self._newest: datetime | None = None
+        self._newest_before: datetime | None = None
+        self._told: ErrorDetail | None = None
         self._door = door
         self._context = door.context
         self._reader = FrameReader(door.options.frame_format, self._wanted)
@@ -71,7 +75,12 @@ class UpbitStream:
                 raise ClosedError(CLOSED)
             if self._refused is not None:
                 raise self._refused
-            await (self._receive(self._socket) if self._socket else self._begin_life())
+            if self._frames:
+                self._read(self._frames.popleft())
+            elif self._told is not None:
+                await self._refuse(self._told)
+            else:
+                await (self._receive(self._socket) if self._socket else self._begin_life())
         return self._items.popleft()
 
     async def _begin_life(self) -> None:
@@ -101,29 +110,37 @@ class UpbitStream:
         self._items.append(LifeBegan(self._life))
 
     async def _receive(self, socket: UpbitSocket) -> None:
-        """Take all that has come since; what follows an end of the life belongs to nobody."""
+        """Take all that has come since."""
         try:
             frames = await socket.receive()
         except ChannelError as error:
             await self._end_life(str(error))
             return
-        clock, server_time = self._context.clock, self._context.server_time
-        origin = FrameOrigin(self._door.identity.venue, self._context.name, self._life, clock.monotonic())
-        latest, known = server_time.latest(origin.received_at), self._newest
-        for item in chain.from_iterable(self._reader.read(frame, origin) for frame in frames):
+        read_at = self._context.clock.monotonic()
+        self._frames.extend(frames)
+        self._origin = FrameOrigin(self._door.identity.venue, self._context.name, self._life, read_at)
+        self._latest, self._newest_before = self._context.server_time.latest(read_at), self._newest
+
+    def _read(self, frame: bytes) -> None:
+        """Read one of the frames that have come; the others wait as bytes, which the collector need not look at.
+
+        What follows an error of the exchange belongs to nobody.
+        """
+        for item in self._reader.read(frame, self._origin):
             if isinstance(item, Received):
-                self._take(item, latest)
+                self._take(item)
             elif isinstance(item, Rejected):
                 self._items.append(item)
             elif item.error is not None:
-                await self._refuse(item.error)
-                return
-        if self._newest is not None and self._newest is not known:
-            server_time.observe_stamp(self._newest.timestamp(), received=origin.received_at)
+                self._told = item.error
+                self._frames.clear()
+        if not self._frames and self._newest is not None and self._newest is not self._newest_before:
+            at = self._origin.received_at
+            self._context.server_time.observe_stamp(self._newest.timestamp(), received=at)
 
-    def _take(self, item: Received, latest: datetime | None) -> None:
-        """Deliver a value unless it is of a slot that has not begun; ``latest`` is as late as it can be by now."""
-        value, stamp = item.value, stamp_of(item.value)
+    def _take(self, item: Received) -> None:
+        """Deliver a value unless it is of a slot that has not begun."""
+        value, stamp, latest = item.value, stamp_of(item.value), self._latest
         if latest is not None and isinstance(value, Candle) and value.opened_at > latest:
             self._items.append(Rejected("a candle of a slot that has not begun", str(value), item.topic))
         elif item.topic in self._wanted:
@@ -133,6 +150,7 @@ class UpbitStream:
 
     async def _refuse(self, detail: ErrorDetail) -> None:
         """End the life for what the exchange says of the subscription; for good, if no retry can help."""
+        self._told = None
         self._cause = error = explain_frame_error(detail, channel=CHANNEL)
         await self._end_life(str(error))
         if not error.retryable:
@@ -140,6 +158,7 @@ class UpbitStream:
 
     async def _end_life(self, cause: str) -> None:
         lasted = self._context.clock.monotonic() - self._began_at
+        self._frames.clear()
         await self._release()
         self._reconnect = self._reconnect.after_life(lasted)
         self._items.append(LifeEnded(self._life, cause))
@@ -148,6 +167,7 @@ class UpbitStream:
         """Give up the present life: what it has read and not delivered is dropped, and ``LifeEnded`` comes next."""
         if self._socket is not None:
             self._items = deque(item for item in self._items if not isinstance(item, Received | Rejected))
+            self._frames.clear()
             self._socket.abandon(cause)
 
     async def _release(self) -> None:

@@ -68,6 +68,7 @@ class UpbitWebSocket:
         """Open nothing yet; ``dial`` opens the connections."""
         self._options = options
         self._context = context
+        self._capabilities = evolve(CAPABILITIES, canary=options.site.canary)
         self.identity = VenueIdentity(options.socket_address, options, context.clock)
         self._connects = ConnectBudget.of(options, context)
         self._door = SocketDoor(options, context, self.identity, self._connects, dial)
@@ -90,7 +91,7 @@ class UpbitWebSocket:
     @property
     def capabilities(self) -> Capabilities:
         """Live everything, and the newest value of everything."""
-        return evolve(CAPABILITIES, canary=self._options.site.canary)
+        return self._capabilities
 
     def headroom(self) -> dict[str, Headroom]:
         """Return what the limit of connects leaves."""

@@ -7,12 +7,16 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from market_backbone.domain.candle import Candle
+from market_backbone.domain.columns import DecimalColumn
 from market_backbone.domain.coverage import Coverage
 from market_backbone.domain.errors import UnsupportedRequestError
 from market_backbone.domain.finality import Finality
 from market_backbone.domain.series import CandleSeries
+from market_backbone.domain.series_export import CHUNK, _floats
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
@@ -137,6 +141,43 @@ def test_a_series_without_candles_leaves_with_the_same_columns(leave, exact):
         assert empty.dtype == full.dtype
     else:
         assert empty.schema == full.schema
+
+
+beyond_a_float = st.integers(2**53, 2**63 - 1)
+between_two_floats = st.builds(  # as near to the middle between two floats as units of 1e-8 come
+    lambda half, scale, off: ((2 * half + 1) * 10**8 >> scale) + off,
+    st.integers(2**52, 2**53 - 1),
+    st.integers(18, 28),
+    st.integers(0, 1),
+).filter(lambda units: units < 2**63)
+any_units = st.integers(-(2**63) + 1, 2**63 - 1) | beyond_a_float | between_two_floats
+
+
+@given(st.lists(any_units | st.none(), max_size=50))
+@example([2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 1 - 2**63, None, 0])
+def test_floats_made_by_numpy_are_those_that_are_made_one_by_one(given_units):
+    column = DecimalColumn.of(None if units is None else Decimal(units).scaleb(-8) for units in given_units)
+
+    assert np.array_equal(_floats(column), np.array(column.to_floats(), "f8"), equal_nan=True)
+
+
+def test_a_column_of_several_chunks_is_made_whole():
+    numbers = [Decimal(row) for row in range(CHUNK + 3)]
+    column = DecimalColumn.of([*numbers, OUTSIZED, None])
+
+    assert _floats(column).tolist()[:-1] == [*map(float, numbers), float(OUTSIZED)]
+    assert np.isnan(_floats(column)[-1])
+
+
+@pytest.mark.parametrize("leave", ["to_polars", "to_arrow"])
+def test_libraries_that_do_without_numpy_get_the_same_without_it(monkeypatch, leave):
+    with_numpy = getattr(series("0.5", OUTSIZED), leave)()
+    monkeypatch.setattr(
+        "market_backbone.domain.series_export.import_module",
+        lambda name: sys.modules[name] if name != "numpy" else (_ for _ in ()).throw(ModuleNotFoundError(name)),
+    )
+
+    assert getattr(series("0.5", OUTSIZED), leave)().equals(with_numpy)
 
 
 def filled():

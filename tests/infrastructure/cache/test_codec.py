@@ -1,5 +1,7 @@
+from array import array
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.infrastructure.cache.codec import (
     DamagedBytesError,
+    _are_even,
     decode_block,
     decode_ledger,
     encode_block,
@@ -103,3 +106,23 @@ def test_an_ordinary_row_takes_little_more_than_its_numbers(pages):
     block = encode_block(pages.page(0, 1440).columns)
 
     assert len(block) < 70 * len(pages.page(0, 1440))
+
+
+micros = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 10)
+even_runs = st.builds(
+    lambda first, width, rows: [first + width * row for row in range(rows)],
+    st.integers(0, 10**15),
+    st.integers(1, 10**12),
+    st.integers(2, 30),
+)
+
+
+@given(st.lists(micros, max_size=6) | even_runs)
+def test_even_slots_are_told_from_all_others(opened):
+    widths = {after - before for before, after in pairwise(opened)}
+
+    is_even = len(widths) == 1 and min(widths) > 0
+    if not opened or opened[0] >= 0:  # slots from before 1970 are left to the walk
+        assert _are_even(array("q", opened)) == is_even
+    else:
+        assert not _are_even(array("q", opened)) or is_even

@@ -38,6 +38,7 @@ async def test_the_same_question_is_read_once_while_nobody_writes(opened, pages,
 async def test_what_anybody_writes_is_seen_at_once(opened, pages, is_another_process):
     async with opened() as store, opened() as other:
         await store.write(pages.page(0, 100))
+        assert not store.ledger(pages.KEY).is_empty
         before = [await store.read_newest(pages.KEY, 20, pages.span(0, 120)) for _ in range(2)]
         await (other if is_another_process else store).write(pages.page(100, 120))
         after = await store.read_newest(pages.KEY, 20, pages.span(0, 120))

@@ -1,6 +1,6 @@
-"""Downloads of 20,000 candles a symbol with the exchange's limits on, and a chart that is used meanwhile.
+"""What a chart waits while years are downloaded beside it, with the exchange's limits on.
 
-Run: python benchmarks/download.py [candles] [added latency in ms, comma-separated] [seconds of the chart run]
+Run: python benchmarks/chart.py [seconds]
 
 The sandbox runs in a process of its own, at speed 1. Everything starts cold: connections, budget and store.
 """
@@ -20,9 +20,8 @@ from attrs import frozen
 from market_backbone import Downloaded, UnifiedMarketDataAPI, create_unified_api
 
 STARTS_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
-SYMBOLS = ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE")
+CANDLES = 1_000_000
 MINUTE = timedelta(minutes=1)
-ALLOWED_PER_S, PER_CALL = 10, 200
 
 
 @frozen
@@ -31,11 +30,6 @@ class Server:
 
     url: str
     session: aiohttp.ClientSession
-
-    async def inject(self, **fault: object) -> None:
-        """Break something on purpose."""
-        async with self.session.post(f"{self.url}/sandbox/faults", json=fault) as reply:
-            reply.raise_for_status()
 
     async def counted(self) -> tuple[int, int]:
         """Return how many calls for candles came, and how many calls of any kind were refused."""
@@ -64,37 +58,18 @@ async def served() -> AsyncGenerator[Server]:
 
 
 @asynccontextmanager
-async def opened(latency_ms: float) -> AsyncGenerator[tuple[Server, UnifiedMarketDataAPI]]:
-    """Open a market whose replies come late, and an API that holds nothing."""
+async def opened() -> AsyncGenerator[tuple[Server, UnifiedMarketDataAPI]]:
+    """Open a market, and an API that holds nothing."""
     async with served() as server:
-        if latency_ms:
-            await server.inject(kind="slow-rest", seconds=latency_ms / 1000)
         settings = {"upbit.rest_url": server.url, "cache.store": "memory", "log.level": "ERROR"}
         async with create_unified_api("test", settings) as api:
             yield server, api
 
 
-async def download(api: UnifiedMarketDataAPI, symbols: tuple[str, ...], candles: int) -> list[Downloaded]:
-    """Fill the store with about as many candles of each symbol."""
+async def download(api: UnifiedMarketDataAPI) -> list[Downloaded]:
+    """Fill the store with years."""
     end = datetime(2026, 11, 10, 12, tzinfo=UTC)  # before the sandbox's standstill of the evening
-    return await api.download(symbols, "1m", start=end - candles * MINUTE, end=end)
-
-
-async def measure(symbols: tuple[str, ...], candles: int, latency_ms: float) -> None:
-    """Print how long a download took, and what share of the allowed calls it used."""
-    async with opened(latency_ms) as (server, api):
-        await api.get_markets()
-        began = time.perf_counter()
-        done = await download(api, symbols, candles)
-        seconds = time.perf_counter() - began
-        asked, refused = await server.counted()
-    rows = sum(outcome.rows for outcome in done)
-    whole = all(outcome.is_answered for outcome in done)
-    print(
-        f"{len(symbols)} x {candles:,} candles, {latency_ms:3.0f} ms added: {seconds:6.2f} s, {rows:,} rows"
-        f"{'' if whole else ' (INCOMPLETE)'}, {asked} calls (least possible {-(-rows // PER_CALL)}), {refused} refused,"
-        f" {asked / seconds / ALLOWED_PER_S:6.1%} of 10/s"
-    )
+    return await api.download(["KRW-BTC"], "1m", start=end - CANDLES * MINUTE, end=end)
 
 
 async def use_chart(api: UnifiedMarketDataAPI, waits: list[float], rate: float | None, until: float) -> None:
@@ -120,9 +95,9 @@ async def use_chart(api: UnifiedMarketDataAPI, waits: list[float], rate: float |
 async def measure_chart(seconds: float, rate: float | None) -> None:
     """Print what a chart waited for the budget while years were downloaded."""
     waits: list[float] = []
-    async with opened(0) as (server, api):
+    async with opened() as (server, api):
         await api.get_markets()
-        loading = asyncio.get_running_loop().create_task(download(api, SYMBOLS[:1], 1_000_000))
+        loading = asyncio.get_running_loop().create_task(download(api))
         await asyncio.sleep(3)
         before, _ = await server.counted()
         began = time.perf_counter()
@@ -144,13 +119,8 @@ async def measure_chart(seconds: float, rate: float | None) -> None:
 
 
 async def main() -> None:
-    """Run everything."""
-    candles = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    latencies = [float(text) for text in (sys.argv[2] if len(sys.argv) > 2 else "0,170").split(",")]
-    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 60.0
-    for latency_ms in latencies:
-        await measure(SYMBOLS[:1], candles, latency_ms)
-        await measure(SYMBOLS, candles, latency_ms)
+    """Ask one after another, then at random."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     for rate in (None, 3.0):
         await measure_chart(seconds, rate)
 
