@@ -12,10 +12,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(RUNS) ## the whole story in one minute, without touching the exchange
 	@$(BIN)/market-backbone demo
 
-WORKERS ?= 3 # many tests wait for real sockets, so that two cores serve three of them
+WORKERS ?= 4 # many tests wait for real sockets, so that two cores serve four of them
 
 test: $(READY) ## every test except the wheel's
-	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=0
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=0
 
 check: lint types architecture sizes
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from waiting import untraced
+
 from market_backbone import (
     ChannelSwitched,
     DataKind,
@@ -216,7 +218,8 @@ async def test_five_hours_without_an_exchange_are_one_event_and_no_storm(kit, ma
 
     asked, scene.rest.get_ticker = scene.rest.get_ticker, down
     scene.stream.end("closed with 1001")
-    await scene.until(lambda: scene.clock.now > 1000 + 5 * 3600, turns=2_000_000)
+    with untraced():
+        await scene.until(lambda: scene.clock.now > 1000 + 5 * 3600, turns=2_000_000)
     assert len(scene.kinds(Degraded)) == 1
     assert len(scene.rest.calls) <= 5 * 3600 / 30 + 10
     scene.rest.get_ticker = asked
@@ -245,7 +248,8 @@ async def test_five_hours_in_which_nobody_trades_are_not_one_needless_switch(kit
     scene.give(kit.ticker(second=1, source="websocket"))
     scene.stream.give(canary, kit.book("KRW-ETH", second=1), scene.clock)
     scene.rest.quotes["KRW-ETH"] = kit.book("KRW-ETH", second=1)
-    await scene.until(lambda: scene.clock.now > 1000 + 5 * 3600, turns=2_000_000)
+    with untraced():
+        await scene.until(lambda: scene.clock.now > 1000 + 5 * 3600, turns=2_000_000)
     assert scene.stream.abandoned == []
     assert len(scene.live.streams) == 1
     assert scene.kinds(ChannelSwitched) == scene.kinds(Degraded) == []

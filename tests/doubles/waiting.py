@@ -1,6 +1,19 @@
 """Waiting for something to happen, and never for ever."""
 
 import asyncio
+import sys
+from contextlib import contextmanager
+
+
+@contextmanager
+def untraced():
+    """Measure no coverage meanwhile: hours of virtual time take half as long, and show nothing new."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
 
 
 async def take(events, enough, *, seconds=30):

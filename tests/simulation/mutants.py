@@ -41,8 +41,8 @@ MUTANTS = (
         "boundary",
         "the next page begins one slot too far back",
         "application/paging.py",
-        "reached = [page[0].opened_at] if len(page) else []",
-        "reached = [page.timeframe.move(page[0].opened_at, -1)] if len(page) else []",
+        "reached = [page.opened_at(0)] if len(page) else []",
+        "reached = [page.timeframe.move(page.opened_at(0), -1)] if len(page) else []",
     ),
     Mutant(
         "lost-buffer",
