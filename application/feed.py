@@ -167,7 +167,7 @@ class Feed:
             return
         for serving in list(self.servings.values()):
             state = serving.state
-            if isinstance(state, CandleTopic):
+            if isinstance(state, CandleTopic) and not state.tail.is_at_rest(server_now):
                 position = serving.carrier.position if serving.carrier is not None and serving.is_live else None
                 if position is not None:
                     state.tail.witness(position)

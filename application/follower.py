@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from datetime import datetime
 from typing import Any, Self
 
@@ -154,11 +154,6 @@ class EventBuffer:
         while self._queue:
             drained.append(self.take())
         return drained
-
-    @property
-    def has_events(self) -> bool:
-        """Whether something waits."""
-        return bool(self._queue)
 
     @property
     def waiting(self) -> list[MarketEvent]:
@@ -372,9 +367,9 @@ class FollowedEvents:
         """Iterate over the events."""
         return self
 
-    async def __anext__(self) -> MarketEvent:
+    def __anext__(self) -> Awaitable[MarketEvent]:
         """Return the next event as soon as there is one."""
-        return self._buffer.take() if self._buffer.has_events else await self._buffer.get()
+        return self._buffer.get()
 
 
 def closed_stream_error() -> ClosedError:

@@ -38,13 +38,13 @@ class Mending:
     def _due(self) -> Iterator[Serving]:
         now, server_now = self.desk.tools.clock.monotonic(), self.desk.tools.server_time.earliest()
         for serving in self.servings.values():
-            if serving.is_wanted and self._lacks(serving, now, server_now):
+            if self._lacks(serving, now, server_now) and serving.is_wanted:
                 yield serving
 
     def _lacks(self, serving: Serving, now: float, server_now: datetime | None) -> bool:
         state = serving.state
         if isinstance(state, TradeTopic):
-            return serving.is_live and (state.is_behind or self._is_audit_due(serving, now))
+            return (state.is_behind or self._is_audit_due(serving, now)) and serving.is_live
         if not isinstance(state, CandleTopic) or server_now is None or now - serving.repaired_at < LEAST_REPAIR_S:
             return False
         return bool(state.tail.unsettled(server_now))

@@ -45,6 +45,11 @@ class SeamWatch:
         if joint is not None and view.volume >= joint.view.volume:
             joint.view = view
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a joint waits for REST."""
+        return bool(self._pending)
+
     def due(self, server_now: datetime, grace: timedelta) -> list[TimeRange]:
         """Return the slots that a REST read can settle now."""
         spans = (TimeRange(slot, self.timeframe.next(slot)) for slot in self._pending)
