@@ -26,6 +26,10 @@ def _enum(member: Enum) -> Any:  # noqa: ANN401 - whatever the member's value is
     return member.name if isinstance(member, IntEnum) else member.value
 
 
+def _is_named_tuple(kind: object) -> bool:
+    return isinstance(kind, type) and tuple in kind.__bases__ and hasattr(kind, "_fields")
+
+
 def make_converter() -> Converter:
     """Return the converter for JSON out."""
     converter = Converter(unstruct_collection_overrides={frozenset: sorted, tuple: list})
@@ -36,6 +40,7 @@ def make_converter() -> Converter:
     converter.register_unstructure_hook(MarketDataError, str)
     converter.register_unstructure_hook(Mapping, lambda table: {str(key): to_plain(table[key]) for key in table})
     converter.register_unstructure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
+    converter.register_unstructure_hook_func(_is_named_tuple, lambda value: to_plain(value._asdict()))
     for kind in (Ticker, OrderBook):  # only the answer to a request has a trace
         converter.register_unstructure_hook(
             kind, make_dict_unstructure_fn(kind, converter, trace=override(omit_if_default=True))

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from market_backbone import (
+    BookLevel,
     CandleUpdated,
     ChannelUnavailableError,
     HistoryLoaded,
+    OrderBook,
     SubscriptionRefused,
     SubscriptionUnanswered,
     Symbol,
@@ -35,6 +37,28 @@ def test_numbers_never_show_exponents():
         "0.00079276",
         "0.00000000",
     ]
+
+
+def test_levels_of_a_book_keep_their_names():
+    level = BookLevel(Decimal("1.50"), Decimal("2E+1"))
+    book = OrderBook(
+        venue="upbit-kr",
+        symbol=Symbol("KRW-BTC"),
+        bids=(level,),
+        asks=(),
+        updated_at=datetime(2026, 11, 1, tzinfo=UTC),
+        source="rest",
+    )
+
+    assert to_plain(book) == {
+        "venue": "upbit-kr",
+        "symbol": "KRW-BTC",
+        "bids": [{"price": "1.50", "size": "20"}],
+        "asks": [],
+        "level": "0",
+        "updated_at": "2026-11-01T00:00:00Z",
+        "source": "rest",
+    }
 
 
 def test_instants_paths_and_sets_become_text():
