@@ -234,9 +234,10 @@ class CachedRepository:
 
     async def _compare(self, key: SeriesKey, page: CandleSeries) -> Comparison:
         ledger = self.ledger(key)
-        if not len(page) or ledger.is_empty:
+        span = TimeRange(page.opened_at(0), page.timeframe.next(page.opened_at(-1))) if len(page) else None
+        span = None if span is None else ledger.known_within(span)
+        if span is None:
             return UNVERIFIED
-        span = TimeRange(page[0].opened_at, page[-1].closed_at)
         try:
             found = compare(await self.store.read(key, span), page)
             for doubted in found.doubted:

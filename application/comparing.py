@@ -7,6 +7,8 @@ from attrs import evolve, frozen
 
 from ..domain.column_parts import cut
 from ..domain.coverage import Coverage
+from ..domain.finality import Finality
+from ..domain.instants import from_micros, to_micros
 from ..domain.series import CandleSeries
 from ..domain.time_range import TimeRange
 
@@ -33,21 +35,41 @@ def compare(held: CandleSeries, page: CandleSeries) -> Comparison:
     A candle that one side has and the other proves not to exist is a difference. What one side knows
     nothing about is none.
     """
-    mine = {candle.opened_at: candle for candle in held if candle.is_final}
-    theirs = {candle.opened_at: candle for candle in page if candle.is_final}
-    only_held = {slot for slot in mine.keys() - theirs.keys() if _is_in(slot, page.coverage.proven)}
-    only_paged = {slot for slot in theirs.keys() - mine.keys() if _is_in(slot, held.coverage.proven)}
-    changed = {slot for slot in mine.keys() & theirs.keys() if not mine[slot].is_same_market_data(theirs[slot])}
-    doubted = {slot for slot in theirs.keys() - mine.keys() if _is_in(slot, held.coverage.provisional)}
+    mine, theirs = _final_rows(held), _final_rows(page)
+    both, new = mine.keys() & theirs.keys(), theirs.keys() - mine.keys()
+    only_held = _inside(mine.keys() - theirs.keys(), page.coverage.proven)
+    only_paged = _inside(new, held.coverage.proven)
+    changed = {slot for slot in both if not _is_same(held, mine[slot], page, theirs[slot])}
+    doubted = [from_micros(slot) for slot in sorted(_inside(new, held.coverage.provisional))]
     return Comparison(
-        shared=tuple(sorted((mine.keys() & theirs.keys()) | only_held | only_paged)),
-        differences=tuple(sorted(changed | only_held | only_paged)),
-        doubted=tuple(TimeRange(slot, held.timeframe.next(slot)) for slot in sorted(doubted)),
+        shared=tuple(map(from_micros, sorted(both | only_held | only_paged))),
+        differences=tuple(map(from_micros, sorted(changed | only_held | only_paged))),
+        doubted=tuple(TimeRange(slot, held.timeframe.next(slot)) for slot in doubted),
     )
 
 
-def _is_in(slot: datetime, spans: Iterable[TimeRange]) -> bool:
-    return any(slot in span for span in spans)
+def _final_rows(series: CandleSeries) -> dict[int, int]:
+    """Return the rows of FINAL candles by their openings, in microseconds; no candle is made for it."""
+    columns = series.columns
+    final = {number for number, mark in enumerate(columns.marks) if mark.finality is Finality.FINAL}
+    if len(final) == len(columns.marks):
+        return dict(zip(columns.opened, range(len(columns)), strict=True))
+    return {
+        slot: row for row, (slot, mark) in enumerate(zip(columns.opened, columns.mark, strict=True)) if mark in final
+    }
+
+
+def _is_same(held: CandleSeries, mine: int, page: CandleSeries, theirs: int) -> bool:
+    """Return whether two rows tell the same; candles are made only of rows that are not equal number by number."""
+    for ours, others in zip(held.columns.numbers, page.columns.numbers, strict=True):
+        if ours.units[mine] != others.units[theirs] or ours.units[mine] == ours.absent:
+            return held[mine].is_same_market_data(page[theirs])
+    return True
+
+
+def _inside(slots: Iterable[int], spans: Iterable[TimeRange]) -> set[int]:
+    bounds = [(to_micros(span.start), to_micros(span.end)) for span in spans]
+    return {slot for slot in slots if any(start <= slot < end for start, end in bounds)}
 
 
 def below(page: CandleSeries, at: datetime) -> CandleSeries:

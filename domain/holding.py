@@ -61,6 +61,15 @@ class Ledger:
         """Return where the newest proven range that begins before ``at`` ends, at most ``at``."""
         return max((min(span.end, at) for span in self.proven if span.start < at), default=None)
 
+    def known_within(self, span: TimeRange) -> TimeRange | None:
+        """Return the least range that holds all that is known of ``span``; None when that is nothing."""
+        spans = (*self.proven, *self.provisional, *(part.span for part in self.explained))
+        known = [part for part in spans if part.start < span.end and span.start < part.end]
+        if not known:
+            return None
+        start, end = min(part.start for part in known), max(part.end for part in known)
+        return TimeRange(max(start, span.start), min(end, span.end))
+
     def missing(self, span: TimeRange) -> tuple[TimeRange, ...]:
         """Return the parts of ``span`` that the venue would have to be asked for, oldest first."""
         begin = span.start if self.beginning is None else min(max(span.start, self.beginning), span.end)

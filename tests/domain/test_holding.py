@@ -120,3 +120,15 @@ def test_a_ledger_says_how_far_down_everything_is_known_and_where_the_nearest_kn
     assert ledger.known_end_before(START + timedelta(hours=5)) == START + timedelta(hours=4)
     assert ledger.known_end_before(START + timedelta(hours=7)) == START + timedelta(hours=7)
     assert ledger.known_end_before(START + timedelta(hours=2)) is None
+
+
+def test_a_ledger_says_which_part_of_a_range_holds_all_that_is_known_of_it():
+    before = ExplainedRange(START - timedelta(days=9), START, Reason.BEFORE_LISTING)
+    ledger = Ledger(proven=(hours(2, 4), hours(6, 8)), provisional=(hours(9, 10),), explained=(before,))
+
+    assert ledger.known_within(hours(3, 7)) == hours(3, 7)
+    assert ledger.known_within(hours(4, 6)) is None
+    assert ledger.known_within(hours(4, 7)) == hours(6, 7)
+    assert ledger.known_within(hours(7, 20)) == hours(7, 10)
+    assert ledger.known_within(hours(-1, 1)) == hours(-1, 0)
+    assert ledger.known_within(hours(11, 12)) is None
