@@ -18,7 +18,9 @@ views = st.fixed_dictionaries(
     {},
     optional={
         slot: st.tuples(
-            st.sampled_from(["1", "2", "1.0000000001"]), st.sampled_from([None, "5", "5.000000001"]), st.booleans()
+            st.sampled_from(["1", "2", "1.0000000001", "1.0000000002"]),
+            st.sampled_from([None, "5", "5.000000001"]),
+            st.booleans(),
         )
         for slot in range(SLOTS)
     },
