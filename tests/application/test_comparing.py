@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from market_backbone import CandleSeries, Coverage, Finality, Symbol, Timeframe, TimeRange
@@ -57,6 +57,7 @@ def _slots(span):
 
 
 @given(held=views, page=views, spans=st.tuples(ranges, ranges, ranges))
+@example(held={0: ("1.0000000001", None, True)}, page={0: ("1.0000000002", None, True)}, spans=([], [], []))
 def test_rows_are_compared_as_their_candles_are(kit, held, page, spans):
     proven, known, watched = spans
     old, new = series_of(kit, held, known, watched), series_of(kit, page, proven)
