@@ -249,6 +249,8 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
                 async with self.follow(request) as events:
                     async for event in events:
                         await callback.give(event)
+                        if request_id not in self._running:  # cancelled by the callback: what waits is not given
+                            break
             else:
                 await callback.give(await self.request_data_sync(request))
         except Exception as error:  # noqa: BLE001 - every end of a request reaches its callback

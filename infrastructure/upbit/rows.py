@@ -144,16 +144,9 @@ def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
     """Return a trade that was executed at the stamp ``executed``."""
     price, volume = row.trade_price, row.trade_volume
     check_two_figures(price, volume)
-    return Trade(
-        venue=provenance.venue,
-        symbol=provenance.symbol,
-        source=provenance.source,
-        sequential_id=row.sequential_id,
-        price=price,
-        volume=volume,
-        taker_side=TAKERS.get(row.ask_bid) or to_taker_side(row.ask_bid),
-        traded_at=to_instant(executed),
-    )
+    side = TAKERS.get(row.ask_bid) or to_taker_side(row.ask_bid)
+    venue, symbol, source = provenance
+    return Trade(venue, symbol, row.sequential_id, price, volume, side, to_instant(executed), source)
 
 
 _ask, _bid = attrgetter("ask_price", "ask_size"), attrgetter("bid_price", "bid_size")
