@@ -26,7 +26,7 @@ from .failures import ErrorDetail
 from .frame_types import EXACT, ROUGH, TIMEFRAMES
 from .protocol import stream_type
 from .rows import Provenance, book_of, prices_of, ticker_of, trade_of
-from .unread_books import UnreadSides, is_plain, unread_book
+from .unread_books import UnreadSides, can_wait, unread_book
 from .values import check_stamp, to_instant, to_slot
 
 CHANNEL = "websocket"
@@ -148,9 +148,9 @@ class FrameReader:
         units = row.orderbook_units
         if not units or not isinstance(units[0].ask_price, float):
             return book_of(row, provenance)
-        if not is_plain(body):
-            return book_of(self._decode_exactly(body), provenance)
-        return unread_book(row, provenance, UnreadSides(body, self._format))
+        if can_wait(units, body):
+            return unread_book(row, provenance, UnreadSides(body, self._format))
+        return book_of(self._decode_exactly(body), provenance)
 
     def _meet(self, origin: FrameOrigin) -> None:
         """Forget what frames from elsewhere had in common."""

@@ -107,6 +107,18 @@ def test_a_book_that_no_market_can_show_is_refused_when_it_comes(units):
     assert item.topic == BTC
 
 
+@pytest.mark.parametrize("level", ["1e99999999", "1e-99999999"])
+def test_a_level_that_is_no_figure_is_refused(level):
+    assert isinstance(read(frame([unit()], level=level)), Rejected)
+
+
+@pytest.mark.parametrize(
+    "units", [[], [unit(), unit("102", "0", "3", "0")], [unit(ask_size="0")], [unit(bid_size="1e-80")]]
+)
+def test_a_book_that_floats_cannot_vouch_for_is_read_at_once(units):
+    assert is_unread(read(frame(units)).value) is (units[-1:] == [unit(bid_size="1e-80")])
+
+
 def test_figures_in_quotes_are_read_at_once():
     book = read(frame([unit(ask='"101.10"')])).value
 
