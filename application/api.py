@@ -32,6 +32,7 @@ from .answering import Answering
 from .archive import Archive
 from .callbacks import Callback
 from .feed import FeedRules
+from .feed_tools import FRAMES_IN_A_ROW
 from .follower import FollowedEvents, closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
@@ -129,6 +130,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             stall_after_s=rules.stall_after_s,
             snapshot_timeout_s=rules.snapshot_timeout_s,
             hold_bound_s=rules.repair_bound_s,
+            frames_in_a_row=max(1, min(FRAMES_IN_A_ROW, rules.event_capacity // 2)),
         )
         return LiveHub(
             router=self._channel_router,

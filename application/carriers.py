@@ -118,7 +118,7 @@ class Carriers:
                     self._take(carrier, item)
                     continue
                 in_a_row += 1
-                if item.received_at != read_at or in_a_row > most_in_a_row:
+                if item.received_at != read_at or in_a_row >= most_in_a_row:
                     read_at, in_a_row = item.received_at, 0
                     await asyncio.sleep(0)  # followers have what came before, however much came at once
                 self._receive(carrier, item)

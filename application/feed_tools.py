@@ -6,6 +6,8 @@ from ..domain.ports import Clock, ServerTime
 from .feed_report import FeedReport
 from .router import SmartChannelRouter
 
+FRAMES_IN_A_ROW = 64
+
 
 @frozen(kw_only=True)
 class FeedRules:
@@ -20,7 +22,7 @@ class FeedRules:
     stall_after_s: float
     snapshot_timeout_s: float
     hold_bound_s: float = 30.0
-    frames_in_a_row: int = 64
+    frames_in_a_row: int = FRAMES_IN_A_ROW
 
 
 @frozen(kw_only=True, eq=False)

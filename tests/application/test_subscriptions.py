@@ -125,3 +125,11 @@ async def test_codes_come_and_go_and_those_who_stay_lose_nothing(open_market, ta
         await streams.enter_async_context(collecting(api, tasks, trades_request("KRW-BTC"), again))
         await until(lambda: again)
         assert sandbox.statistics.websocket_connects == connects
+
+
+@pytest.mark.parametrize(("capacity", "in_a_row"), [(1, 1), (20, 10), (10_000, 64)])
+async def test_readers_have_a_turn_before_half_of_what_may_wait_for_them_has_come_at_once(
+    open_market, capacity, in_a_row
+):
+    async with open_market(settings={"follow.event_capacity": capacity}) as (_, api):
+        assert api._hub.rules.frames_in_a_row == in_a_row
