@@ -189,11 +189,3 @@ def stream_depth(depth: int) -> int:
 
 
 MICROSECONDS_FROM = 100_000_000_000_000
-
-
-def stamp_seconds(stamp: int) -> float:
-    """Return a time stamp in epoch seconds.
-
-    Stamps are milliseconds, but one recorded capture (August 2023) carries microseconds.
-    """
-    return stamp / (1_000_000 if stamp >= MICROSECONDS_FROM else 1000)
