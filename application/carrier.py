@@ -1,6 +1,7 @@
 """One socket of a feed: what it carries, and what its frames have shown. Changes state, awaits nothing."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from attrs import define, field
@@ -9,7 +10,7 @@ from ..domain.candle import Candle
 from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveStream
 from ..domain.request import Topic
-from ..domain.streaming import LiveValue, Received
+from ..domain.streaming import LiveValue, Received, stamp_of
 from .stall import StallWatch
 
 
@@ -19,13 +20,28 @@ class Sight:
 
     Attributes:
         newest: the value that tells of the latest slot; of other kinds the last one.
-        stamp: the newest stamp.
+        last: the last value.
 
     """
 
     first: LiveValue
     newest: LiveValue
-    stamp: datetime | None = None
+    last: LiveValue
+
+    def take(self, values: Sequence[LiveValue]) -> None:
+        """Take note of what came."""
+        self.last = values[-1]
+        if not isinstance(self.last, Candle):
+            self.newest = self.last
+            return
+        for value in values:
+            if _tells_of_later(value, self.newest):
+                self.newest = value
+
+    @property
+    def stamp(self) -> datetime | None:
+        """The last stamp."""
+        return stamp_of(self.last)
 
 
 @define(eq=False)
@@ -38,6 +54,7 @@ class Carrier:
     Attributes:
         read_at: when the socket was last read, often for many frames.
         latest: the latest that the server's time can have been then: a stamp from the future says nothing.
+        position: the newest stamp that has come.
 
     """
 
@@ -87,30 +104,31 @@ class Carrier:
         self.watch.heard(item.received_at, canary_stamp)
         return is_hole
 
-    def advance(self, stamp: datetime | None) -> None:
-        """Take note of a frame's stamp, unless it lies in the future."""
-        if stamp is not None and self.latest is not None and (self.position or stamp) <= stamp <= self.latest:
-            self.position = stamp
+    def advance(self, values: Iterable[LiveValue]) -> None:
+        """Take note of the stamps of what came, except of those that lie in the future."""
+        position, latest = self.position, self.latest
+        if latest is None:
+            return
+        for stamp in map(stamp_of, values):
+            if stamp is not None and (position is None or position < stamp) and stamp <= latest:
+                self.position = position = stamp
 
     def _leaves_a_hole(self, item: Received, canary_stamp: datetime | None) -> bool:
         if canary_stamp is not None and self.watch.leaves_a_hole(canary_stamp):
             return True
         return self.watch.silence_s(item.received_at) > self.watch.silent_after_s
 
-    def see(self, item: Received, stamp: datetime | None) -> bool:
-        """Take note of what a frame shows; return whether it is the topic's first of this life."""
-        sight = self.sights.get(item.topic)
+    def see(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
+        """Take note of what came of a topic; return whether it is its first of this life."""
+        sight = self.sights.get(topic)
+        is_first = sight is None
         if sight is None:
-            self.sights[item.topic] = Sight(item.value, item.value, stamp)
-            self.muted.discard(item.topic)
-            return True
-        if not isinstance(item.value, Candle) or _tells_of_later(item.value, sight.newest):
-            sight.newest = item.value
-        if stamp is not None and (sight.stamp or stamp) <= stamp:
-            sight.stamp = stamp
-        return False
+            self.sights[topic] = sight = Sight(values[0], values[0], values[0])
+            self.muted.discard(topic)
+        sight.take(values)
+        return is_first
 
 
-def _tells_of_later(candle: Candle, than: LiveValue) -> bool:
+def _tells_of_later(value: LiveValue, than: LiveValue) -> bool:
     """Return whether a candle belongs to the same slot or a later one."""
-    return not isinstance(than, Candle) or candle.opened_at >= than.opened_at
+    return not (isinstance(value, Candle) and isinstance(than, Candle)) or value.opened_at >= than.opened_at

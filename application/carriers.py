@@ -9,22 +9,25 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from attrs import define, field
 
 from ..domain.errors import ChannelError, ChannelUnavailableError, MarketDataError, RequestError
 from ..domain.events import Degraded, ItemRejected
 from ..domain.orderbook import OrderBook
-from ..domain.ports import LiveChannel
+from ..domain.ports import LiveChannel, ReadyStream
 from ..domain.request import Topic
-from ..domain.streaming import LifeBegan, LifeEnded, Received, Rejected, stamp_of
+from ..domain.streaming import LifeBegan, LifeEnded, LiveValue, Received, Rejected, StreamItem
 from .carrier import Carrier
 from .feed_tools import FeedTools
+from .runs import Run, in_runs
 from .serving import Serving, Trouble
 from .stall import StallWatch
 from .topics import CandleTopic
 from .trade_topic import TradeTopic
+from .turn import Turn
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
@@ -112,16 +115,18 @@ class Carriers:
     async def _read(self, carrier: Carrier) -> None:
         async with self.live.open_stream(carrier.topics, canary=self.canary) as stream:
             carrier.stream = stream
-            in_a_row, read_at, most_in_a_row = 0, 0.0, self.tools.rules.frames_in_a_row
-            async for item in stream:
-                if not isinstance(item, Received):
-                    self._take(carrier, item)
-                    continue
-                in_a_row += 1
-                if item.received_at != read_at or in_a_row >= most_in_a_row:
-                    read_at, in_a_row = item.received_at, 0
-                    await asyncio.sleep(0)  # followers have what came before, however much came at once
-                self._receive(carrier, item)
+            ready = stream.ready if isinstance(stream, ReadyStream) else tuple[StreamItem]
+            in_a_row, read_at, most_in_a_row, turn = 0, 0.0, self.tools.rules.frames_in_a_row, Turn()
+            async for first in stream:
+                for run in in_runs(chain((first,), ready()), most_in_a_row):
+                    if not isinstance(run, list):
+                        self._take(carrier, run)
+                        continue
+                    in_a_row += len(run)
+                    if run[0].received_at != read_at or in_a_row > most_in_a_row:
+                        read_at, in_a_row = run[0].received_at, len(run)
+                        await turn.give()  # followers have what came before, however much came at once
+                    self._receive(carrier, run)
         msg = "the stream ended by itself"
         raise ChannelUnavailableError(msg, channel=self.live.name)
 
@@ -137,23 +142,27 @@ class Carriers:
             case Rejected():
                 self.tools.router.count_rejected(self.live.name)
                 for serving in self.owned_by(carrier):
-                    serving.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
                     if item.topic in {None, serving.state.topic}:
+                        serving.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
                         serving.state.suspect()
 
-    def _receive(self, carrier: Carrier, item: Received) -> None:
-        stamp = stamp_of(item.value)
-        if item.received_at != carrier.read_at or isinstance(item.value, OrderBook):
-            self._hear(carrier, item)
-        carrier.advance(stamp)
-        serving = self.servings.get(item.topic)
-        if serving is not None and (serving.carrier is carrier or item.topic in carrier.topics):
-            self._deliver(serving, carrier, item, is_first=carrier.see(item, stamp))
+    def _receive(self, carrier: Carrier, run: Run) -> None:
+        topic, read_at = run[0].topic, run[0].received_at
+        if read_at != carrier.read_at:
+            carrier.read_at, carrier.latest = read_at, self.tools.server_time.latest(read_at)
+            self._hear(carrier, run[0])
+        if isinstance(run[0].value, OrderBook) and topic == carrier.canary:
+            for item in run:
+                self._hear(carrier, item)
+        values = [item.value for item in run]
+        carrier.advance(values)
+        serving = self.servings.get(topic)
+        if serving is not None and (serving.carrier is carrier or topic in carrier.topics):
+            is_first = carrier.see(topic, values)
+            self._deliver(serving, carrier, values, read_at, is_first=is_first)
 
     def _hear(self, carrier: Carrier, item: Received) -> None:
         """Learn from the first frame of a reading, and from each of the canary, that the socket lives."""
-        if item.received_at != carrier.read_at:
-            carrier.read_at, carrier.latest = item.received_at, self.tools.server_time.latest(item.received_at)
         was_proven = carrier.is_proven
         may_have_lost = carrier.hear(item)
         if not was_proven:
@@ -163,17 +172,19 @@ class Carriers:
             for serving in self.owned_by(carrier):
                 serving.state.suspect()
 
-    def _deliver(self, serving: Serving, carrier: Carrier, item: Received, *, is_first: bool) -> None:
+    def _deliver(
+        self, serving: Serving, carrier: Carrier, values: Sequence[LiveValue], read_at: float, *, is_first: bool
+    ) -> None:
         state, audience = serving.state, serving.state.audience
         is_owed = audience.followers or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
         if serving.carrier is not carrier and serving.is_live:
-            audience.publish(state.take_beside(item.value) if is_owed else (), item.received_at)
+            audience.publish(state.take_beside(*values) if is_owed else (), read_at)
             return
         if serving.carrier is not carrier or is_first:
             serving.carrier = carrier
             self._begin(serving)
-        serving.fresh_at = item.received_at
-        audience.publish(state.take(item.value) if is_owed else (), item.received_at)
+        serving.fresh_at = read_at
+        audience.publish(state.take(*values) if is_owed else (), read_at)
         audience.is_live.set()
 
     def _begin(self, serving: Serving) -> None:

@@ -51,11 +51,12 @@ class DerivedCandleTopic(CandleTopic):
         self.derivation = Derivation(self.timeframe)
         self.wants_rows.set()
 
-    def take(self, value: LiveValue) -> Iterator[MarketEvent]:
-        """Take a newer view of a minute."""
-        derived = self.derivation.take(value) if isinstance(value, Candle) else None
-        if derived is not None:
-            yield from self._tell(derived)
+    def take(self, *values: LiveValue) -> Iterator[MarketEvent]:
+        """Take newer views of minutes."""
+        for value in values:
+            derived = self.derivation.take(value) if isinstance(value, Candle) else None
+            if derived is not None:
+                yield from self._tell(derived)
 
     def begin(self, slot: datetime, rows: list[Candle]) -> Iterator[MarketEvent]:
         """Take the rows that were asked for, oldest first."""

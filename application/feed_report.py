@@ -18,7 +18,6 @@ from ..domain.events import (
     Recovered,
     SubscriptionUnanswered,
     TickerUpdated,
-    TradeReceived,
 )
 from ..domain.observations import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
 from ..domain.ports import Clock
@@ -41,7 +40,7 @@ class _Told:
     details: tuple[tuple[str, object], ...]
 
 
-_PLAIN_DATA = {TradeReceived, TickerUpdated, OrderBookUpdated}  # nearly all, and of no account here
+_QUOTES = {TickerUpdated, OrderBookUpdated}  # nearly all that is heard, and of no account here
 
 
 @define
@@ -72,7 +71,7 @@ class FeedReport:
         self._measured.pop(topic, None)
 
         def listen(event: MarketEvent) -> None:
-            if type(event) in _PLAIN_DATA:
+            if type(event) in _QUOTES:
                 return
             match event:
                 case CandleUpdated():

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -110,6 +110,15 @@ class EventBuffer:
             self._places[key] = place = _Place(key, read_at, [event])
             self.append(place)
 
+    def extend(self, events: Sequence[MarketEvent]) -> None:
+        """Add events that may never be dropped; after an error or the end they are ignored."""
+        if len(self._queue) + len(events) > self.capacity:
+            for event in events:
+                self.append(event)
+        elif events and self._error is None and not self._is_ended:
+            self._queue.extend(events)
+            self._wake()
+
     def append(self, event: "MarketEvent | _Place") -> None:
         """Add an event that may never be dropped; after an error or the end it is ignored."""
         if self._error is not None or self._is_ended:
@@ -119,8 +128,7 @@ class EventBuffer:
             self.fail(SlowConsumerError(msg))
             return
         self._queue.append(event)
-        if self._waiting:
-            self._wake()
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         """Let the reader have what waits, then raise ``error``."""
@@ -138,6 +146,8 @@ class EventBuffer:
 
     def _wake(self) -> None:
         """Let readers go on; a future each, which costs half of what an event does for a thousand of them."""
+        if not self._waiting:
+            return
         for come in self._waiting:
             if not come.done():
                 come.set_result(None)
@@ -232,9 +242,6 @@ class Follower:
 
     def give(self, event: MarketEvent, read_at: float | None = None) -> None:
         """Hand an event to the reader, unless it has had it already; ``read_at`` is when the socket was read."""
-        if self._is_plain and isinstance(event, TradeReceived):
-            self.buffer.append(event)
-            return
         if self._pending is not None:
             self._pending.put(event)
             if self._pending.has_failed:
@@ -247,6 +254,14 @@ class Follower:
             self._order.flush()
         if self._is_wanted(event):
             self.buffer.put(event, read_at)
+
+    def give_trades(self, events: Sequence[MarketEvent]) -> None:
+        """Hand over trades that came together."""
+        if self._is_plain:
+            self.buffer.extend(events)
+            return
+        for event in events:
+            self.give(event)
 
     def _is_wanted(self, event: MarketEvent) -> bool:
         """Return whether the reader has not had what the event tells; notes what is FINAL now."""

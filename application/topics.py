@@ -13,7 +13,7 @@ from attrs import define, field
 from ..domain.candle import Candle
 from ..domain.capabilities import DataKind
 from ..domain.coverage import Coverage
-from ..domain.events import MarketEvent, OrderBookUpdated, TickerUpdated
+from ..domain.events import MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel
 from ..domain.request import Topic
@@ -27,6 +27,7 @@ from .candle_tail import CandleTail
 from .follower import Follower
 
 BOOK_DEPTH = 30
+_ONLY_TRADES = frozenset({TradeReceived})
 
 
 class TopicState(Protocol):
@@ -55,12 +56,12 @@ class TopicState(Protocol):
         """Note that the socket was silent for so long that it may have lost something."""
         ...
 
-    def take(self, value: LiveValue) -> Iterable[MarketEvent]:
-        """Return the events that a value of the stream causes."""
+    def take(self, *values: LiveValue) -> Iterable[MarketEvent]:
+        """Return the events that values of the stream cause, which came together in this order."""
         ...
 
-    def take_beside(self, value: LiveValue) -> Iterable[MarketEvent]:
-        """Return the events that a value causes which a second socket brings beside the one that carries the topic."""
+    def take_beside(self, *values: LiveValue) -> Iterable[MarketEvent]:
+        """Return the events that values cause which a second socket brings beside the one that carries the topic."""
         ...
 
     def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
@@ -74,27 +75,43 @@ class TopicState(Protocol):
 
 @define(eq=False)
 class Audience:
-    """The followers of one topic; a thousand of them are one subscription."""
+    """The followers of one topic; a thousand of them are one subscription. Listeners hear all but plain trades.
 
-    followers: set[Follower] = field(factory=set[Follower])
+    ``followers`` is another tuple whenever somebody comes or goes, so that a round of events ends as it began.
+    """
+
+    followers: tuple[Follower, ...] = ()
     listeners: list[Callable[[MarketEvent], None]] = field(factory=list[Callable[[MarketEvent], None]])
     readers: list[Callable[[CandleSeries], None]] = field(factory=list[Callable[[CandleSeries], None]])
     is_live: asyncio.Event = field(factory=asyncio.Event)
+
+    def admit(self, follower: Follower) -> None:
+        """Count somebody in."""
+        self.followers = (*self.followers, follower)
+
+    def dismiss(self, follower: Follower) -> None:
+        """Count somebody out, if in."""
+        self.followers = tuple(one for one in self.followers if one is not follower)
 
     def publish(self, events: Iterable[MarketEvent], read_at: float | None = None) -> None:
         """Hand events to every follower, and to whoever listens whether anybody follows or not.
 
         ``read_at`` is when the socket that brought them was read.
         """
-        for event in events:
+        told = tuple(events)
+        if _ONLY_TRADES.issuperset(map(type, told)):
+            for follower in self.followers:
+                follower.give_trades(told)
+            return
+        for event in told:
             for listen in self.listeners:
                 listen(event)
-            for follower in tuple(self.followers):
+            for follower in self.followers:
                 follower.give(event, read_at)
 
     def fail(self, error: Exception) -> None:
         """End every follower with an error."""
-        for follower in tuple(self.followers):
+        for follower in self.followers:
             follower.buffer.fail(error)
         self.is_live.set()
 
@@ -114,24 +131,26 @@ class QuoteTopic:
     def suspect(self) -> None:
         """Nothing to doubt: the next value is the newest."""
 
-    def take(self, value: LiveValue) -> list[MarketEvent]:
-        """Pass on a value of the stream that is not older than the one before."""
-        if not isinstance(value, Ticker | OrderBook):
-            return []
-        self._frames += 1
-        return list(self._news(value))
+    def take(self, *values: LiveValue) -> list[MarketEvent]:
+        """Pass on each value of the stream that is not older than the one before."""
+        self._frames += len(values)
+        return [
+            _quoted(value) for value in values if isinstance(value, Ticker | OrderBook) and self._is_taken(value)
+        ]
 
-    def take_beside(self, value: LiveValue) -> list[MarketEvent]:
+    def take_beside(self, *values: LiveValue) -> list[MarketEvent]:
         """Pass on what is newer, whichever socket brings it."""
-        return self.take(value)
+        return self.take(*values)
 
     def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
         """Nothing to hand over: the newest value is held here."""
 
-    def _news(self, value: Ticker | OrderBook) -> Iterator[MarketEvent]:
-        if self.newest is None or _is_news(value, self.newest):
-            self.newest = value
-            yield _quoted(value)
+    def _is_taken(self, value: Ticker | OrderBook) -> bool:
+        """Take a value if it is news; return whether it is."""
+        if self.newest is not None and not _is_news(value, self.newest):
+            return False
+        self.newest = value
+        return True
 
     def held(self) -> list[MarketEvent]:
         """Return the newest value as an event, for somebody who has just come."""
@@ -154,7 +173,7 @@ class QuoteTopic:
 
     def take_answer(self, value: Ticker | OrderBook, mark: int) -> list[MarketEvent]:
         """Take what REST answered to a question that was asked at ``mark``."""
-        return list(self._news(value)) if mark == self._frames else []
+        return [_quoted(value)] if mark == self._frames and self._is_taken(value) else []
 
 
 def _is_news(value: Ticker | OrderBook, newest: Ticker | OrderBook) -> bool:
@@ -192,17 +211,19 @@ class CandleTopic:
         """Frames may be missing: what was held before the silence can be sealed by REST only."""
         self.tail.begin_life()
 
-    def take(self, value: LiveValue) -> Iterator[MarketEvent]:
-        """Take a frame."""
-        if isinstance(value, Candle):
-            self.newest = value
-            yield from self.tail.take_frame(value)
+    def take(self, *values: LiveValue) -> Iterator[MarketEvent]:
+        """Take frames."""
+        for value in values:
+            if isinstance(value, Candle):
+                self.newest = value
+                yield from self.tail.take_frame(value)
 
-    def take_beside(self, value: LiveValue) -> Iterator[MarketEvent]:
-        """Take a frame of a second socket."""
-        if isinstance(value, Candle):
-            self.newest = value
-            yield from self.tail.take_beside(value)
+    def take_beside(self, *values: LiveValue) -> Iterator[MarketEvent]:
+        """Take frames of a second socket."""
+        for value in values:
+            if isinstance(value, Candle):
+                self.newest = value
+                yield from self.tail.take_beside(value)
 
     def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
         """Let the second socket witness from the slot on that it showed first."""

@@ -1,5 +1,6 @@
 """Trades of one symbol in a feed: each delivered once, whatever the channels do."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from attrs import define, field
@@ -80,18 +81,16 @@ class TradeTopic:
         begin, end = sorted((last.traded_at, trade.traded_at))
         return [Gap(TimeRange(begin, end), Reason.UNKNOWN)]
 
-    def take(self, value: LiveValue) -> list[MarketEvent]:
-        """Pass on a trade that was not delivered before."""
+    def take(self, *values: LiveValue) -> Sequence[MarketEvent]:
+        """Pass on the trades that were not delivered before."""
         self.is_witnessed = True
-        if not isinstance(value, Trade):
-            return []
-        hole = self._hole_before(value) if self.has_hole and not self.can_fill else []
-        news: list[MarketEvent] = [TradeReceived(trade) for trade in self.tail.take(value)]
-        return [*hole, *news] if hole else news
+        if self.has_hole and not self.can_fill and isinstance(values[0], Trade):
+            return [*self._hole_before(values[0]), *self.take_beside(*values)]
+        return self.take_beside(*values)
 
-    def take_beside(self, value: LiveValue) -> list[MarketEvent]:
-        """Pass on a trade that was not delivered before; it tells nothing about the socket that carries the topic."""
-        return [*map(TradeReceived, self.tail.take(value))] if isinstance(value, Trade) else []
+    def take_beside(self, *values: LiveValue) -> Sequence[MarketEvent]:
+        """Pass on the trades that were not delivered before; they tell nothing about the topic's own socket."""
+        return [*map(TradeReceived, self.tail.take(*[value for value in values if isinstance(value, Trade)]))]
 
     def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
         """Nothing to hand over: what either socket brought is known by its identity."""

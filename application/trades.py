@@ -184,27 +184,26 @@ class TradeTail:
     _known: set[int] = field(factory=set[int])
     _order: deque[int] = field(factory=deque[int])
     _times: deque[datetime] = field(factory=deque[datetime])
+    _forget_at: int = REMEMBERED_TRADES + FORGOTTEN_TOGETHER
 
     @classmethod
     def empty(cls) -> Self:
         """Return a tail that has delivered nothing."""
         return cls()
 
-    def take(self, trade: Trade) -> list[Trade]:
-        """Return what to deliver now that this trade has arrived."""
-        if trade.sequential_id in self._known:
-            return []
-        self._remember(trade)
+    def take(self, *trades: Trade) -> list[Trade]:
+        """Return what to deliver now that these trades have arrived."""
+        news = self._remember(trades)
         if self.is_held:
-            self._held.append(trade)
+            self._held += news
             return []
-        return [self._deliver(trade)]
+        return [*map(self._deliver, news)]
 
     def start_at(self, trade: Trade) -> None:
         """Count a trade as delivered, by somebody else, while nothing has been delivered here yet."""
         if self.newest is None:
             self.oldest = self.newest = trade
-            self._remember(trade)
+            self._remember((trade,))
 
     def hold(self) -> None:
         """Keep live trades back until ``join``."""
@@ -234,10 +233,7 @@ class TradeTail:
 
     def _news(self, backfilled: Iterable[Trade]) -> list[Trade]:
         """Trades from before the first that was delivered are history, and nobody asked for it."""
-        news = [trade for trade in backfilled if trade.sequential_id not in self._known and self._is_promised(trade)]
-        for trade in news:
-            self._remember(trade)
-        return news
+        return self._remember(filter(self._is_promised, backfilled))
 
     def _is_promised(self, trade: Trade) -> bool:
         return self.oldest is None or order_of_trade(trade) > order_of_trade(self.oldest)
@@ -250,18 +246,26 @@ class TradeTail:
         self.newest = trade
         return trade
 
-    def _remember(self, trade: Trade) -> None:
-        self._known.add(trade.sequential_id)
-        self._order.append(trade.sequential_id)  # not the trades: the collector would walk through all of them
-        self._times.append(trade.traded_at)
-        if len(self._order) > REMEMBERED_TRADES and not len(self._order) % FORGOTTEN_TOGETHER:
-            self._forget(trade)
+    def _remember(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Return the trades that were not known; they are now."""
+        known, order, times, news = self._known, self._order, self._times, list[Trade]()
+        for trade in trades:
+            number = trade.sequential_id
+            if number not in known:
+                known.add(number)
+                order.append(number)  # not the trades: the collector would walk through all of them
+                times.append(trade.traded_at)
+                news.append(trade)
+        if len(order) >= self._forget_at:
+            self._forget()
+        return news
 
-    def _forget(self, trade: Trade) -> None:
-        newest = max(trade.traded_at, self.newest.traded_at if self.newest else trade.traded_at)
+    def _forget(self) -> None:
+        newest = max(self._times[-1], self.newest.traded_at if self.newest else self._times[-1])
         while len(self._order) > REMEMBERED_TRADES and self._times[0] < newest - REMEMBERED:
             self._known.discard(self._order.popleft())
             self._times.popleft()
+        self._forget_at = max(len(self._order), REMEMBERED_TRADES) + FORGOTTEN_TOGETHER
 
 
 @define

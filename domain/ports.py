@@ -1,6 +1,6 @@
 """What the application needs from the world, said as guarantees."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -113,6 +113,18 @@ class LiveStream(Protocol):
 
     def abandon(self, cause: str) -> None:
         """Give up the present life, because it was seen to be dead, and begin another."""
+        ...
+
+
+@runtime_checkable
+class ReadyStream(LiveStream, Protocol):
+    """A stream that can tell what has come already; asking for items one by one costs more than reading them."""
+
+    def ready(self) -> Iterator[StreamItem]:
+        """Yield, without waiting, the items that would be next; each item is yielded here or there, once.
+
+        Ends as soon as waiting or failing is next, which is left to the asynchronous iteration.
+        """
         ...
 
 

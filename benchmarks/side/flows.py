@@ -54,11 +54,6 @@ class Wanted(msgspec.Struct, frozen=True):
         return [(self.type, code.partition(".")[0]) for code in self.codes]
 
 
-def now_ms() -> int:
-    """Return the real time: the stamps have to be those of the answers' ``Date``."""
-    return time.time_ns() // 1_000_000
-
-
 def size_of_now() -> bytes:
     """Spell the monotonic clock's nanoseconds as a size with eight decimals."""
     whole, rest = divmod(time.monotonic_ns(), E8)
@@ -85,8 +80,9 @@ class Line:
 
 @define(eq=False)
 class Flows:
-    """All sockets, and the plan."""
+    """All sockets, and the plan; ``now_ms`` is the clock that dates the answers of REST, too."""
 
+    now_ms: Callable[[], int]
     plan: Plan = field(factory=Plan)
     tally: Tally = field(factory=Tally)
     lines: list[Line] = field(factory=list)
@@ -113,7 +109,7 @@ class Flows:
         line.wanted = {pair for one in request for pair in one.pairs}
         await asyncio.sleep(SNAPSHOT_AFTER_S)
         for kind, code in (pair for one in request if one.has_snapshot for pair in one.pairs):
-            snapshot = stamped(body(kind, code, self._next_number(), is_snapshot=True), now_ms())
+            snapshot = stamped(body(kind, code, self._next_number(), is_snapshot=True), self.now_ms())
             line.write(framed(simple(snapshot) if line.is_simple else snapshot))
             self.tally.frames[kind] += 1
         flowing = sorted(pair for pair in line.wanted if pair[0] == self.plan.kind)
@@ -134,7 +130,7 @@ class Flows:
 
     def _next_ms(self) -> int:
         """Return a millisecond that no batch has had: the frames' ids follow from it."""
-        self._last_ms = max(self._last_ms + 1, now_ms())
+        self._last_ms = max(self._last_ms + 1, self.now_ms())
         return self._last_ms
 
     def _next_number(self) -> int:
@@ -162,7 +158,7 @@ class Flows:
         """Return a frame whose size tells when it was sent."""
         if (kind, code) not in self._bodies:
             self._bodies[kind, code] = body(kind, code, 1, size=SIZE.decode()).replace(MS + b"0001", MS + NUMBER)
-        number, ms, size = b"%04d" % (self._next_number() % 10_000), now_ms(), size_of_now()
+        number, ms, size = b"%04d" % (self._next_number() % 10_000), self.now_ms(), size_of_now()
         if kind == "trade":
             self.recent.setdefault(code, deque(maxlen=KEPT)).append((ms, number, size))
         return framed(stamped(self._bodies[kind, code].replace(NUMBER, number), ms, size))

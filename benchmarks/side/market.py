@@ -47,7 +47,7 @@ class Market:
     sandbox: Sandbox = field(init=False)
     desk: RestDesk = field(init=False)
     banner: dict[str, str] = field(init=False)
-    flows: Flows = field(factory=Flows)
+    flows: Flows = field(init=False)
     asked: Counter[str] = field(factory=Counter)
     refused: int = 0
     began_ns: int = 0
@@ -57,6 +57,7 @@ class Market:
     def __attrs_post_init__(self) -> None:
         """Build the sandbox; it does not listen itself."""
         self.sandbox = Sandbox(SandboxConfig(limits=self.has_limits))
+        self.flows = Flows(self.sandbox.now_ms)
         self.desk = self.sandbox._desks().rest
         self.banner = {"X-Market-Sandbox": f"dataset={self.sandbox.dataset}; speed=1"}
 

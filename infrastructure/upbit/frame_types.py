@@ -1,18 +1,19 @@
 """How frames are spelled: DEFAULT, SIMPLE and the LIST formats, as types that msgspec reads. No I/O."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from .protocol import STREAM_CODES
 from .rows import BookNumbers, BookUnit, CandleNumbers, TickerNumbers, TradeNumbers
+from .values import LAST_MICROS
 
 _SHORT = {
     "code": "cd", "opening_price": "op", "high_price": "hp", "low_price": "lp", "trade_price": "tp",
     "prev_closing_price": "pcp", "change": "c", "signed_change_price": "scp", "signed_change_rate": "scr",
     "trade_volume": "tv", "acc_trade_volume": "atv", "acc_trade_volume_24h": "atv24h", "acc_trade_price": "atp",
-    "acc_trade_price_24h": "atp24h", "trade_timestamp": "ttms", "ask_bid": "ab", "highest_52_week_price": "h52wp",
+    "acc_trade_price_24h": "atp24h", "trade_timestamp": "ttms", "executed": "ttms", "ask_bid": "ab", "highest_52_week_price": "h52wp",
     "lowest_52_week_price": "l52wp", "timestamp": "tms", "stream_type": "st", "sequential_id": "sid",
     "orderbook_units": "obu", "ask_price": "ap", "bid_price": "bp", "ask_size": "as", "bid_size": "bs",
     "level": "lv", "candle_date_time_utc": "cdttmu", "candle_acc_trade_volume": "catv",
@@ -25,9 +26,10 @@ class _TickerFields(TickerNumbers):
     stream_type: str
 
 
-class _TradeFields(TradeNumbers):
+class _TradeFields(TradeNumbers, kw_only=True):
     code: str
-    trade_timestamp: int
+    executed: int = msgspec.field(name="trade_timestamp")
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=LAST_MICROS)]
     stream_type: str
 
 

@@ -5,6 +5,7 @@ Control frames (``{"status":"UP"}``, errors, LIST_SUBSCRIPTIONS) carry neither t
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -18,16 +19,14 @@ from ...domain.orderbook import OrderBook
 from ...domain.request import Topic
 from ...domain.streaming import LiveValue, Received, Rejected
 from ...domain.symbol import Symbol
-from ...domain.ticker import Ticker
 from ...domain.timeframe import Timeframe
-from ...domain.trade import Trade
 from ..printable import excerpt
 from .failures import ErrorDetail
 from .frame_types import EXACT, ROUGH, TIMEFRAMES
 from .protocol import stream_type
 from .rows import Provenance, book_of, prices_of, ticker_of, trade_of
 from .unread_books import UnreadSides, can_wait, unread_book
-from .values import check_stamp, to_instant, to_slot
+from .values import to_instant, to_slot
 
 CHANNEL = "websocket"
 MOST_KNOWN = 10_000
@@ -50,29 +49,30 @@ class ControlFrame(msgspec.Struct):
 
 @frozen
 class FrameOrigin:
-    """Where and when a frame came: all frames of one reading have the same origin."""
+    """Where and when a frame came: all frames of one reading have the same origin.
+
+    Attributes:
+        latest: the latest that the server's time can have been then; None where nothing is known of it.
+
+    """
 
     venue: str
     source: str = CHANNEL
     life: int = 0
     received_at: float = 0.0
+    latest: datetime | None = None
 
 
-def _ticker(fields: Any, provenance: Provenance, _: Topic) -> Ticker:  # noqa: ANN401 - built structs
-    return ticker_of(fields, provenance)
-
-
-def _trade(fields: Any, provenance: Provenance, _: Topic) -> Trade:  # noqa: ANN401 - built structs
-    check_stamp(fields.timestamp)
-    return trade_of(fields, fields.trade_timestamp, provenance)
-
-
-def _candle(fields: Any, provenance: Provenance, topic: Topic) -> Candle:  # noqa: ANN401 - built structs
+def _candle(fields: Any, known: "_Known", latest: datetime | None) -> Candle:  # noqa: ANN401 - built structs
+    opened_at, provenance = to_slot(fields.candle_date_time_utc), known.provenance
+    if latest is not None and opened_at > latest:
+        msg = f"a candle of a slot that has not begun: {opened_at:%Y-%m-%dT%H:%M:%SZ}"
+        raise IntegrityError(msg)
     return Candle(
         venue=provenance.venue,
         symbol=provenance.symbol,
-        timeframe=cast("Timeframe", topic.timeframe),
-        opened_at=to_slot(fields.candle_date_time_utc),
+        timeframe=cast("Timeframe", known.topic.timeframe),
+        opened_at=opened_at,
         **prices_of(fields),
         updated_at=to_instant(fields.timestamp),
         source=provenance.source,
@@ -80,21 +80,18 @@ def _candle(fields: Any, provenance: Provenance, topic: Topic) -> Candle:  # noq
     )
 
 
-_Read = Callable[[Any, Provenance, Topic], LiveValue]
-_READERS: dict[str, _Read] = {
-    "ticker": _ticker,
-    "trade": _trade,
-    **dict.fromkeys(TIMEFRAMES, _candle),
-}
+_Read = Callable[[Any, Provenance], LiveValue]
+_READERS: dict[str, _Read] = {"ticker": ticker_of, "trade": trade_of}
 
 
 @frozen
 class _Known:
-    """What frames of one name have in common."""
+    """What frames of one name have in common; ``read`` is None where more than its fields has to be known."""
 
     topic: Topic
     provenance: Provenance
     read: _Read | None
+    is_wanted: bool
 
 
 _CONTROL = msgspec.json.Decoder(ControlFrame | list[ControlFrame])
@@ -104,20 +101,23 @@ class FrameReader:
     """Reads the frames of one format: data, control, or a rejection with the offending text.
 
     Topics of the same name are the same object, frame after frame: comparing names takes longer than decoding.
+    Values of topics that are not wanted are left out.
     """
 
     def __init__(self, frame_format: str, topics: Iterable[Topic] = ()) -> None:
-        """Choose the format that the subscription asked for; frames of ``topics`` carry these very objects."""
+        """Choose the format that the subscription asked for; frames of ``topics`` carry these very objects.
+
+        Without any, everything is wanted.
+        """
         self._format = frame_format
         self._decode_exactly = EXACT[frame_format]
         self._decode = ROUGH.get(frame_format, self._decode_exactly)
         self._topics = {(stream_type(topic), str(topic.symbol)): topic for topic in topics}
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: dict[tuple[type, str], _Known] = {}
         self._origin: FrameOrigin | None = None
 
-    def read(self, frame: bytes | str, origin: FrameOrigin) -> list[Received | ControlFrame | Rejected]:
+    def read(self, body: bytes, origin: FrameOrigin) -> list[Received | ControlFrame | Rejected]:
         """Return what one frame holds; never raises for its content."""
-        body = frame.encode(errors="replace") if isinstance(frame, str) else frame
         if origin is not self._origin:
             self._meet(origin)
         try:
@@ -128,21 +128,26 @@ class FrameReader:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 return [_read_control(body, error)]
         if isinstance(decoded, list):
-            return [self._read_data(row, origin, body) for row in cast("list[Any]", decoded)]
-        return [self._read_data(decoded, origin, body)]
+            return [item for row in cast("list[Any]", decoded) for item in self._read_data(row, origin, body)]
+        return self._read_data(decoded, origin, body)
 
-    def _read_data(self, row: Any, origin: FrameOrigin, body: bytes) -> Received | Rejected:  # noqa: ANN401 - built structs
-        tag: str = row.__struct_config__.tag
+    def _read_data(self, row: Any, origin: FrameOrigin, body: bytes) -> list[Received | ControlFrame | Rejected]:  # noqa: ANN401 - built structs
         try:
-            known = self._known.get((tag, row.code)) or self._learn(tag, row.code, origin)
-            topic, provenance = known.topic, known.provenance
-            value = known.read(row, provenance, topic) if known.read else self._read_book(row, provenance, body)
+            known = self._known.get((row.__class__, row.code)) or self._learn(row, origin)
+            read = known.read
+            value = read(row, known.provenance) if read is not None else self._read_with(known, row, body, origin)
         except IntegrityError as error:
-            return Rejected(str(error), excerpt(body), _topic_of(tag, row.code))
+            return [Rejected(str(error), excerpt(body), _topic_of(_tag_of(row), row.code))]
         except MarketDataError as error:
-            return Rejected(f"not a symbol of this venue: {error}", excerpt(body))
-        is_snapshot = row.stream_type == "SNAPSHOT"
-        return Received(topic, value, origin.life, is_snapshot, origin.received_at)
+            return [Rejected(f"not a symbol of this venue: {error}", excerpt(body))]
+        if not known.is_wanted:
+            return []
+        return [Received(known.topic, value, origin.life, row.stream_type == "SNAPSHOT", origin.received_at)]
+
+    def _read_with(self, known: _Known, row: Any, body: bytes, origin: FrameOrigin) -> Candle | OrderBook:  # noqa: ANN401 - built structs
+        if known.topic.timeframe is not None:
+            return _candle(row, known, origin.latest)
+        return self._read_book(row, known.provenance, body)
 
     def _read_book(self, row: Any, provenance: Provenance, body: bytes) -> OrderBook:  # noqa: ANN401 - built structs
         units = row.orderbook_units
@@ -158,12 +163,19 @@ class FrameReader:
         if before is None or (before.venue, before.source) != (origin.venue, origin.source):
             self._known.clear()
 
-    def _learn(self, tag: str, code: str, origin: FrameOrigin) -> _Known:
-        topic = self._topics.get((tag, code)) or _topic(tag, code)
-        known = _Known(topic, Provenance(origin.venue, topic.symbol, origin.source), _READERS.get(tag))
+    def _learn(self, row: Any, origin: FrameOrigin) -> _Known:  # noqa: ANN401 - built structs
+        tag, code = _tag_of(row), row.code
+        wanted = self._topics.get((tag, code))
+        topic = wanted or _topic(tag, code)
+        is_wanted = wanted is not None or not self._topics
+        known = _Known(topic, Provenance(origin.venue, topic.symbol, origin.source), _READERS.get(tag), is_wanted)
         if len(self._known) < MOST_KNOWN:
-            self._known[tag, code] = known
+            self._known[row.__class__, code] = known
         return known
+
+
+def _tag_of(row: msgspec.Struct) -> str:
+    return str(row.__struct_config__.tag)
 
 
 def _topic(tag: str, code: str) -> Topic:

@@ -53,10 +53,11 @@ class TickerRow(TickerNumbers):
     market: str
 
 
-class TradeRow(TradeNumbers):
-    """One row of ``/v1/trades/ticks``; its ``timestamp`` is the instant of execution."""
+class TradeRow(TradeNumbers, kw_only=True):
+    """One row of ``/v1/trades/ticks``."""
 
     market: str
+    executed: int = msgspec.field(name="timestamp")
 
 
 class BookRow(BookNumbers, kw_only=True):
@@ -223,7 +224,7 @@ def to_ticker(row: TickerRow, origin: Origin) -> Ticker:
 
 def to_trade(row: TradeRow, origin: Origin) -> Trade:
     """Return the trade of a row."""
-    return trade_of(row, row.timestamp, _provenance(row, origin))
+    return trade_of(row, _provenance(row, origin))
 
 
 def to_orderbook(row: BookRow, origin: Origin) -> OrderBook:

@@ -15,10 +15,10 @@ import msgspec
 from ...domain.orderbook import BookLevel, OrderBook, Sides
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
-from ...domain.trade import Trade
+from ...domain.trade import LARGEST_ID, Trade, sound_trade
 from .values import TAKERS, check_figures, check_two_figures, to_change, to_instant, to_taker_side
 
-NO_LEVEL = Decimal(0)
+NO_LEVEL = NOTHING = Decimal(0)
 
 
 class Provenance(NamedTuple):
@@ -51,14 +51,14 @@ class TickerNumbers(msgspec.Struct):
     timestamp: int
 
 
-class TradeNumbers(msgspec.Struct):
+class TradeNumbers(msgspec.Struct, kw_only=True):
     """A trade without its envelope; the stamp of its execution has another name on each channel."""
 
     trade_price: Decimal
     trade_volume: Decimal
     ask_bid: str
     sequential_id: int
-    timestamp: int
+    executed: int
 
 
 class BookUnit(msgspec.Struct):
@@ -140,13 +140,14 @@ def ticker_of(row: TickerNumbers, provenance: Provenance) -> Ticker:
     )
 
 
-def trade_of(row: TradeNumbers, executed: int, provenance: Provenance) -> Trade:
-    """Return a trade that was executed at the stamp ``executed``."""
-    price, volume = row.trade_price, row.trade_volume
+def trade_of(row: TradeNumbers, provenance: Provenance) -> Trade:
+    """Return a trade."""
+    price, volume, number = row.trade_price, row.trade_volume, row.sequential_id
     check_two_figures(price, volume)
     side = TAKERS.get(row.ask_bid) or to_taker_side(row.ask_bid)
     venue, symbol, source = provenance
-    return Trade(venue, symbol, row.sequential_id, price, volume, side, to_instant(executed), source)
+    make = sound_trade if price > NOTHING < volume and 0 <= number <= LARGEST_ID else Trade
+    return make(venue, symbol, number, price, volume, side, to_instant(row.executed), source)
 
 
 _ask, _bid = attrgetter("ask_price", "ask_size"), attrgetter("bid_price", "bid_size")

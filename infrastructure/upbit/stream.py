@@ -4,16 +4,15 @@ import asyncio
 import random
 import uuid
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
 
-from ...domain.candle import Candle
 from ...domain.errors import ChannelError, ClosedError
 from ...domain.request import Topic
 from ...domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
 from .failures import ErrorDetail, explain_frame_error
-from .frames import CHANNEL, FrameOrigin, FrameReader
+from .frames import CHANNEL, ControlFrame, FrameOrigin, FrameReader
 from .reconnect import Reconnect
 from .socket import SocketDoor, UpbitSocket
 
@@ -40,9 +39,7 @@ class UpbitStream:
         self._wanted = self._topics if canary is None else self._topics | {canary}
         self._frames: deque[bytes] = deque()
         self._origin = FrameOrigin("")
-        self._latest: datetime | None = None
         self._newest: datetime | None = None
-        self._newest_before: datetime | None = None
         self._told: ErrorDetail | None = None
         self._door = door
         self._context = door.context
@@ -70,18 +67,36 @@ class UpbitStream:
             ClosedError: the context of the stream has ended.
 
         """
-        while not self._items:
+        while (item := next(self.ready(), None)) is None:
             if self._is_closed:
                 raise ClosedError(CLOSED)
             if self._refused is not None:
                 raise self._refused
-            if self._frames:
-                self._read(self._frames.popleft())
-            elif self._told is not None:
+            if self._told is not None:
                 await self._refuse(self._told)
             else:
                 await (self._receive(self._socket) if self._socket else self._begin_life())
-        return self._items.popleft()
+        return item
+
+    def ready(self) -> Iterator[StreamItem]:
+        """Yield what has come already.
+
+        Frames are read one by one as they are asked for; the others wait as bytes, which the collector need not look at.
+        What follows an error of the exchange belongs to nobody.
+        """
+        items, frames, read = self._items, self._frames, self._reader.read
+        while items or frames:
+            if items:
+                yield items.popleft()
+                continue
+            for item in read(frames.popleft(), self._origin):
+                if not isinstance(item, ControlFrame):
+                    items.append(item)
+                elif item.error is not None:
+                    self._told = item.error
+                    frames.clear()
+            if items and not frames:
+                self._learn_time(items[-1])
 
     async def _begin_life(self) -> None:
         if self._life or self._reconnect.failures:
@@ -118,35 +133,15 @@ class UpbitStream:
             return
         read_at = self._context.clock.monotonic()
         self._frames.extend(frames)
-        self._origin = FrameOrigin(self._door.identity.venue, self._context.name, self._life, read_at)
-        self._latest, self._newest_before = self._context.server_time.latest(read_at), self._newest
+        latest = self._context.server_time.latest(read_at)
+        self._origin = FrameOrigin(self._door.identity.venue, self._context.name, self._life, read_at, latest)
 
-    def _read(self, frame: bytes) -> None:
-        """Read one of the frames that have come; the others wait as bytes, which the collector need not look at.
-
-        What follows an error of the exchange belongs to nobody.
-        """
-        for item in self._reader.read(frame, self._origin):
-            if isinstance(item, Received):
-                self._take(item)
-            elif isinstance(item, Rejected):
-                self._items.append(item)
-            elif item.error is not None:
-                self._told = item.error
-                self._frames.clear()
-        if not self._frames and self._newest is not None and self._newest is not self._newest_before:
-            at = self._origin.received_at
-            self._context.server_time.observe_stamp(self._newest.timestamp(), received=at)
-
-    def _take(self, item: Received) -> None:
-        """Deliver a value unless it is of a slot that has not begun."""
-        value, stamp, latest = item.value, stamp_of(item.value), self._latest
-        if latest is not None and isinstance(value, Candle) and value.opened_at > latest:
-            self._items.append(Rejected("a candle of a slot that has not begun", str(value), item.topic))
-        elif item.topic in self._wanted:
-            self._items.append(item)
-        if latest is not None and stamp is not None and stamp <= latest and (self._newest or stamp) <= stamp:
+    def _learn_time(self, item: StreamItem) -> None:
+        """Learn from the last frame of a reading what time it is at the exchange; the future says nothing."""
+        stamp, latest, newest = stamp_of(item.value) if isinstance(item, Received) else None, self._origin.latest, self._newest
+        if stamp is not None and latest is not None and stamp <= latest and (newest is None or newest < stamp):
             self._newest = stamp
+            self._context.server_time.observe_stamp(stamp.timestamp(), received=self._origin.received_at)
 
     async def _refuse(self, detail: ErrorDetail) -> None:
         """End the life for what the exchange says of the subscription; for good, if no retry can help."""
@@ -166,7 +161,9 @@ class UpbitStream:
     def abandon(self, cause: str) -> None:
         """Give up the present life: what it has read and not delivered is dropped, and ``LifeEnded`` comes next."""
         if self._socket is not None:
-            self._items = deque(item for item in self._items if not isinstance(item, Received | Rejected))
+            kept = [item for item in self._items if not isinstance(item, Received | Rejected)]
+            self._items.clear()
+            self._items.extend(kept)
             self._frames.clear()
             self._socket.abandon(cause)
 

@@ -13,6 +13,7 @@ from decimal import (
     getcontext,
     setcontext,
 )
+from functools import lru_cache
 
 from ...domain.errors import IntegrityError
 from ...domain.instants import from_micros, to_micros
@@ -21,9 +22,11 @@ from ...domain.trade import TakerSide
 from ..printable import excerpt
 from .protocol import MICROSECONDS_FROM
 
+STAMPS_KEPT = 256
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 """Later slots have no end that a datetime can hold; before the first there is no exchange."""
-_LAST_MICROS = to_micros(datetime(LAST_YEAR, 12, 31, tzinfo=UTC))
+LAST_MICROS = to_micros(datetime(LAST_YEAR, 12, 31, tzinfo=UTC))
+"""The latest stamp that is one, in microseconds."""
 _FIGURES = Context(prec=100, Emax=100, Emin=-100, traps=[Clamped, Overflow, Rounded, Subnormal])
 """Writes any number that a market can show. ``1e999999999`` is a number too, of a billion characters."""
 
@@ -89,19 +92,18 @@ def check_two_figures(one: Decimal, other: Decimal) -> None:
     check_figures((one, other))
 
 
-def check_stamp(stamp: int) -> None:
-    """Refuse what is no time stamp, as ``to_instant`` does."""
-    if not 0 <= stamp < _EXACT_MS:
-        to_instant(stamp)
-
-
+@lru_cache(maxsize=STAMPS_KEPT)
 def to_instant(stamp: int) -> datetime:
-    """Return the instant of a time stamp, in milliseconds or (seen once) microseconds."""
+    """Return the instant of a time stamp, in milliseconds or (seen once) microseconds.
+
+    A taker's order that sweeps a book makes many trades of one instant: 262 of 304 recorded ones were executed in
+    the same millisecond as the trade before.
+    """
     if 0 <= stamp < _EXACT_MS:
         return datetime.fromtimestamp(stamp / 1000, UTC)
     micros = stamp if stamp >= MICROSECONDS_FROM else stamp * 1000
-    if not 0 <= micros <= _LAST_MICROS:
-        msg = f"{stamp if abs(stamp) < _LAST_MICROS else 'a huge number'} is no time stamp"
+    if not 0 <= micros <= LAST_MICROS:
+        msg = f"{stamp if abs(stamp) < LAST_MICROS else 'a huge number'} is no time stamp"
         raise IntegrityError(msg)
     return from_micros(micros)
 

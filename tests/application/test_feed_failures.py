@@ -93,6 +93,17 @@ async def test_a_malformed_frame_is_counted_and_told_and_the_stream_goes_on(kit,
     assert scene.router.channel_health()["websocket"].rejected == 1
 
 
+async def test_who_follows_something_else_is_not_told_of_a_malformed_frame(kit, make_scene):
+    scene = make_scene(DataKind.TICKER)
+    await scene.open()
+    scene.stream.begin()
+    scene.stream.items.put_nowait(Rejected("no price", "{}", Topic(DataKind.TRADE, "KRW-ETH")))
+    scene.stream.items.put_nowait(Rejected("no price", "{}", scene.topic))
+    scene.give(kit.ticker(second=1))
+    await scene.until(lambda: scene.kinds(TickerUpdated))
+    assert len(scene.kinds(ItemRejected)) == 1
+
+
 async def test_a_strangers_channel_that_raises_anything_fails_like_any_other_and_the_stream_goes_on(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
     await scene.open()
@@ -186,7 +197,7 @@ async def test_rest_is_asked_at_once_and_after_a_failure_soon_again_however_rare
     clock, rest = SharedClock(), kit.Channel(failures=[kit.broken()])
     clock.now = 5.0  # a computer that has just been started
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
-    topic.audience.followers.add(Follower.of(10, waits_for_history=False))
+    topic.audience.admit(Follower.of(10, waits_for_history=False))
     feed = Feed(
         states={topic.topic: topic}, live=None, rest=rest, clock=clock, server_time=kit.ServerTime(clock),
         router=SmartChannelRouter({"rest": rest}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
