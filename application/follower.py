@@ -115,9 +115,10 @@ class EventBuffer:
         if len(self._queue) + len(events) > self.capacity:
             for event in events:
                 self.append(event)
-        elif events and self._error is None and not self._is_ended:
+        elif self._error is None and not self._is_ended:
             self._queue.extend(events)
-            self._wake()
+            if self._waiting:
+                self._wake()
 
     def append(self, event: "MarketEvent | _Place") -> None:
         """Add an event that may never be dropped; after an error or the end it is ignored."""
@@ -128,7 +129,8 @@ class EventBuffer:
             self.fail(SlowConsumerError(msg))
             return
         self._queue.append(event)
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def fail(self, error: Exception) -> None:
         """Let the reader have what waits, then raise ``error``."""
@@ -146,8 +148,6 @@ class EventBuffer:
 
     def _wake(self) -> None:
         """Let readers go on; a future each, which costs half of what an event does for a thousand of them."""
-        if not self._waiting:
-            return
         for come in self._waiting:
             if not come.done():
                 come.set_result(None)
@@ -177,12 +177,13 @@ class EventBuffer:
 
     def take(self) -> MarketEvent:
         """Return the next event; there has to be one."""
-        first = self._queue[0]
+        first = self._queue.popleft()
         if not isinstance(first, _Place):
-            return self._queue.popleft()  # pyright: ignore[reportReturnType] - the first, which is no place
+            return first
         event = first.events.pop(0)
-        if not first.events:
-            self._queue.popleft()
+        if first.events:
+            self._queue.appendleft(first)
+        else:
             del self._places[first.key]
         return event
 
@@ -194,7 +195,8 @@ class EventBuffer:
             MarketDataError: why it ended.
 
         """
-        while not self._queue:
+        queue = self._queue
+        while not queue:
             if self._error is not None:
                 raise self._error
             if self._is_ended:

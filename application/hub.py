@@ -114,7 +114,7 @@ class LiveHub:
                 self._gathering[route] = {}
                 self.tasks.start(self._gather(route), f"gather {route.live or route.rest}")
             self._gathering[route][topic] = state
-        state.audience.admit(follower)
+        state.audience.followers.add(follower)
         return state
 
     def _new_state(self, topic: Topic, route: FeedRoute) -> TopicState:
@@ -236,7 +236,7 @@ class LiveHub:
 
     async def leave(self, state: TopicState, route: FeedRoute, follower: Follower) -> None:
         """Remove a follower; a feed without followers ends."""
-        state.audience.dismiss(follower)
+        state.audience.followers.discard(follower)
         if state.audience.followers:
             return
         running = next((feed for feed in self._feeds if feed.feed.state_of(state.topic) is state), None)

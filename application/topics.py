@@ -75,43 +75,34 @@ class TopicState(Protocol):
 
 @define(eq=False)
 class Audience:
-    """The followers of one topic; a thousand of them are one subscription. Listeners hear all but plain trades.
+    """The followers of one topic; a thousand of them are one subscription. Listeners hear all but plain trades."""
 
-    ``followers`` is another tuple whenever somebody comes or goes, so that a round of events ends as it began.
-    """
-
-    followers: tuple[Follower, ...] = ()
+    followers: set[Follower] = field(factory=set[Follower])
     listeners: list[Callable[[MarketEvent], None]] = field(factory=list[Callable[[MarketEvent], None]])
     readers: list[Callable[[CandleSeries], None]] = field(factory=list[Callable[[CandleSeries], None]])
     is_live: asyncio.Event = field(factory=asyncio.Event)
-
-    def admit(self, follower: Follower) -> None:
-        """Count somebody in."""
-        self.followers = (*self.followers, follower)
-
-    def dismiss(self, follower: Follower) -> None:
-        """Count somebody out, if in."""
-        self.followers = tuple(one for one in self.followers if one is not follower)
 
     def publish(self, events: Iterable[MarketEvent], read_at: float | None = None) -> None:
         """Hand events to every follower, and to whoever listens whether anybody follows or not.
 
         ``read_at`` is when the socket that brought them was read.
         """
-        told = tuple(events)
+        told, followers = tuple(events), tuple(self.followers)
+        if not told:
+            return
         if _ONLY_TRADES.issuperset(map(type, told)):
-            for follower in self.followers:
+            for follower in followers:
                 follower.give_trades(told)
             return
         for event in told:
             for listen in self.listeners:
                 listen(event)
-            for follower in self.followers:
+            for follower in followers:
                 follower.give(event, read_at)
 
     def fail(self, error: Exception) -> None:
         """End every follower with an error."""
-        for follower in self.followers:
+        for follower in tuple(self.followers):
             follower.buffer.fail(error)
         self.is_live.set()
 

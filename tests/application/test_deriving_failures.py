@@ -46,7 +46,7 @@ class Desk:
         self.minutes.audience.is_live.set()
         self.source = Follower.of(100, waits_for_history=False)
         self.reader = Follower.of(100, waits_for_history=False)
-        self.topic.audience.admit(self.reader)
+        self.topic.audience.followers.add(self.reader)
         self.freshened = 0
 
     def _topic(self, kind, timeframe):

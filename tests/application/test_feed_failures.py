@@ -197,7 +197,7 @@ async def test_rest_is_asked_at_once_and_after_a_failure_soon_again_however_rare
     clock, rest = SharedClock(), kit.Channel(failures=[kit.broken()])
     clock.now = 5.0  # a computer that has just been started
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
-    topic.audience.admit(Follower.of(10, waits_for_history=False))
+    topic.audience.followers.add(Follower.of(10, waits_for_history=False))
     feed = Feed(
         states={topic.topic: topic}, live=None, rest=rest, clock=clock, server_time=kit.ServerTime(clock),
         router=SmartChannelRouter({"rest": rest}, SmartRoutingPolicy(), clock, cool_down_s=1.0),

@@ -170,7 +170,7 @@ class Desk:
         if before is not None:
             self.topic.take(before)
         self.before = before
-        self.topic.audience.admit(self.follower)
+        self.topic.audience.followers.add(self.follower)
 
     def live(self, trade):
         self.topic.audience.publish(self.topic.take(trade))
