@@ -31,9 +31,10 @@ from ..domain.vital_signs import VitalSigns
 from .answering import Answering
 from .archive import Archive
 from .callbacks import Callback
+from .event_buffer import FollowedEvents
 from .feed import FeedRules
 from .feed_tools import FRAMES_IN_A_ROW
-from .follower import FollowedEvents, closed_stream_error
+from .follower import closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
 from .hub import LiveHub

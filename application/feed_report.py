@@ -14,10 +14,8 @@ from ..domain.events import (
     ChannelSwitched,
     Degraded,
     MarketEvent,
-    OrderBookUpdated,
     Recovered,
     SubscriptionUnanswered,
-    TickerUpdated,
 )
 from ..domain.observations import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
 from ..domain.ports import Clock
@@ -38,9 +36,6 @@ class _Told:
 
     event: str
     details: tuple[tuple[str, object], ...]
-
-
-_QUOTES = {TickerUpdated, OrderBookUpdated}  # nearly all that is heard, and of no account here
 
 
 @define
@@ -71,8 +66,6 @@ class FeedReport:
         self._measured.pop(topic, None)
 
         def listen(event: MarketEvent) -> None:
-            if type(event) in _QUOTES:
-                return
             match event:
                 case CandleUpdated():
                     self._received[topic] += event.candle.is_final

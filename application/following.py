@@ -19,8 +19,9 @@ from ..domain.request import RealtimeRequest, Topic
 from ..domain.routing import RoutePlan
 from ..domain.series import CandleSeries
 from ..domain.trade import Trade
+from .event_buffer import FollowedEvents
 from .fetching import INCOMPLETE, STALE, check_listed
-from .follower import FollowedEvents, Follower
+from .follower import Follower
 from .hub import FeedRoute, LiveHub
 from .loop_watch import LoopWatch
 from .opening import Opening

@@ -14,19 +14,24 @@ def in_runs(items: Iterable[StreamItem], longest: int) -> Iterator[Run | LifeBeg
     A run is as long as it can be, up to ``longest``. An item is asked for only after the run before it was yielded,
     unless it belongs to the run or ends it.
     """
+    first: Received | None = None
     run: Run = []
     for item in items:
         if not isinstance(item, Received):
             if run:
                 yield run
-                run = []
+            first, run = None, []
             yield item
-            continue
-        if run and (item.topic is not topic or item.received_at != read_at or len(run) >= longest):
-            yield run
-            run = []
-        if not run:
-            topic, read_at = item.topic, item.received_at
-        run.append(item)
+        elif (
+            first is not None
+            and item.topic is first.topic
+            and item.received_at == first.received_at
+            and len(run) < longest
+        ):
+            run.append(item)
+        else:
+            if run:
+                yield run
+            first, run = item, [item]
     if run:
         yield run

@@ -71,7 +71,7 @@ _put_venue, _put_symbol, _put_id, _put_price, _put_volume, _put_side, _put_insta
 )
 
 
-def sound_trade(
+def sound_trade(  # noqa: PLR0917 - the fields of a trade, in their order
     venue: str,
     symbol: Symbol,
     sequential_id: int,

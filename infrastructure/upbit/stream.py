@@ -81,8 +81,8 @@ class UpbitStream:
     def ready(self) -> Iterator[StreamItem]:
         """Yield what has come already.
 
-        Frames are read one by one as they are asked for; the others wait as bytes, which the collector need not look at.
-        What follows an error of the exchange belongs to nobody.
+        Frames are read one by one, as they are asked for; the others wait as bytes, at which the collector need not
+        look. What follows an error of the exchange belongs to nobody.
         """
         items, frames, read = self._items, self._frames, self._reader.read
         while items or frames:
@@ -138,7 +138,8 @@ class UpbitStream:
 
     def _learn_time(self, item: StreamItem) -> None:
         """Learn from the last frame of a reading what time it is at the exchange; the future says nothing."""
-        stamp, latest, newest = stamp_of(item.value) if isinstance(item, Received) else None, self._origin.latest, self._newest
+        stamp = stamp_of(item.value) if isinstance(item, Received) else None
+        latest, newest = self._origin.latest, self._newest
         if stamp is not None and latest is not None and stamp <= latest and (newest is None or newest < stamp):
             self._newest = stamp
             self._context.server_time.observe_stamp(stamp.timestamp(), received=self._origin.received_at)

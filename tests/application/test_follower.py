@@ -16,7 +16,8 @@ from market_backbone import (
     TimeRange,
     TradeReceived,
 )
-from market_backbone.application.follower import EventBuffer, FollowedEvents, Follower
+from market_backbone.application.event_buffer import EventBuffer, FollowedEvents
+from market_backbone.application.follower import Follower
 
 
 async def drain(buffer):

@@ -15,7 +15,8 @@ from market_backbone import (
     UnsupportedRequestError,
     create_realtime_request,
 )
-from market_backbone.application.follower import FollowedEvents, Follower
+from market_backbone.application.event_buffer import FollowedEvents
+from market_backbone.application.follower import Follower
 from market_backbone.application.reordering import TradeReordering
 from market_backbone.application.trades import order_of_trade
 from market_backbone.infrastructure.sandbox import Fault

@@ -14,7 +14,8 @@ from market_backbone import (
     TradeReceived,
     create_realtime_request,
 )
-from market_backbone.application.follower import EventBuffer, Follower
+from market_backbone.application.event_buffer import EventBuffer
+from market_backbone.application.follower import Follower
 from market_backbone.application.resuming import MissedTrades, Resumed, TradeResumption
 from market_backbone.application.trade_reading import TradeReader
 from market_backbone.application.trade_topic import TradeTopic
