@@ -13,7 +13,9 @@ from market_backbone import (
     TickerUpdated,
     TradeReceived,
 )
+from market_backbone.application.event_buffer import FollowedEvents
 from market_backbone.application.feed import Feed
+from market_backbone.application.feed_tools import FRAMES_IN_A_ROW
 from market_backbone.application.follower import Follower
 from market_backbone.application.hub import FeedRoute
 from market_backbone.application.router import SmartChannelRouter
@@ -212,3 +214,23 @@ async def test_a_burst_that_waited_in_a_buffer_is_not_sealed_by_the_time_at_whic
     scene.give(kit.candle(1, volume="1", second=7))
     await scene.until(lambda: any(event.candle.is_final for event in scene.kinds(CandleUpdated)))
     assert [event.candle.volume for event in scene.kinds(CandleUpdated) if event.candle.is_final] == [3]
+
+
+async def test_however_much_comes_at_once_who_keeps_up_is_never_too_slow(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    _, small = scene.follow(scene.topic, capacity=2 * FRAMES_IN_A_ROW)
+    read = []
+
+    async def keep_up():
+        async for event in FollowedEvents(small.buffer):
+            read.append(event)
+
+    reader = asyncio.create_task(keep_up())
+    await scene.open()
+    scene.stream.begin()
+    for number in range(20 * FRAMES_IN_A_ROW):  # of one reading: the clock stands still
+        scene.give(kit.trade(number))
+    await scene.until(lambda: len(read) == 20 * FRAMES_IN_A_ROW or reader.done())
+    reader.cancel()
+    assert not small.buffer.has_failed
+    assert len(read) == 20 * FRAMES_IN_A_ROW
