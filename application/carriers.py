@@ -11,6 +11,7 @@ Invariants:
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from operator import attrgetter
 
 from attrs import define, field
 
@@ -30,6 +31,7 @@ from .trade_topic import TradeTopic
 from .turn import Turn
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+_value_of = attrgetter("value")
 
 
 @define(eq=False, kw_only=True)
@@ -154,7 +156,7 @@ class Carriers:
         if isinstance(run[0].value, OrderBook) and topic == carrier.canary:
             for item in run:
                 self._hear(carrier, item)
-        values = [item.value for item in run]
+        values = [*map(_value_of, run)]
         carrier.advance(values)
         serving = self.servings.get(topic)
         if serving is not None and (serving.carrier is carrier or topic in carrier.topics):

@@ -90,8 +90,7 @@ class Audience:
         ``read_at`` is when the socket that brought them was read.
         """
         told, followers = tuple(events), tuple(self.followers)
-        kinds = set(map(type, told))
-        if len(kinds) == 1 and kinds <= _PLAIN:
+        if told and (kind := type(told[0])) in _PLAIN and (len(told) == 1 or {kind}.issuperset(map(type, told))):
             for follower in followers:
                 follower.give_run(told, read_at)
             return

@@ -17,6 +17,7 @@ from .trade_reading import TradeReader
 from .trades import OVERLAP, TradePaging, TradeTail, start_of_day
 
 PAGES_PER_CATCH_UP = 40
+_TRADES = {Trade}
 MOST_TRIES = 5
 
 
@@ -90,7 +91,8 @@ class TradeTopic:
 
     def take_beside(self, *values: LiveValue) -> Sequence[MarketEvent]:
         """Pass on the trades that were not delivered before; they tell nothing about the topic's own socket."""
-        return [*map(TradeReceived, self.tail.take(*[value for value in values if isinstance(value, Trade)]))]
+        trades = values if _TRADES.issuperset(map(type, values)) else [one for one in values if isinstance(one, Trade)]
+        return [*map(TradeReceived, self.tail.take(*trades))]
 
     def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
         """Nothing to hand over: what either socket brought is known by its identity."""

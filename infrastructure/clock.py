@@ -54,6 +54,7 @@ class MeasuredServerTime:
         """Know nothing yet."""
         self._clock = clock
         self._measured = ServerClock()
+        self._told: tuple[ServerClock, float, datetime | None] | None = None
 
     @property
     def measured(self) -> ServerClock:
@@ -74,9 +75,15 @@ class MeasuredServerTime:
         return None if seconds is None else from_seconds(seconds)
 
     def latest(self, at: float | None = None) -> datetime | None:
-        """Return the latest server time at monotonic ``at``."""
-        seconds = self._measured.latest(self._clock.monotonic() if at is None else at)
-        return None if seconds is None else from_seconds(seconds)
+        """Return the latest server time at monotonic ``at``; each frame that comes alone makes two ask for the same."""
+        told = self._told
+        if told is not None and told[0] is self._measured and told[1] == at:
+            return told[2]
+        instant = self._clock.monotonic() if at is None else at
+        seconds = self._measured.latest(instant)
+        latest = None if seconds is None else from_seconds(seconds)
+        self._told = self._measured, instant, latest
+        return latest
 
 
 class VenueTimes:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from attrs import frozen
+from attrs import define, frozen
 
 from ...domain.candle import Candle
 from ...domain.capabilities import DataKind
@@ -47,9 +47,9 @@ class ControlFrame(msgspec.Struct):
         return any((self.status, self.error, self.method, self.mthd))
 
 
-@frozen
+@define
 class FrameOrigin:
-    """Where and when a frame came: all frames of one reading have the same origin.
+    """Where and when a frame came: all frames of one reading have the same origin. Never changed.
 
     Attributes:
         latest: the latest that the server's time can have been then; None where nothing is known of it.

@@ -67,7 +67,7 @@ class UpbitStream:
             ClosedError: the context of the stream has ended.
 
         """
-        while (item := next(self.ready(), None)) is None:
+        while not self._has_read():
             if self._is_closed:
                 raise ClosedError(CLOSED)
             if self._refused is not None:
@@ -76,20 +76,22 @@ class UpbitStream:
                 await self._refuse(self._told)
             else:
                 await (self._receive(self._socket) if self._socket else self._begin_life())
-        return item
+        return self._items.popleft()
 
     def ready(self) -> Iterator[StreamItem]:
-        """Yield what has come already.
+        """Yield what has come already."""
+        while self._has_read():
+            yield self._items.popleft()
 
-        Frames are read one by one, as they are asked for; the others wait as bytes, at which the collector need not
-        look. What follows an error of the exchange belongs to nobody.
+    def _has_read(self) -> bool:
+        """Return whether an item waits; frames are read one by one, and only while none does.
+
+        The others wait as bytes, at which the collector need not look. What follows an error of the exchange belongs
+        to nobody.
         """
-        items, frames, read = self._items, self._frames, self._reader.read
-        while items or frames:
-            if items:
-                yield items.popleft()
-                continue
-            for item in read(frames.popleft(), self._origin):
+        items, frames = self._items, self._frames
+        while not items and frames:
+            for item in self._reader.read(frames.popleft(), self._origin):
                 if not isinstance(item, ControlFrame):
                     items.append(item)
                 elif item.error is not None:
@@ -97,6 +99,7 @@ class UpbitStream:
                     frames.clear()
             if items and not frames:
                 self._learn_time(items[-1])
+        return bool(items)
 
     async def _begin_life(self) -> None:
         if self._life or self._reconnect.failures:

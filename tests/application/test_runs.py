@@ -12,7 +12,7 @@ from market_backbone.domain.streaming import LifeBegan, Received
 
 TOPICS = [Topic(DataKind.TRADE, code) for code in ("KRW-BTC", "KRW-ETH")]
 values = st.builds(
-    lambda topic, read_at: Received(topic, object(), 1, False, read_at),  # noqa: FBT003 - as the stream makes them
+    lambda topic, read_at: Received(topic, object(), 1, False, read_at),
     st.sampled_from(TOPICS),
     st.sampled_from([1.0, 2.0]),
 )
@@ -35,7 +35,7 @@ def test_runs_hold_every_item_once_in_order_and_are_as_long_as_they_may_be(came,
 
 def test_equal_topics_that_are_two_objects_are_told_apart_which_costs_time_and_nothing_else():
     twins = [Topic(DataKind.TRADE, "KRW-BTC") for _ in range(2)]
-    came = [Received(topic, object(), 1, False, 1.0) for topic in twins]  # noqa: FBT003 - as above
+    came = [Received(topic, object(), 1, False, 1.0) for topic in twins]
     assert [len(run) for run in in_runs(came, 9)] == [1, 1]
 
 
@@ -45,7 +45,7 @@ def test_an_item_is_asked_for_only_when_the_run_before_it_may_go_on():
     def come():
         for number in range(5):
             asked.append(number)
-            yield Received(TOPICS[0], object(), 1, False, 1.0)  # noqa: FBT003 - as above
+            yield Received(TOPICS[0], object(), 1, False, 1.0)
 
     runs = in_runs(come(), 2)
     next(runs)
