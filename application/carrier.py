@@ -10,7 +10,7 @@ from ..domain.candle import Candle
 from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveStream
 from ..domain.request import Topic
-from ..domain.streaming import LiveValue, Received, stamp_of
+from ..domain.streaming import LiveValue, stamp_of
 from .stall import StallWatch
 
 
@@ -95,14 +95,19 @@ class Carrier:
         self.sights.pop(topic, None)
         self.muted.add(topic)
 
-    def hear(self, item: Received) -> bool:
-        """Take note of a frame; return whether frames before it may be missing."""
+    def hear(self, read_at: float) -> bool:
+        """Take note that something has come; return whether something before it may be missing."""
         self.is_proven, self.fruitless = True, 0
-        book = item.value if isinstance(item.value, OrderBook) and item.topic == self.canary else None
-        canary_stamp = None if book is None else book.updated_at
-        is_hole = self.canary is not None and self._leaves_a_hole(item, canary_stamp)
-        self.watch.heard(item.received_at, canary_stamp)
+        is_hole = self.canary is not None and self.watch.silence_s(read_at) > self.watch.silent_after_s
+        self.watch.heard(read_at)
         return is_hole
+
+    def hear_canary(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
+        """Take note of the canary's books, if these are some; return whether something between them may be missing."""
+        if not isinstance(values[0], OrderBook) or topic != self.canary:
+            return False
+        holes = [self.watch.leaves_a_hole(book.updated_at) for book in values if isinstance(book, OrderBook)]
+        return any(holes)
 
     def advance(self, values: Iterable[LiveValue]) -> None:
         """Take note of the stamps of what came, except of those that lie in the future."""
@@ -112,11 +117,6 @@ class Carrier:
         for stamp in map(stamp_of, values):
             if stamp is not None and (position is None or position < stamp) and stamp <= latest:
                 self.position = position = stamp
-
-    def _leaves_a_hole(self, item: Received, canary_stamp: datetime | None) -> bool:
-        if canary_stamp is not None and self.watch.leaves_a_hole(canary_stamp):
-            return True
-        return self.watch.silence_s(item.received_at) > self.watch.silent_after_s
 
     def see(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
         """Take note of what came of a topic; return whether it is its first of this life."""

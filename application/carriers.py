@@ -17,7 +17,6 @@ from attrs import define, field
 
 from ..domain.errors import ChannelError, ChannelUnavailableError, MarketDataError, RequestError
 from ..domain.events import Degraded, ItemRejected
-from ..domain.orderbook import OrderBook
 from ..domain.ports import LiveChannel, ReadyStream
 from ..domain.request import Topic
 from ..domain.streaming import LifeBegan, LifeEnded, LiveValue, Received, Rejected, StreamItem
@@ -149,30 +148,26 @@ class Carriers:
                         serving.state.suspect()
 
     def _receive(self, carrier: Carrier, run: Run) -> None:
-        topic, read_at = run[0].topic, run[0].received_at
-        if read_at != carrier.read_at:
-            carrier.read_at, carrier.latest = read_at, self.tools.server_time.latest(read_at)
-            self._hear(carrier, run[0])
-        if isinstance(run[0].value, OrderBook) and topic == carrier.canary:
-            for item in run:
-                self._hear(carrier, item)
-        values = [*map(_value_of, run)]
+        topic, read_at, values = run[0].topic, run[0].received_at, [*map(_value_of, run)]
+        may_have_lost = self._hear(carrier, read_at) if read_at != carrier.read_at else False
+        if carrier.hear_canary(topic, values) or may_have_lost:
+            for serving in self.owned_by(carrier):
+                serving.state.suspect()
         carrier.advance(values)
         serving = self.servings.get(topic)
         if serving is not None and (serving.carrier is carrier or topic in carrier.topics):
             is_first = carrier.see(topic, values)
             self._deliver(serving, carrier, values, read_at, is_first=is_first)
 
-    def _hear(self, carrier: Carrier, item: Received) -> None:
-        """Learn from the first frame of a reading, and from each of the canary, that the socket lives."""
+    def _hear(self, carrier: Carrier, read_at: float) -> bool:
+        """Learn from a reading that the socket lives; return whether something before it may be missing."""
+        carrier.read_at, carrier.latest = read_at, self.tools.server_time.latest(read_at)
         was_proven = carrier.is_proven
-        may_have_lost = carrier.hear(item)
+        may_have_lost = carrier.hear(read_at)
         if not was_proven:
             self.tools.router.record(self.live.name, carrier.began_at, success=True)
             self.tools.report.life_proven(carrier, self.live.name)
-        elif may_have_lost:
-            for serving in self.owned_by(carrier):
-                serving.state.suspect()
+        return was_proven and may_have_lost
 
     def _deliver(
         self, serving: Serving, carrier: Carrier, values: Sequence[LiveValue], read_at: float, *, is_first: bool

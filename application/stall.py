@@ -43,32 +43,26 @@ class StallWatch:
         self._samples = 0
         self.heard(now)
 
-    def heard(self, now: float, canary_updated_at: datetime | None = None) -> None:
-        """Note a frame, with the stamp of the book if it was the canary's."""
+    def heard(self, now: float) -> None:
+        """Note that the socket has brought something."""
         self._heard_at, self._repeat_s = now, FIRST_REPEAT_S
         self._ask_after = now + self.silent_after_s
-        if canary_updated_at is not None:
-            self._learn(canary_updated_at)
-            self._newest = canary_updated_at
 
     def leaves_a_hole(self, canary_updated_at: datetime) -> bool:
-        """Return whether the canary, by its own stamps, was silent for far longer than it usually is.
+        """Note the canary; return whether, by its own stamps, it was silent for far longer than it usually is.
 
-        A socket may lose frames without a word and go on; how late they are read plays no part here. To be
-        asked before ``heard``.
+        A socket may lose frames without a word and go on; how late they are read plays no part here. A gap that is
+        no hole counts for what is usual.
         """
-        if self._newest is None or canary_updated_at <= self._newest:
+        before, self._newest = self._newest, canary_updated_at
+        if before is None or canary_updated_at <= before:
             return False
-        gap_s = (canary_updated_at - self._newest).total_seconds()
-        return self._samples >= SAMPLES and gap_s > max(LEAST_HOLE_S, UNUSUAL * self._usual_s)
-
-    def _learn(self, canary_updated_at: datetime) -> None:
-        """Take a gap that is no hole into account for what is usual."""
-        if self._newest is None or canary_updated_at <= self._newest or self.leaves_a_hole(canary_updated_at):
-            return
+        gap_s = (canary_updated_at - before).total_seconds()
+        if self._samples >= SAMPLES and gap_s > max(LEAST_HOLE_S, UNUSUAL * self._usual_s):
+            return True
         self._samples += 1
-        gap_s = (canary_updated_at - self._newest).total_seconds()
         self._usual_s += (gap_s - self._usual_s) / min(self._samples, SAMPLES)
+        return False
 
     @property
     def heard_at(self) -> float:

@@ -86,16 +86,15 @@ MUTANTS = (
         "newest-id",
         "trades are deduplicated by 'id greater than the last'",
         "application/trades.py",
-        "        if trade.sequential_id in self._known:\n            return []",
-        "        if self.newest is not None and trade.sequential_id <= self.newest.sequential_id:\n"
-        "            return []",
+        "            if number not in known:\n",
+        "            if self.newest is None or number > self.newest.sequential_id:\n",
     ),
     Mutant(
         "no-back-fill",
         "trades that REST reads back after a break are taken for known",
         "application/trades.py",
-        "news = [trade for trade in backfilled if trade.sequential_id not in self._known and self._is_promised(trade)]",
-        "news = []",
+        "return self._remember(filter(self._is_promised, backfilled))",
+        "return []",
     ),
     Mutant(
         "blind-window",
@@ -153,16 +152,15 @@ MUTANTS = (
         "kept-frames",
         "whatever a socket brings is kept as long as it lives",
         "application/carrier.py",
-        "        self.is_proven, self.fruitless = True, 0\n",
-        "        self.is_proven, self.fruitless = True, 0\n        self.sights[id(item)] = item\n",
+        "        sight.take(values)\n",
+        "        sight.take(values)\n        self.sights[id(values)] = values\n",
     ),
     Mutant(
         "ignored-garbage",
         "a frame that cannot be read is dropped, and nothing is doubted",
         "application/carriers.py",
-        "                    if item.topic in {None, serving.state.topic}:\n"
-        "                        serving.state.suspect()\n",
-        "",
+        "item.excerpt))\n                        serving.state.suspect()\n",
+        "item.excerpt))\n",
     ),
 )
 
