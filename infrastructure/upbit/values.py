@@ -132,9 +132,13 @@ def to_taker_side(ask_bid: str) -> TakerSide:
     return TAKERS[ask_bid]
 
 
+_CHANGES = dict(PriceChange.__members__)  # asking the enumeration takes ten times as long
+
+
 def to_change(change: str) -> PriceChange:
     """Return the direction against the previous close."""
-    if change not in PriceChange.__members__:
+    direction = _CHANGES.get(change)
+    if direction is None:
         msg = f"{excerpt(change)!r} is no direction, expected RISE, EVEN or FALL"
         raise IntegrityError(msg)
-    return PriceChange(change)
+    return direction
