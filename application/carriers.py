@@ -19,7 +19,7 @@ from ..domain.errors import ChannelError, ChannelUnavailableError, MarketDataErr
 from ..domain.events import Degraded, ItemRejected
 from ..domain.ports import LiveChannel, ReadyStream
 from ..domain.request import Topic
-from ..domain.streaming import LifeBegan, LifeEnded, LiveValue, Received, Rejected, StreamItem
+from ..domain.streaming import LifeBegan, LifeEnded, LiveValue, Rejected, StreamItem
 from .carrier import Carrier
 from .feed_tools import FeedTools
 from .runs import Run, in_runs

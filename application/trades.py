@@ -1,8 +1,9 @@
 """Trades: walked back page by page, and delivered once each when they are live. Pure."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Self
 
 from attrs import define, evolve, field, frozen
@@ -162,9 +163,8 @@ def _is_of_its_day(asked: TradePage, page: Sequence[Trade], answered: TimeRange 
     return today == answered.end.date() and (today - asked.day).days == (asked.days_ago or 0)
 
 
-def order_of_trade(trade: Trade) -> tuple[datetime, int]:
-    """Return the place of a trade in its market's history."""
-    return (trade.traded_at, trade.sequential_id)
+order_of_trade: Callable[[Trade], tuple[datetime, int]] = attrgetter("traded_at", "sequential_id")
+"""Returns the place of a trade in its market's history; most trades of a burst share their instant."""
 
 
 @define
