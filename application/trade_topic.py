@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from attrs import define, field
 
@@ -91,8 +92,7 @@ class TradeTopic:
 
     def take_beside(self, *values: LiveValue) -> Sequence[MarketEvent]:
         """Pass on the trades that were not delivered before; they tell nothing about the topic's own socket."""
-        trades = values if _TRADES.issuperset(map(type, values)) else [one for one in values if isinstance(one, Trade)]
-        return [*map(TradeReceived, self.tail.take(*trades))]
+        return [*map(TradeReceived, self.tail.take(*_trades_among(values)))]
 
     def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
         """Nothing to hand over: what either socket brought is known by its identity."""
@@ -171,6 +171,13 @@ class TradeTopic:
         oldest = min((trade.traded_at for trade in found), default=last.traded_at)
         end = walk.known_since if walk.is_exhausted and walk.known_since is not None else oldest
         return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), reason)]
+
+
+def _trades_among(values: Sequence[LiveValue]) -> Sequence[Trade]:
+    """Return the trades among values; a stranger's stream may bring something else, too."""
+    if _TRADES.issuperset(map(type, values)):
+        return cast("Sequence[Trade]", values)
+    return [value for value in values if isinstance(value, Trade)]
 
 
 def _since(walk: TradePaging) -> list[Trade]:
