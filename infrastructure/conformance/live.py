@@ -9,7 +9,7 @@ from ...domain.candle import Candle
 from ...domain.capabilities import DataKind
 from ...domain.errors import RequestError
 from ...domain.orderbook import OrderBook
-from ...domain.ports import LiveChannel, LiveStream
+from ...domain.ports import LiveChannel, LiveStream, ReadyStream
 from ...domain.request import Topic
 from ...domain.streaming import LifeBegan, LifeEnded, Received, StreamItem
 from ...domain.symbol import Symbol
@@ -34,10 +34,19 @@ def opened(under_test: ChannelUnderTest, *, canary: Topic | None = None) -> Abst
     return channel.open_stream(under_test.topics, canary=canary)
 
 
+async def as_read(stream: LiveStream) -> AsyncIterator[StreamItem]:
+    """Iterate as the backbone does, which takes what a ``ReadyStream`` has read already without waiting for it."""
+    async for item in stream:
+        yield item
+        if isinstance(stream, ReadyStream):
+            for more in stream.ready():
+                yield more
+
+
 async def heard(under_test: ChannelUnderTest, *, canary: Topic | None = None) -> list[StreamItem]:
     """Return the items up to the first value, and of a short while after it."""
     async with opened(under_test, canary=canary) as stream:
-        source = aiter(stream)
+        source = as_read(stream)
         items = await take_until(source, lambda item: isinstance(item, Received))
         try:
             async with asyncio.timeout(under_test.listen_s):
@@ -147,7 +156,7 @@ class LivePromises:
         """
         canary = Topic(DataKind.ORDERBOOK, Symbol(under_test.channel.capabilities.canary))
         async with opened(under_test, canary=canary) as stream:
-            found = await take_until(aiter(stream), lambda item: isinstance(item, Received) and item.topic == canary)
+            found = await take_until(as_read(stream), lambda item: isinstance(item, Received) and item.topic == canary)
         topics = {item.topic for item in found if isinstance(item, Received)}
         require(topics <= {*under_test.topics, canary}, f"nobody asked for {topics - {*under_test.topics, canary}}")
 
@@ -159,7 +168,7 @@ class LivePromises:
         Pass: the stream goes on by itself with a life of a higher number; no value comes between the two.
         """
         async with opened(under_test) as stream:
-            source = aiter(stream)
+            source = as_read(stream)
             items = await take_until(source, lambda item: isinstance(item, Received))
             await do(under_test.break_source)
             try:
@@ -188,7 +197,7 @@ class LivePromises:
 
 async def _left_after(under_test: ChannelUnderTest, most: int) -> None:
     async with opened(under_test) as stream:
-        source = aiter(stream)
+        source = as_read(stream)
         try:
             async with asyncio.timeout(under_test.listen_s):
                 for _ in range(most):

@@ -344,6 +344,21 @@ class CountsLivesAnew(LiesInStreams):
                 yield LifeBegan(1) if isinstance(item, LifeBegan) else tampered(item, life=1)
 
 
+class ReadyOfAnotherLife(LiesInStreams):
+    breaks = "L-01"
+
+    class Stream(FakeStream):
+        last = None
+
+        async def lives(self):
+            async for item in super().lives():
+                self.last = item if isinstance(item, Received) else self.last
+                yield item
+
+        def ready(self):
+            return [] if self.last is None else [tampered(self.last, life=99)]
+
+
 class FollowsNothing(FakeExchange):
     breaks = "L-08"
 
