@@ -37,7 +37,7 @@ def ours(body: bytes) -> CandleSeries:
     """Decode, validate, judge finality, prove coverage, and build the series."""
     read_at = START + timedelta(minutes=400)
     grace = Grace()
-    page = to_candle_page(decode_candles(body), BTC, Timeframe.M1, Origin(venue="upbit-kr", read_at=read_at), grace)
+    page = to_candle_page(body, BTC, Timeframe.M1, Origin(venue="upbit-kr", read_at=read_at), grace)
     read = PageRead(to=None, count=200, read_at=read_at, grace=grace.of(Timeframe.M1))
     coverage = page_coverage([candle.opened_at for candle in page.candles], Timeframe.M1, read)
     return CandleSeries.of("upbit-kr", BTC, Timeframe.M1, page.candles, coverage)

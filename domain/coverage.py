@@ -201,8 +201,16 @@ class PageRead:
     grace: timedelta
 
 
-def page_coverage(opened: list[datetime], timeframe: Timeframe, page: PageRead) -> Coverage:
-    """Return what one page proves.
+def page_coverage(opened: Sequence[datetime], timeframe: Timeframe, page: PageRead) -> Coverage:
+    """Return what one page with rows of these openings proves, oldest first; see ``coverage_between``."""
+    ends = (opened[0], opened[-1]) if opened else None
+    return coverage_between(ends, timeframe, page, is_short=len(opened) < page.count)
+
+
+def coverage_between(
+    ends: tuple[datetime, datetime] | None, timeframe: Timeframe, page: PageRead, *, is_short: bool
+) -> Coverage:
+    """Return what one page proves whose oldest and newest rows open at ``ends``; None for a page without rows.
 
     It proves ``[oldest row, min(ceil(to), floor(read_at - grace)))``, never a slot that was not over
     by the grace when it was read. In the unproven tail, absence says nothing. A page that is shorter
@@ -211,13 +219,12 @@ def page_coverage(opened: list[datetime], timeframe: Timeframe, page: PageRead) 
     """
     is_past = page.to is not None and page.to <= page.read_at
     end = timeframe.ceil(page.to) if is_past and page.to is not None else timeframe.floor(page.read_at)
-    is_short = len(opened) < page.count
-    if not opened:
+    if ends is None:
         return Coverage(asked=TimeRange(end, end), claimed_beginning=end if is_short else None)
-    oldest = opened[0]
+    oldest, newest = ends
     sealed = min(end, timeframe.floor(page.read_at - page.grace))
     return Coverage(
-        asked=TimeRange(oldest, max(end, timeframe.next(opened[-1]))),
+        asked=TimeRange(oldest, max(end, timeframe.next(newest))),
         proven=(TimeRange(oldest, sealed),) if sealed > oldest else (),
         claimed_beginning=oldest if is_short else None,
     )

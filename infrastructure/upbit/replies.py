@@ -146,9 +146,11 @@ class CandlePage:
     """The rows of a page, oldest first, and what had to be rejected of it.
 
     ``rejected_slots`` are the slots of rows whose numbers are impossible: they stay unknown.
+    ``lost`` is how many rows the answer had beyond ``columns``.
     """
 
     columns: CandleColumns
+    lost: int = 0
     rejections: tuple[str, ...] = ()
     rejected_slots: tuple[datetime, ...] = ()
 
@@ -158,10 +160,13 @@ class CandlePage:
         return tuple(self.columns.candle(row) for row in range(len(self.columns)))
 
 
-def to_candle_page(
-    rows: list[CandleRow], symbol: Symbol, timeframe: Timeframe, origin: Origin, grace: Grace
-) -> CandlePage:
-    """Return candles, each as final as the read instant allows; impossible rows are rejected, never mended."""
+def to_candle_page(body: bytes, symbol: Symbol, timeframe: Timeframe, origin: Origin, grace: Grace) -> CandlePage:
+    """Return candles, each as final as the read instant allows; impossible rows are rejected, never mended.
+
+    Raises:
+        MalformedReplyError: the body holds no rows of candles.
+
+    """
     page = PageOrigin(
         venue=origin.venue,
         symbol=symbol,
@@ -171,12 +176,12 @@ def to_candle_page(
         received_by=origin.received_by,
         grace=grace.of(timeframe),
     )
-    if all(row.market == symbol for row in rows) and (columns := sound_columns(rows, page)) is not None:
-        return CandlePage(columns)
-    return _page_row_by_row(rows, page)
+    columns = sound_columns(body, page)
+    return page_row_by_row(decode_candles(body), page) if columns is None else CandlePage(columns)
 
 
-def _page_row_by_row(rows: list[CandleRow], origin: PageOrigin) -> CandlePage:
+def page_row_by_row(rows: list[CandleRow], origin: PageOrigin) -> CandlePage:
+    """Return the rows of an answer, each by itself."""
     candles: dict[datetime, Candle] = {}
     rejections: list[str] = []
     slots: list[datetime] = []
@@ -189,7 +194,7 @@ def _page_row_by_row(rows: list[CandleRow], origin: PageOrigin) -> CandlePage:
             slots.append(origin.timeframe.floor(opened_at))
     oldest_first = [candles[opened_at] for opened_at in sorted(candles)]
     columns = CandleColumns.of(origin.venue, origin.symbol, origin.timeframe, oldest_first)
-    return CandlePage(columns, tuple(rejections), tuple(slots))
+    return CandlePage(columns, len(rows) - len(columns), tuple(rejections), tuple(slots))
 
 
 def _to_candle(row: CandleRow, opened_at: datetime, origin: PageOrigin) -> Candle:

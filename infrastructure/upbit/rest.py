@@ -10,7 +10,7 @@ from attrs import evolve
 
 from ...domain.adapter import AdapterContext
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
-from ...domain.coverage import Coverage, PageRead, page_coverage
+from ...domain.coverage import Coverage, PageRead, coverage_between
 from ...domain.errors import (
     ChannelUnavailableError,
     InvalidRangeError,
@@ -96,14 +96,14 @@ class UpbitRest:
         market, frame, start, end = asked.symbol, asked.timeframe, asked.start, asked.end
         size = self._page_size(asked)
         answer = await self.exchange.call(protocol.candles_call(market, frame, size, end), (market,))
-        rows = replies.decode_candles(answer.body)
         with replies.reading(self.name):
-            page = replies.to_candle_page(rows, market, frame, self._origin(answer), self._context.grace)
+            page = replies.to_candle_page(answer.body, market, frame, self._origin(answer), self._context.grace)
         self._check_page(page, end)
         columns = page.columns
-        lost = len(rows) - len(columns)  # a row that was rejected is no sign of a short page
-        read = PageRead(to=end, count=size - lost, read_at=answer.read_at, grace=self._context.grace.of(frame))
-        coverage = page_coverage(list(map(from_micros, columns.opened)), frame, read)
+        read = PageRead(to=end, count=size, read_at=answer.read_at, grace=self._context.grace.of(frame))
+        ends = (from_micros(columns.opened[0]), from_micros(columns.opened[-1])) if len(columns) else None
+        is_short = len(columns) + page.lost < size  # a row that was rejected is no sign of a short page
+        coverage = coverage_between(ends, frame, read, is_short=is_short)
         if start is not None:
             columns = columns.slice(bisect_left(columns.opened, to_micros(start)), len(columns))
         return CandleSeries(columns, _narrowed(coverage, page, frame, start))

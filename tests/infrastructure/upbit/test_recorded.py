@@ -22,6 +22,7 @@ from market_backbone.domain.timeframe import Timeframe
 from market_backbone.domain.trade import TakerSide, Trade
 from market_backbone.infrastructure.upbit import replies
 from market_backbone.infrastructure.upbit.frames import ControlFrame, FrameOrigin, FrameReader
+from market_backbone.infrastructure.upbit.pages import PageOrigin
 from market_backbone.infrastructure.upbit.protocol import STREAM_CODES, read_remaining
 from market_backbone.infrastructure.upbit.values import to_instant
 
@@ -66,13 +67,22 @@ def read(frame, frame_format="DEFAULT"):
     return item
 
 
-def page(rows, timeframe):
-    return replies.to_candle_page(rows, BTC, timeframe, ORIGIN, Grace())
+def page(content, timeframe):
+    return replies.to_candle_page(content, BTC, timeframe, ORIGIN, Grace())
 
 
 def recorded_candles(timeframe, *names):
     rows = [row for name in names for row in replies.decode_candles(body("candles", name))]
-    found = page(rows, timeframe)
+    origin = PageOrigin(
+        venue=ORIGIN.venue,
+        symbol=BTC,
+        timeframe=timeframe,
+        source=ORIGIN.source,
+        read_at=READ_AT,
+        received_by=None,
+        grace=Grace().of(timeframe),
+    )
+    found = replies.page_row_by_row(rows, origin)
     assert not found.rejections
     return found.candles
 
@@ -180,7 +190,7 @@ def test_every_verified_body_is_byte_for_byte_what_the_exchange_signed_and_its_b
 @pytest.mark.parametrize(("unit", "timeframe"), list(zip(ETAG_VERIFIED, FRAMES, strict=True)))
 def test_a_candle_of_every_unit_is_read_exactly_and_keyed_by_utc(unit, timeframe):
     content = body("rest", "etag-verified", f"get_candles_{unit}.body.json")
-    (candle,) = page(replies.decode_candles(content), Timeframe(timeframe)).candles
+    (candle,) = page(content, Timeframe(timeframe)).candles
     (wire,) = exact(content)
 
     assert candle.opened_at == datetime.fromisoformat(wire["candle_date_time_utc"] + "+00:00")
@@ -196,9 +206,7 @@ def test_a_turnover_of_seventeen_digits_keeps_all_of_them():
     texts = b"".join(body("rest", "etag-verified", f"get_candles_{unit}.body.json") for unit in ETAG_VERIFIED)
     assert b"17343033068679.96786000" in texts
 
-    (candle,) = page(
-        replies.decode_candles(body("rest", "etag-verified", "get_candles_years.body.json")), Timeframe.Y1
-    ).candles
+    (candle,) = page(body("rest", "etag-verified", "get_candles_years.body.json"), Timeframe.Y1).candles
 
     assert f"{candle.quote_volume:f}" == "17343033068679.96786000"
 
