@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ...domain.vital_signs import Headroom
 from ..clock import read_monotonic
@@ -70,6 +70,26 @@ class Group:
         for waiter in list(self.held):  # a copy: the collector may end one of them between two steps
             if waiter.is_dead() and (end := self.held.get(waiter)) is not None:
                 end()
+
+
+@frozen
+class Pace:
+    """How fast a group may go now, in real seconds; reckoned once for all that one decision asks.
+
+    Who shares the budget is asked how fast their clocks run: two dozen times a request, that took 0.1 ms of it.
+
+    Attributes:
+        unit: a second of the server's.
+        jitter_s: J.
+        window_s: 1 s + J.
+        spacing_s: the time between two sends of bulk.
+
+    """
+
+    unit: float
+    jitter_s: float
+    window_s: float
+    spacing_s: float
 
 
 @define(eq=False)
@@ -151,26 +171,25 @@ class AddressBudget:
         found.budget.limit = allowed if told is None else max(1, min(allowed, told))
         return found
 
-    def jitter_s(self, name: str) -> float:
-        """Return J in real seconds.
+    def pace(self, name: str) -> Pace:
+        """Return the pace of a group.
 
-        A connect is counted from its beginning to its end, which leaves nothing uncertain.
+        A connect is counted from its beginning to its end, which leaves nothing uncertain. An assumed J does not
+        stretch the spacing: the window keeps the promise, the spacing only keeps bulk from bursting.
         """
-        if name == CONNECTS:
-            return self.limits.least_jitter_s * self.unit
-        return self._jitter.seconds(self.limits, self.now(), self.unit)
+        unit, limits = self.unit, self.limits
+        second_s, least_s = WINDOW_S * unit, limits.least_jitter_s * unit
+        jitter_s = least_s if name == CONNECTS else self._jitter.seconds(limits, self.now(), unit)
+        spacing_s = (second_s + (jitter_s if self._jitter.is_trusted else least_s)) / self.group(name).budget.limit
+        return Pace(unit, jitter_s, second_s + jitter_s, spacing_s)
+
+    def jitter_s(self, name: str) -> float:
+        """Return J in real seconds."""
+        return self.pace(name).jitter_s
 
     def window_s(self, name: str) -> float:
         """Return 1 s + J, in real seconds."""
-        return WINDOW_S * self.unit + self.jitter_s(name)
-
-    def spacing_s(self, name: str) -> float:
-        """Return the time between two sends of bulk, in real seconds.
-
-        An assumed J does not stretch it: the window keeps the promise, the spacing only keeps bulk from bursting.
-        """
-        jitter = self.jitter_s(name) if self._jitter.is_trusted else self.limits.least_jitter_s * self.unit
-        return (WINDOW_S * self.unit + jitter) / self.group(name).budget.limit
+        return self.pace(name).window_s
 
     def new_number(self) -> int:
         """Return a number that orders by arrival."""
@@ -178,14 +197,14 @@ class AddressBudget:
 
     def dispatch(self, name: str) -> float:
         """Give every place that is free now; return when to look again, at the latest."""
-        group = self.group(name)
+        group, pace = self.group(name), self.pace(name)
         group.bury_the_dead()
         given = False
         while True:
-            chosen, again_at = self._next(name, group)
+            chosen, again_at = self._next(group, pace)
             if chosen is None:
                 break
-            group.line.give(chosen, self.now(), self.spacing_s(name))
+            group.line.give(chosen, self.now(), pace.spacing_s)
             group.budget.reserve()
             group.budget.open()
             group.held[chosen] = partial(self.take_back, name, chosen)
@@ -197,24 +216,23 @@ class AddressBudget:
             self.wake(name)
         return again_at
 
-    def _next(self, name: str, group: Group) -> tuple[Waiter | None, float]:
-        if group.budget.is_held_back or group.claims > 0:
+    def _next(self, group: Group, pace: Pace) -> tuple[Waiter | None, float]:
+        if not group.line.waiting or group.budget.is_held_back or group.claims > 0:
             return None, math.inf  # whoever it waits for will have the line looked after
-        now, jitter = self.now(), self.jitter_s(name)
-        window = WINDOW_S * self.unit + jitter
+        now, window = self.now(), pace.window_s
         free_at = group.budget.next_send_at(now, window)
-        group.line.bulk_free_at = group.budget.next_send_at(now, window + self._left_by_bulk_s(name, group))
-        is_proved = group.budget.is_proved(now, window, jitter)
-        return group.line.choose(now, free_at, self.spacing_s(name), is_proved=is_proved)
+        group.line.bulk_free_at = group.budget.next_send_at(now, window + self._left_by_bulk_s(group, pace))
+        is_proved = group.budget.is_proved(now, window, pace.jitter_s)
+        return group.line.choose(now, free_at, pace.spacing_s, is_proved=is_proved)
 
-    def _left_by_bulk_s(self, name: str, group: Group) -> float:
+    def _left_by_bulk_s(self, group: Group, pace: Pace) -> float:
         """Return by how much bulk stretches its window for the urgent of the last seconds.
 
         Only where the server's word takes longer than a spacing: it then comes too late to prove much to them.
         """
-        is_asked_for = self.now() - group.line.urgent_at < COMPANY_S * self.unit
-        spacing = self.spacing_s(name)
-        return SHARE_LEFT * spacing if is_asked_for and self._jitter.least_s > spacing else 0.0
+        is_asked_for = self.now() - group.line.urgent_at < COMPANY_S * pace.unit
+        is_late = self._jitter.least_s > pace.spacing_s
+        return SHARE_LEFT * pace.spacing_s if is_asked_for and is_late else 0.0
 
     def wake(self, name: str) -> None:
         """Have the timekeepers of a group look again."""
@@ -251,9 +269,9 @@ class AddressBudget:
             self._rename(expected, name)
         if per_second is not None:
             self.group(name).budget.told_limit = per_second
-        budget = self.group(name).budget
+        budget, pace = self.group(name).budget, self.pace(name)
         more = max(0, per_second - budget.limit) if per_second is not None else 0
-        budget.correct(max(0, left - more), sent_at, self.jitter_s(name), self.unit)
+        budget.correct(max(0, left - more), sent_at, pace.jitter_s, pace.unit)
         self.wake(name)
 
     def _rename(self, expected: str, name: str) -> None:
@@ -307,15 +325,15 @@ class AddressBudget:
 
     def headroom(self) -> dict[str, Headroom]:
         """Return what each group has left."""
-        now, unit = self.now(), self.unit
+        now, paces = self.now(), {name: self.pace(name) for name in sorted(self._groups)}
         return {
             name: Headroom(
-                limit=group.budget.limit,
-                left=group.budget.left(now, self.window_s(name)),
-                blocked_for_s=group.budget.blocked_for(now) / unit,
-                jitter_s=self.jitter_s(name) / unit,
+                limit=self._groups[name].budget.limit,
+                left=self._groups[name].budget.left(now, pace.window_s),
+                blocked_for_s=self._groups[name].budget.blocked_for(now) / pace.unit,
+                jitter_s=pace.jitter_s / pace.unit,
             )
-            for name, group in sorted(self._groups.items())
+            for name, pace in paces.items()
         }
 
 

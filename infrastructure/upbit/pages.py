@@ -6,7 +6,6 @@ whoever looks at it row by row, and can say which row it is and why.
 """
 
 from array import array
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from operator import attrgetter, ge, le
@@ -136,7 +135,7 @@ def _are_slots(opened: "array[int]", origin: PageOrigin) -> bool:
     first, last = from_micros(opened[0]), from_micros(opened[-1])
     return (
         not any(map(ge, opened, opened[1:]))
-        and not any([(at - monday) % width for at in opened])
+        and not any((at - monday) % width for at in opened)
         and (origin.received_by is None or last <= origin.received_by)
         and first.year >= FIRST_YEAR
         and last.year <= LAST_YEAR
