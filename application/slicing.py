@@ -25,8 +25,9 @@ def is_dense(page: CandleSeries, count: int, end: datetime | None) -> bool:
     """Return whether a page is full and nearly every slot that it spans has a candle."""
     if len(page) < max(1, count):
         return False
-    newest = page[-1].closed_at if end is None else max(end, page[-1].closed_at)
-    slots = page.timeframe.count_slots(TimeRange(page[0].opened_at, newest))
+    closed_at = page.timeframe.next(page.opened_at(-1))
+    newest = closed_at if end is None else max(end, closed_at)
+    slots = page.timeframe.count_slots(TimeRange(page.opened_at(0), newest))
     return len(page) >= LEAST_DENSITY * slots
 
 
@@ -71,7 +72,7 @@ class Slices:
         if count < self.size or not is_dense(page, count, end):
             self._next_end = None
             return False
-        self._cursor = page[0].opened_at
+        self._cursor = page.opened_at(0)
         is_behind = not self._ends and self._next_end is not None and self._next_end > self._cursor
         if self._next_end is None or is_behind:  # what is held lay between: begin anew below it
             lowest = min(self._ends, default=None)

