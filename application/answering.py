@@ -1,6 +1,6 @@
 """One question, one answer: through the queue, along a plan, told once in the log."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from attrs import define, evolve
@@ -75,7 +75,7 @@ class Answering:
         self._tell_served(request, trace, started)
         match answer:
             case CandleSeries():
-                finished = await self.archive.finish(evolve(answer, trace=trace))
+                finished = await self.archive.finish(CandleSeries(answer.columns, answer.coverage, answer.seams, trace))
                 self._tell_complete(finished)
                 return finished
             case OrderBook():
@@ -109,8 +109,7 @@ class Answering:
         What fails a larger question may be about what was not asked for here: then this one is asked itself.
         """
         key: Any = evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
-        rows_per_page = self.venues.page_of(prefix_of(request))
-        larger: Any = self.queue.find(lambda other: contains(other, request, rows_per_page)) or key
+        larger: Any = self._larger(request) or key
         asking: Mapping[str, Any] = {"priority": request.priority, "caller": request.caller}
         began, deadline = self.clock.monotonic(), request.deadline
         if larger != key:
@@ -121,6 +120,13 @@ class Answering:
             else:
                 return part_of(answer, request), trace.with_note(f"part of the answer to: {larger}")
         return await self.queue.submit(key, work, **asking, deadline_s=deadline)
+
+    def _larger(self, request: OneShotRequest) -> Hashable | None:
+        """Return a question that is being asked already, and whose answer holds this one's."""
+        if not len(self.queue):
+            return None
+        rows_per_page = self.venues.page_of(prefix_of(request))
+        return self.queue.find(lambda other: contains(other, request, rows_per_page))
 
     def _note_served(self, trace: RoutePlan) -> None:
         steps = trace.steps

@@ -197,7 +197,7 @@ class CachedRepository:
         page = await self._source.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
         self.tally.calls += 1
         self._above = None
-        key = evolve(key, venue=page.venue)
+        key = SeriesKey(page.venue, key.symbol, key.timeframe)
         page = self._check_claim(page, floor)
         found = await self._compare(key, page)
         if found.differences:

@@ -100,8 +100,9 @@ class CandleFetch:
         await cached.remember_beginning(key, series.coverage.explained)
         tally = cached.tally
         seams = tuple(tally.seams)
-        fetched = Fetched(len(series), tally.calls, beside=self._beside(tally, len(series)), notes=tally.notes())
-        return evolve(series, seams=seams), evolve(fetched, seams=seams)
+        beside, notes = self._beside(tally, len(series)), tally.notes()
+        fetched = Fetched(len(series), tally.calls, beside=beside, notes=notes, seams=seams)
+        return CandleSeries(series.columns, series.coverage, seams), fetched
 
     def _beside(self, tally: CacheTally, rows: int) -> dict[str, int]:
         """Return what the store and the live stream gave; a row of both counts once."""
@@ -181,7 +182,8 @@ class CandleFetch:
                 if held is not None:
                     walk.take(held, calls=0)
                     continue
-            await self.clock.sleep(page.delay_s)
+            if page.delay_s:
+                await self.clock.sleep(page.delay_s)
             count = None if channel.capabilities.candles_per_call == 1 else page.count
             if ahead is not None:
                 ahead.aim(frame, walk.missing, walk.start)

@@ -51,7 +51,9 @@ class CandleLibrary:
 
     async def label(self, series: CandleSeries) -> CandleSeries:
         """Return the series with outages told apart from quiet, as far as what is held shows them."""
-        if self.desk.cache is None or not any(part.reason is Reason.NO_TRADE for part in series.quiet()):
+        if self.desk.cache is None or not series.has_empty_slots:
+            return series
+        if not any(part.reason is Reason.NO_TRADE for part in series.quiet()):
             return series
         try:
             return await label_outages(series, self.store, self.references(series.symbol.venue_prefix))

@@ -100,7 +100,7 @@ class ReadAhead:
     ) -> CandleSeries:
         """Return one page: one that is on its way already where it fits, or a new one."""
         slices = self._slices
-        if slices is None or start is not None or count is None or self.channel.capabilities.calls_per_s <= 0:
+        if slices is None or start is not None or count is None or not self._may_read_ahead(slices):
             page = await self.channel.get_candles(symbol, timeframe, count, start=start, end=end)
             return check_page(page, symbol, timeframe, self.channel.name)
 
@@ -118,6 +118,10 @@ class ReadAhead:
             self._drop_unsent(slices)
         self._fill(slices, ask)
         return page if end is None or whole is None else _newest(below(page, slices.timeframe.ceil(end)), count)
+
+    def _may_read_ahead(self, slices: Slices) -> bool:
+        """Return whether another page may be wanted, or is on its way; one alone needs no task of its own."""
+        return self.channel.capabilities.calls_per_s > 0 and (slices.rows != 0 or bool(self._sent))
 
     async def _from_slice(self, slices: Slices, end: datetime | None) -> CandleSeries | None:
         """Return the whole page in which ``end`` lies, if it was asked for; None when it is of no use."""

@@ -179,7 +179,7 @@ class SmartChannelRouter:
                 errors.append(error)
                 trace = trace.with_step(number, taken.failed(error))
                 continue
-            return result, _told(trace.with_step(number, done), number, fetched)
+            return result, _told(trace, number, done, fetched)
         msg = f"no channel could serve {str(request)!r}"
         failed = AllChannelsFailedError(msg, errors)
         failed.rule = trace.rule
@@ -276,19 +276,17 @@ class SmartChannelRouter:
         return {name: performance.health(now) for name, performance in self._performance.items()}
 
 
-def _told(trace: RoutePlan, number: int, fetched: Fetched) -> RoutePlan:
-    """Write into the trace what the steps above, which join this one, have given, and what else was remarked."""
-    for place, above in enumerate(trace.steps[:number]):
+def _told(trace: RoutePlan, number: int, asked: RouteStep, fetched: Fetched) -> RoutePlan:
+    """Write into the trace what a step has given, and those above, which join it, and what else was remarked."""
+    steps = list(trace.steps)
+    for place, above in enumerate(steps[:number]):
         if above.joins_next:
             rows = fetched.beside.get(above.channel, 0)
             status = StepStatus.SERVED if rows else StepStatus.SKIPPED
-            trace = trace.with_step(place, evolve(above, status=status, rows=rows))
-    asked = trace.steps[number]
-    if fetched.beside and not (asked.calls or asked.rows):
-        trace = trace.with_step(number, evolve(asked, status=StepStatus.SKIPPED))
-    for note in fetched.notes:
-        trace = trace.with_note(note)
-    return evolve(trace, seams=fetched.seams)
+            steps[place] = evolve(above, status=status, rows=rows)
+    is_beside_only = fetched.beside and not (asked.calls or asked.rows)
+    steps[number] = evolve(asked, status=StepStatus.SKIPPED) if is_beside_only else asked
+    return evolve(trace, steps=tuple(steps), notes=(*trace.notes, *fetched.notes), seams=fetched.seams)
 
 
 @define
@@ -307,10 +305,13 @@ class _Taken:
         self._started = self.clock.monotonic()
         self._before = self.errand.calls, self.errand.waited_s
 
-    def _so_far(self, calls: int) -> RouteStep:
+    def _so_far(self, calls: int, status: StepStatus, rows: int = 0, error: str = "") -> RouteStep:
         """Return the step with its cost; ``calls`` are those that a channel reports that counts none itself."""
         return evolve(
             self.step,
+            status=status,
+            rows=rows,
+            error=error,
             calls=self.errand.calls - self._before[0] or calls,
             waited_ms=(self.errand.waited_s - self._before[1]) * 1000,
             retries=self.retries,
@@ -319,10 +320,8 @@ class _Taken:
 
     def served(self, fetched: Fetched) -> RouteStep:
         """Return what the step became."""
-        return evolve(
-            self._so_far(fetched.calls), status=StepStatus.SERVED, rows=fetched.rows - sum(fetched.beside.values())
-        )
+        return self._so_far(fetched.calls, StepStatus.SERVED, fetched.rows - sum(fetched.beside.values()))
 
     def failed(self, error: ChannelError) -> RouteStep:
         """Return what the step became, and why."""
-        return evolve(self._so_far(0), status=StepStatus.FAILED, error=str(error))
+        return self._so_far(0, StepStatus.FAILED, error=str(error))

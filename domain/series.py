@@ -149,6 +149,11 @@ class CandleSeries(Sequence[Candle]):
         """Return the ranges that are known to hold no candle: start, end and reason of each."""
         return tuple(self.coverage.quiet(self.columns.opened, self.timeframe))
 
+    @property
+    def has_empty_slots(self) -> bool:
+        """Whether a slot that was asked for has no candle, for whatever reason; told by counting."""
+        return len(self) < self.timeframe.count_slots(self.coverage.asked)
+
     def completeness(self) -> Completeness:
         """Return how many slots were asked for, and what became of them, without walking the candles."""
         width, opened = self.timeframe, self.columns.opened

@@ -99,7 +99,7 @@ class UpbitExchange:
         real_s = self._context.clock.to_real_s(1.0)
         self.identity.learn(reply.headers)
         faster = real_s / self._context.clock.to_real_s(1.0)
-        return evolve(reply, sent=reply.received - reply.round_trip_s * faster)
+        return reply if faster == 1.0 else evolve(reply, sent=reply.received - reply.round_trip_s * faster)
 
     def _answer(self, reply: Reply) -> Answer:
         self.budget.note_success()

@@ -257,6 +257,8 @@ class UpbitRest:
 
 def _narrowed(coverage: Coverage, page: replies.CandlePage, frame: Timeframe, start: datetime | None) -> Coverage:
     """Leave out what the caller did not ask for, and what a rejected row leaves unknown."""
+    if start is None and not page.rejected_slots:
+        return coverage
     unknown = [TimeRange(opened_at, frame.next(opened_at)) for opened_at in page.rejected_slots]
     proven = tuple(part for span in coverage.proven for part in subtract(span, unknown))
     if start is None or not coverage.asked:
