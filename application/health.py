@@ -79,7 +79,11 @@ class ChannelPerformance:
     _since: float = 0.0
     _last_error: str = ""
     _grade: Grade = Grade.GOOD
-    _figures: tuple[float, Mapping[str, float]] | None = None
+    _figures: tuple[float, Mapping[str, float]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with the figures of no outcome."""
+        self._figures = self._measure()
 
     def record(self, latency_ms: float, *, success: bool, now: float, error: str = "", chance: float = 0.0) -> None:
         """Take one outcome into account; ``chance`` in [0, 1) says when the next probe may come.
@@ -87,11 +91,11 @@ class ChannelPerformance:
         What began before the circuit let anything through again says nothing about now.
         """
         self._outcomes.append(Outcome(latency_ms, success))
-        self._figures = None
+        self._figures = rate, latencies = self._measure()
         is_probe = self._probe_at is not None and now - latency_ms / 1000 >= self._probe_at - ROUNDING_S
         self._judge(now, chance, success=success, is_probe=is_probe)
         self._last_error = self._last_error if success else error
-        self._grade = grade_of(self._grade, self._rate, percentile(self._good(), 0.9), len(self._outcomes))
+        self._grade = grade_of(self._grade, rate, latencies["p90"], len(self._outcomes))
 
     def report(self, latency_ms: float, *, success: bool, now: float, chance: float = 0.0) -> None:
         """Take an outcome that somebody outside saw; a failure opens the circuit at once."""
@@ -140,18 +144,14 @@ class ChannelPerformance:
             return CircuitState.CLOSED
         return CircuitState.OPEN if now < self._probe_at else CircuitState.HALF_OPEN
 
-    @property
-    def _rate(self) -> float:
-        return sum(outcome.success for outcome in self._outcomes) / len(self._outcomes) if self._outcomes else 1.0
-
-    def _good(self) -> list[float]:
-        return sorted(outcome.latency_ms for outcome in self._outcomes if outcome.success)
+    def _measure(self) -> tuple[float, Mapping[str, float]]:
+        """Return the success rate and the percentiles; with each outcome, because each request asks for them."""
+        good = sorted([outcome.latency_ms for outcome in self._outcomes if outcome.success])
+        rate = len(good) / len(self._outcomes) if self._outcomes else 1.0
+        return rate, {name: percentile(good, share) for name, share in PERCENTILES.items()}
 
     def health(self, now: float) -> ChannelHealth:
         """Return the figures as they stand."""
-        if self._figures is None:  # asked for with each request, and changed by few
-            good = self._good()
-            self._figures = self._rate, {name: percentile(good, share) for name, share in PERCENTILES.items()}
         (rate, latency_ms), circuit = self._figures, self.state(now)
         return ChannelHealth(
             success_rate=rate,

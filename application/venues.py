@@ -60,6 +60,7 @@ class Venues:
     channels: Mapping[str, Channel]
     times: Callable[[str], ServerTime]
     _live: tuple[Channel, ...] = field(init=False, default=())
+    _serving: dict[str, list[Channel]] = field(init=False, factory=dict[str, list[Channel]])
 
     def __attrs_post_init__(self) -> None:
         """Find who can be followed, once: to ask an object for all members of a protocol takes long."""
@@ -70,10 +71,18 @@ class Venues:
         return next((one.name for one in self._live if serves(one, prefix)), "")
 
     def serving(self, prefix: str) -> list[Channel]:
-        """Return the channels that bring data of a venue; first those whose answers are kept, and REST of them."""
+        """Return the channels that bring data of a venue; first those whose answers are kept, and REST of them.
+
+        Found out once, because capabilities never change; where none is found, the prefix may be anything.
+        """
+        if prefix in self._serving:
+            return self._serving[prefix]
         able = [(one, one.capabilities) for one in self.channels.values()]  # asked once: an adapter may compute them
         found = [(one, can) for one, can in able if _serves(can, one.name, prefix) and not can.answers_from_store]
-        return [one for one, _ in sorted(found, key=lambda pair: (not _is_kept(pair[1]), pair[0].name != REST))]
+        serving = [one for one, _ in sorted(found, key=lambda pair: (not _is_kept(pair[1]), pair[0].name != REST))]
+        if serving:
+            self._serving[prefix] = serving
+        return serving
 
     def venue_of(self, prefix: str) -> str:
         """Return whose data answers are, as far as the channels know now."""

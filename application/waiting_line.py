@@ -15,6 +15,8 @@ from ..domain.question import Priority
 
 Waiting = TypeVar("Waiting")
 
+URGENT = tuple(level for level in Priority if level is not Priority.BULK)
+
 TURNS_BEFORE_BULK = 19
 """More urgent ones that may overtake waiting bulk in a row: bulk keeps one turn in twenty."""
 
@@ -45,7 +47,7 @@ class WaitingLine(Generic[Waiting]):
     def next(self, *, is_bulk_allowed: bool = True) -> Waiting | None:
         """Take out whoever's turn it is; None when nobody who may be served waits."""
         has_bulk = is_bulk_allowed and bool(self._classes[Priority.BULK])
-        urgent = next((level for level in Priority if level is not Priority.BULK and self._classes[level]), None)
+        urgent = next((level for level in URGENT if self._classes[level]), None)
         if urgent is None or (has_bulk and self._overtaken >= TURNS_BEFORE_BULK):
             self._overtaken = 0
             return self._take(Priority.BULK) if has_bulk else None

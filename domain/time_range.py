@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import Self
 
 from attrs import field, frozen
@@ -55,7 +54,7 @@ class TimeRange:
         return type(self)(max(self.start, other.start), min(self.end, other.end)) or None
 
 
-_start = attrgetter("start")
+_start, _end = attrgetter("start"), attrgetter("end")
 
 
 def unite(ranges: Iterable[TimeRange]) -> tuple[TimeRange, ...]:
@@ -64,7 +63,8 @@ def unite(ranges: Iterable[TimeRange]) -> tuple[TimeRange, ...]:
     Mostly they are so already: asked 18 times an answer, to see that takes a fifth of the time of making them so.
     """
     given = tuple(ranges)
-    if all(given) and all(older.end < newer.start for older, newer in pairwise(given)):
+    starts, ends = list(map(_start, given)), list(map(_end, given))
+    if all(map(lt, starts, ends)) and all(map(lt, ends, starts[1:])):
         return given
     united: list[TimeRange] = []
     for span in sorted((span for span in given if span), key=_start):

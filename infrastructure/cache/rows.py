@@ -56,7 +56,11 @@ def merge(held: CandleColumns | None, new: CandleColumns) -> Merged:
     place = bisect_left(held.opened, new.opened[0])
     if place == len(held) or held.opened[place] > new.opened[-1]:
         around = (held.slice(0, place), new, held.slice(place, len(held)))
-        return Merged(columns=join(part for part in around if len(part)), added=len(new))
+        return Merged(columns=join(filter(len, around)), added=len(new))
+    return _merge_shared(held, new)
+
+
+def _merge_shared(held: CandleColumns, new: CandleColumns) -> Merged:
     new = new.slice(_count_same(held, new), len(new))
     if not len(new):
         return Merged(columns=held, added=0, is_changed=False)
