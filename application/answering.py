@@ -35,6 +35,7 @@ from ..domain.traced import TracedList
 from .archive import Archive
 from .fetching import CandleFetch, check_listed, fetch_candles, fetch_trades
 from .hub import LiveHub
+from .live_answers import LiveAnswers
 from .request_queue import DataRequestQueue
 from .router import Fetched, SmartChannelRouter
 from .sharing import AnyAnswer, contains, part_of
@@ -53,6 +54,7 @@ class Answering:
     clock: Clock
     venues: Venues
     diary: Diary
+    live: LiveAnswers
 
     async def answer(self, request: OneShotRequest) -> AnyAnswer:
         """Return the answer; what it took is in the log, and in the answer's trace.
@@ -61,8 +63,14 @@ class Answering:
             MarketDataError: see ``request_data_sync``.
 
         """
-        work = self._work(request)
         started = self.clock.monotonic()
+        standing = self.live.look(request)
+        again = await self.live.recall(request, standing, started)
+        if again is not None and again.trace is not None:
+            self._tell_answered(request, again.trace, started)
+            self._tell_complete(again)
+            return again
+        work = self._work(request)
         try:
             answer, trace = await self._submit(request, work)
         except MarketDataError as error:
@@ -71,12 +79,12 @@ class Answering:
             told = f"{type(error).__name__}: {error}"
             self.diary.note("request_failed", request=str(request), error=told, latency_ms=waited_ms)
             raise
-        self._note_served(trace)
-        self._tell_served(request, trace, started)
+        self._tell_answered(request, trace, started)
         match answer:
             case CandleSeries():
                 finished = await self.archive.finish(CandleSeries(answer.columns, answer.coverage, answer.seams, trace))
                 self._tell_complete(finished)
+                self.live.keep(request, standing, finished)
                 return finished
             case OrderBook():
                 return evolve(answer, trace=trace)
@@ -128,38 +136,42 @@ class Answering:
         rows_per_page = self.venues.page_of(prefix_of(request))
         return self.queue.find(lambda other: contains(other, request, rows_per_page))
 
-    def _note_served(self, trace: RoutePlan) -> None:
-        steps = trace.steps
+    def _tell_answered(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
+        calls, rows, waited_ms = trace.calls, 0, 0.0
+        retries, latency_ms = 0, 0.0
+        for step in trace.steps:
+            rows += step.rows
+            retries += step.retries
+            waited_ms += step.waited_ms
+            latency_ms += step.latency_ms
         self.diary.note(
             "request_served",
             request=trace.request,
             policy=trace.policy,
             rule=trace.rule,
             served_by=list(trace.served_by),
-            calls=trace.calls,
-            retries=sum(step.retries for step in steps),
-            rows=sum(step.rows for step in steps),
-            waited_ms=round(sum(step.waited_ms for step in steps), 1),
-            latency_ms=round(sum(step.latency_ms for step in steps), 1),
+            calls=calls,
+            retries=retries,
+            rows=rows,
+            waited_ms=round(waited_ms, 1),
+            latency_ms=round(latency_ms, 1),
             seams=[f"{seam.older}|{seam.newer} {seam.verdict}" for seam in trace.seams],
         )
-
-    def _tell_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
-        rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
-        outcome = type(error).__name__
-        ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
-        self.router.witness.observe(ended)
-
-    def _tell_served(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
         ended = RequestEnded(
             kind=_kind_of(request),
             rule=trace.rule,
             outcome=OK,
             latency_s=self.clock.monotonic() - started,
-            calls=trace.calls,
-            rows=sum(step.rows for step in trace.steps),
-            waited_s=sum(step.waited_ms for step in trace.steps) / 1000,
+            calls=calls,
+            rows=rows,
+            waited_s=waited_ms / 1000,
         )
+        self.router.witness.observe(ended)
+
+    def _tell_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
+        rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
+        outcome = type(error).__name__
+        ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
         self.router.witness.observe(ended)
 
     def _tell_complete(self, series: CandleSeries) -> None:

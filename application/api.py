@@ -38,6 +38,7 @@ from .follower import closed_stream_error
 from .following import Following
 from .held_candles import HeldCandles
 from .hub import LiveHub
+from .live_answers import LiveAnswers
 from .loop_watch import LoopWatch
 from .questions import ShortQuestions
 from .request_queue import DataRequestQueue
@@ -109,6 +110,9 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._hub = self._new_hub(rules)
         self._archive.open(self._hub, self.request_data_sync)
         self._channel_router.watch_followed(self._hub.followed)
+        live = LiveAnswers(
+            router=self._channel_router, hub=self._hub, archive=self._archive, clock=clock, venues=self._venues
+        )
         self._answering = Answering(
             router=self._channel_router,
             queue=self._queue,
@@ -117,6 +121,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             clock=clock,
             venues=self._venues,
             diary=witness,
+            live=live,
         )
         self._following = self._new_following(rules, LoopWatch(clock, self._tasks, witness))
         self._running: dict[str, Any] = {}

@@ -80,6 +80,7 @@ class ChannelPerformance:
     _last_error: str = ""
     _grade: Grade = Grade.GOOD
     _figures: tuple[float, Mapping[str, float]] = field(init=False)
+    _known: tuple[tuple[object, ...], ChannelHealth] | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Begin with the figures of no outcome."""
@@ -151,16 +152,32 @@ class ChannelPerformance:
         return rate, {name: percentile(good, share) for name, share in PERCENTILES.items()}
 
     def health(self, now: float) -> ChannelHealth:
-        """Return the figures as they stand."""
+        """Return the figures as they stand: the same object while they are the same."""
         (rate, latency_ms), circuit = self._figures, self.state(now)
-        return ChannelHealth(
-            success_rate=rate,
-            latency_ms=latency_ms,
-            outcomes=len(self._outcomes),
-            circuit=circuit,
-            grade=Grade.OUT if circuit is CircuitState.OPEN else self._grade,
-            is_probing=self._is_probing,
-            since=self._since,
-            rejected=self.rejected,
-            last_error=self._last_error,
+        grade = Grade.OUT if circuit is CircuitState.OPEN else self._grade
+        told = (
+            self._figures,
+            len(self._outcomes),
+            circuit,
+            grade,
+            self._is_probing,
+            self._since,
+            self.rejected,
+            self._last_error,
         )
+        if self._known is None or told != self._known[0]:
+            self._known = (
+                told,
+                ChannelHealth(
+                    success_rate=rate,
+                    latency_ms=latency_ms,
+                    outcomes=len(self._outcomes),
+                    circuit=circuit,
+                    grade=grade,
+                    is_probing=self._is_probing,
+                    since=self._since,
+                    rejected=self.rejected,
+                    last_error=self._last_error,
+                ),
+            )
+        return self._known[1]

@@ -276,13 +276,20 @@ class LiveHub:
 
         The question begins where everything before has been delivered FINAL or is known to be empty.
         """
+        state = self.witnessed(key)
+        return None if state is None else state.tip()
+
+    def witnessed(self, key: SeriesKey) -> CandleTopic | None:
+        """Return what a live stream delivers of a series now, or None where none is witnessed."""
+        if not self._feeds:
+            return None
         topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
         for running in self._feeds:
             state = running.feed.state_of(topic)
             if not isinstance(state, CandleTopic) or not running.feed.is_witnessing(topic) or state.newest is None:
                 continue
             if state.newest.venue == key.venue:
-                return state.tip()
+                return state
         return None
 
     def publish(self, topic: Topic, event: MarketEvent) -> None:

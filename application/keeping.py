@@ -75,6 +75,11 @@ class FinalKeeper:
             self._pages.append(series)
             self._begin_flushing()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something was sealed that is not written yet."""
+        return bool(self._batches or self._pages)
+
     def _begin_flushing(self) -> None:
         if not self._is_flushing and not self.tasks.is_closed:
             self._is_flushing = True

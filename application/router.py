@@ -105,6 +105,14 @@ class SmartChannelRouter:
             for name, channel in self.channels.items()
         ]
 
+    def outlook(self) -> tuple[object, ...]:
+        """Return what views hold beside holdings: while both are the same, so is the plan of a request."""
+        now = self._clock.monotonic()
+        return tuple(
+            (performance.health(now), self._followed(name), self._tips_served[name])
+            for name, performance in self._performance.items()
+        )
+
     def watch_holdings(self, held: Callable[[str, AnyRequest], Held]) -> None:
         """Learn from whom to hear how much of a request a channel holds already."""
         self._held = held

@@ -270,6 +270,18 @@ class CandleStore(Protocol):
         ...
 
 
+@runtime_checkable
+class WatchedStore(CandleStore, Protocol):
+    """A store that tells at once whether anything in it has changed.
+
+    Answers that rest on it are given again while its state is the same.
+    """
+
+    def state(self) -> object:
+        """Return an object that is another one after every write, of whatever series, by whomever."""
+        ...
+
+
 class Clock(Protocol):
     """The passing of market time; in a sandbox that runs faster, all waits and budgets shrink with it."""
 

@@ -70,6 +70,20 @@ class LedgerWindow:
         self._known.clear()
         self._answers.clear()
 
+    def state(self) -> object:
+        """Return an object that is another one as soon as anybody has written.
+
+        Raises:
+            sqlite3.Error: the file cannot be opened or read.
+            OSError: the folder cannot be made.
+
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._file.open(timeout_s=_PATIENCE_S)
+            self._look(self._connection)
+            return self._state
+
     def recall(self, question: Question) -> tuple[CandleSeries | None, object]:
         """Return a remembered answer, if nobody has written since, and what ``remember`` needs to know.
 

@@ -44,7 +44,13 @@ class MemoryCandleStore:
         """Hold nothing yet."""
         self._shelves: dict[SeriesKey, _Shelf] = {}
         self._aside: list[tuple[SeriesKey, _Shelf, str]] = []
+        self._state = object()
         self._is_closed = False
+
+    def state(self) -> object:
+        """Return an object that is another one after every write."""
+        self._check_open()
+        return self._state
 
     def ledger(self, key: SeriesKey) -> Ledger:
         """Return what is known of a series."""
@@ -63,6 +69,7 @@ class MemoryCandleStore:
     async def write(self, series: CandleSeries) -> Remembered:
         """Keep what is FINAL and known of a series."""
         shelf = self._shelf(key_of(series))
+        self._state = object()
         change = remember(series, sealed_rows(series.columns), shelf.blocks, shelf.ledger)
         if change.blocks or not change.ledger.is_empty:
             shelf.blocks.update(change.blocks)
@@ -73,6 +80,7 @@ class MemoryCandleStore:
     async def set_aside(self, key: SeriesKey, reason: str) -> int:
         """Begin a series anew; its rows are kept apart."""
         shelf = self._shelf(key)
+        self._state = object()
         if self._shelves.pop(key, None) is not None:
             self._aside.append((key, shelf, reason or "no reason was given"))
         return shelf.rows
@@ -80,11 +88,13 @@ class MemoryCandleStore:
     async def mark_verified(self, key: SeriesKey, at: datetime) -> None:
         """Note that stored pages were compared with the venue; of a series that is not held, nothing was."""
         shelf = self._shelf(key)
+        self._state = object()
         shelf.ledger = evolve(shelf.ledger, verified_at=at)
 
     async def doubt(self, key: SeriesKey, span: TimeRange) -> None:
         """Strike provisional coverage inside ``span``."""
         shelf = self._shelf(key)
+        self._state = object()
         shelf.ledger = doubt(shelf.ledger, span, key.timeframe)
 
     async def inventory(self) -> Sequence[HeldSeries]:

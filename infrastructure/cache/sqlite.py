@@ -52,13 +52,22 @@ class SqliteCandleStore:
 
     def ledger(self, key: SeriesKey) -> Ledger:
         """Return what is known of a series, at once."""
+        self._check_sound()
+        with self._looking():
+            return self._window.get(key)
+
+    def state(self) -> object:
+        """Return an object that is another one after every write, also by another process."""
+        self._check_sound()
+        with self._looking():
+            return self._window.state()
+
+    def _check_sound(self) -> None:
         self._check_open()
         if self._file.is_suspect:
             self._executor.submit(self._attempt, transactions.inventory)  # opens, which may take long
             told = f"{self._file.path} is being checked, because it was found damaged; ask again in a moment"
             raise ChannelUnavailableError(told, channel=CHANNEL)
-        with self._looking():
-            return self._window.get(key)
 
     @contextmanager
     def _looking(self) -> Generator[None]:

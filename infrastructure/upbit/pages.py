@@ -81,13 +81,19 @@ def sound_columns(body: bytes, origin: PageOrigin) -> CandleColumns | None:
     stamps = [row.timestamp for row in rows]
     if not (_are_slots(opened, origin) and _are_stamps(stamps) and _are_possible(figures)):
         return None
+    opening, high, low, close, volume, turnover = (DecimalColumn(units, {}) for units in figures)
     mark, marks = _judged(opened, origin)
     return CandleColumns(
         origin.venue,
         origin.symbol,
         origin.timeframe,
         opened,
-        *(DecimalColumn(units, {}) for units in figures),
+        opening,
+        high,
+        low,
+        close,
+        volume,
+        turnover,
         array("q", [stamp * 1000 for stamp in stamps]),
         mark,
         marks,

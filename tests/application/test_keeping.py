@@ -66,7 +66,9 @@ async def test_candles_prove_their_slots_and_silence_between_them_is_provisional
     for minute in (0, 1, 4):
         hear(final(kit, minute))
     hear(CandleUpdated(kit.candle(5)))
+    assert keeper.is_waiting
     await keeper.flush()
+    assert not keeper.is_waiting
     ledger = store.ledger(key)
     assert ledger.proven == (span(kit, 0, 2), span(kit, 4, 5))
     assert ledger.provisional == (span(kit, 2, 4),)

@@ -7,7 +7,7 @@ from market_backbone.domain.coverage import Reason
 from market_backbone.domain.errors import ClosedError
 from market_backbone.domain.finality import Finality, SealedBy
 from market_backbone.domain.holding import Ledger, SeriesKey
-from market_backbone.domain.ports import CandleStore
+from market_backbone.domain.ports import CandleStore, WatchedStore
 from market_backbone.domain.series import CandleSeries
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.time_range import TimeRange
@@ -222,6 +222,24 @@ class TestWhatEveryStoreOfCandlesPromises:
             series.columns.close.units[0] = 0
 
         assert await store.read(pages.KEY, pages.span(0, 10)) == pages.page(0, 10)
+
+    async def test_its_state_is_another_after_whatever_changes_it_and_only_then(self, store, pages):
+        assert isinstance(store, WatchedStore)
+        await store.write(pages.page(20, 30))
+        changes = [
+            lambda: store.write(pages.page(0, 10)),
+            lambda: store.mark_verified(pages.KEY, pages.minute(20)),
+            lambda: store.doubt(pages.KEY, pages.span(0, 1)),
+            lambda: store.set_aside(pages.KEY, "two pages disagreed"),
+        ]
+        for change in changes:
+            before = store.state()
+            await store.read(pages.KEY, pages.span(0, 10))
+            await store.read_newest(pages.KEY, 5, pages.span(0, 10))
+            assert store.ledger(pages.KEY) is not None
+            assert store.state() is before
+            await change()
+            assert store.state() is not before
 
     async def test_a_series_that_was_set_aside_is_not_served_and_begins_anew(self, store, pages):
         await store.write(pages.page(0, 100))
