@@ -278,7 +278,7 @@ class WatchedStore(CandleStore, Protocol):
     """
 
     def state(self) -> object:
-        """Return an object that is another one after every write, of whatever series, by whomever."""
+        """Return an object that is another one after every write that has changed anything, by whomever."""
         ...
 
 

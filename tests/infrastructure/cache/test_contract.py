@@ -225,11 +225,11 @@ class TestWhatEveryStoreOfCandlesPromises:
 
     async def test_its_state_is_another_after_whatever_changes_it_and_only_then(self, store, pages):
         assert isinstance(store, WatchedStore)
-        await store.write(pages.page(20, 30))
+        await store.write(pages.series(map(pages.candle, range(20, 30)), provisional=[(30, 40)]))
         changes = [
             lambda: store.write(pages.page(0, 10)),
             lambda: store.mark_verified(pages.KEY, pages.minute(20)),
-            lambda: store.doubt(pages.KEY, pages.span(0, 1)),
+            lambda: store.doubt(pages.KEY, pages.span(30, 31)),
             lambda: store.set_aside(pages.KEY, "two pages disagreed"),
         ]
         for change in changes:
