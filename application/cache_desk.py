@@ -97,6 +97,8 @@ class CacheDesk:
         except ChannelError as error:
             self.report(str(error))
             return Held()
+        if ledger.is_empty:
+            return Held()
         live, now = self.tip(key), self.venues.time_of(request.symbol.venue_prefix).latest()
         return how_much_is_held(request, ledger, now, None if live is None else live.coverage.asked.start)
 

@@ -36,7 +36,8 @@ def make_plan(
         raise UnsupportedRequestError(told)
     usable = [view for view in able if view.is_usable] or able
     steps = _steps(_ordered(usable, order, request), request, rule, order)
-    skipped = [_skipped(view, request, rule) for view in _ordered(able, order, request) if view not in usable]
+    out = [view for view in able if view not in usable]
+    skipped = [_skipped(view, request, rule) for view in _ordered(out, order, request)]
     notes = () if rule.remark is None else (rule.remark(views),)
     return RoutePlan(
         request=str(request),

@@ -144,7 +144,7 @@ class AddressBudget:
     @property
     def unit(self) -> float:
         """Real seconds per second of the server's."""
-        return min((user.unit for user in self._users), default=1.0)
+        return min([user.unit for user in self._users], default=1.0)
 
     @property
     def limits(self) -> BudgetLimits:

@@ -26,17 +26,19 @@ def learn(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
     told_proven = without(_whole(clip(coverage.proven, coverage.asked), timeframe), unsealed)
     told_provisional = without(_whole(clip(coverage.provisional, coverage.asked), timeframe), unsealed)
     proven = unite((*ledger.proven, *told_proven))
+    watched = (*ledger.provisional, *told_provisional)
+    before_listing = tuple(part.span for part in coverage.explained if part.reason is Reason.BEFORE_LISTING)
+    earlier = (*(part.span for part in ledger.explained), *before_listing)
     oldest = proven[0].start if proven else None
-    before_listing = (part for part in coverage.explained if part.reason is Reason.BEFORE_LISTING)
-    return evolve(
-        ledger,
+    return Ledger(
         proven=proven,
-        provisional=without(unite((*ledger.provisional, *told_provisional)), proven),
+        provisional=without(unite(watched), proven) if watched else (),
         explained=tuple(
             ExplainedRange(span.start, span.end, Reason.BEFORE_LISTING)
-            for part in unite(part.span for part in (*ledger.explained, *before_listing))
+            for part in (unite(earlier) if earlier else ())
             if (span := _before(part, oldest))
         ),
+        verified_at=ledger.verified_at,
     )
 
 
