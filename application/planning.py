@@ -1,14 +1,22 @@
 """From a row of the table to a plan: which steps, in which order, at what cost, and why each. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..domain.capabilities import HistoryDepth
 from ..domain.errors import UnsupportedRequestError
-from ..domain.request import AnyRequest, CandleRequest, RealtimeRequest, TradesRequest
+from ..domain.request import AnyRequest, CandleRequest, OrderBookRequest, RealtimeRequest, TickerRequest, TradesRequest
 from ..domain.routing import POLL, REFRESH, STREAM, ChannelView, RoutePlan, RouteStep, StepStatus
 from ..domain.timeframe import Timeframe
 from .rules import CACHE, Rule, Views, can_refresh, can_serve, streams_minutes
 from .venues import is_worth_keeping, prefix_of, serves
+
+
+_WHAT: Mapping[type[AnyRequest], str] = {
+    CandleRequest: "candles",
+    TickerRequest: "ticker",
+    OrderBookRequest: "orderbook",
+    TradesRequest: "trades",
+}
 
 
 def make_plan(
@@ -160,7 +168,7 @@ def _calls(view: ChannelView, request: AnyRequest, missing: int | None = None) -
 
 def _action(view: ChannelView, request: AnyRequest, rule: Rule) -> str:
     if not isinstance(request, RealtimeRequest):
-        return str(request).split(" ", maxsplit=1)[0]
+        return _WHAT[type(request)]
     if rule.made_of is not None:
         return f"{STREAM} {rule.made_of}" if streams_minutes(view) else REFRESH
     return STREAM if view.capabilities.can_follow(request.kind, request.timeframe) else POLL

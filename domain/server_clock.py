@@ -38,11 +38,11 @@ class ServerClock:
         if not self.is_known:
             return fresh
         at = max(self.as_of, received)  # replies may come back in another order than they were sent
-        held, seen = self.widened_to(at), fresh.widened_to(at)
-        low, high = max(held.low, seen.low), min(held.high, seen.high)
+        since, ago = self._drift_to(at), fresh._drift_to(at)
+        low, high = max(self.low - since, fresh.low - ago), min(self.high + since, fresh.high + ago)
         if low >= high:
             return evolve(fresh, restarts=self.restarts + 1)
-        return evolve(held, low=low, high=high)
+        return evolve(self, low=low, high=high, as_of=at)
 
     def witness(self, stamp_s: float, *, received: float) -> Self:
         """Return the clock after a frame stamped ``stamp_s``.

@@ -223,19 +223,19 @@ class HttpTransport:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         try:
             unpacking = Unpacking(response.headers.get("Content-Encoding", ""), self._limits.max_reply_bytes)
-            async for chunk in response.content.iter_any():
-                unpacking.take(chunk)
+            async for piece in response.content.iter_any():
+                unpacking.take(piece)
                 if unpacking.is_too_large:
-                    msg = f"the answer is larger than {self._limits.max_reply_bytes} bytes; it was not read to its end"
-                    raise MalformedReplyError(msg, channel=self._name)
-            return unpacking.body()
+                    break
+            else:
+                return unpacking.body()
         except zlib.error as error:
             response.close()
             msg = f"the answer of {self._base_url} is broken: {excerpt(str(error))}"
             raise MalformedReplyError(msg, channel=self._name, retryable=True) from error
-        except MalformedReplyError:
-            response.close()
-            raise
+        response.close()
+        msg = f"the answer is larger than {self._limits.max_reply_bytes} bytes; it was not read to its end"
+        raise MalformedReplyError(msg, channel=self._name)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._is_closed:

@@ -235,8 +235,9 @@ class AddressBudget:
         return SHARE_LEFT * pace.spacing_s if is_asked_for and is_late else 0.0
 
     def wake(self, name: str) -> None:
-        """Have the timekeepers of a group look again."""
-        for keeper in self.group(name).line.timekeepers().values():
+        """Have the timekeepers of a group look again; mostly nobody waits."""
+        line = self.group(name).line
+        for keeper in line.timekeepers().values() if line.waiting else ():
             keeper.wake()
 
     def rest_s(self, name: str, waiter: Waiter, again_at: float) -> float:
