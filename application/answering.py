@@ -116,7 +116,7 @@ class Answering:
 
         What fails a larger question may be about what was not asked for here: then this one is asked itself.
         """
-        key: Any = evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
+        key: Any = _asked_by_anybody(request)
         larger: Any = self._larger(request) or key
         asking: Mapping[str, Any] = {"priority": request.priority, "caller": request.caller}
         began, deadline = self.clock.monotonic(), request.deadline
@@ -204,6 +204,13 @@ class Answering:
         """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
         if not isinstance(channel, MarketDirectory):
             await check_listed(self.venues.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
+
+
+def _asked_by_anybody(request: OneShotRequest) -> OneShotRequest:
+    """Return the question itself, without how urgent it is and who waits for the answer; mostly it is just that."""
+    if (request.priority, request.deadline, request.data_callback) == (Priority.INTERACTIVE, None, None):
+        return request
+    return evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
 
 
 def _kind_of(request: OneShotRequest) -> DataKind:

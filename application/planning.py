@@ -10,7 +10,6 @@ from ..domain.timeframe import Timeframe
 from .rules import CACHE, Rule, Views, can_refresh, can_serve, streams_minutes
 from .venues import is_worth_keeping, prefix_of, serves
 
-
 _WHAT: Mapping[type[AnyRequest], str] = {
     CandleRequest: "candles",
     TickerRequest: "ticker",

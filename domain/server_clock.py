@@ -38,8 +38,8 @@ class ServerClock:
         if not self.is_known:
             return fresh
         at = max(self.as_of, received)  # replies may come back in another order than they were sent
-        since, ago = self._drift_to(at), fresh._drift_to(at)
-        low, high = max(self.low - since, fresh.low - ago), min(self.high + since, fresh.high + ago)
+        since, ago = self._drift_to(at), (at - received) * DRIFT
+        low, high = max(self.low - since, low - ago), min(self.high + since, high + ago)
         if low >= high:
             return evolve(fresh, restarts=self.restarts + 1)
         return evolve(self, low=low, high=high, as_of=at)

@@ -76,7 +76,7 @@ def sound_columns(body: bytes, origin: PageOrigin) -> CandleColumns | None:
         figures = _figures(list(chain.from_iterable(map(_figures_of, rows))))
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError):
         return None
-    if figures is None or {row.market for row in rows} != {origin.symbol}:
+    if not rows or figures is None or [row.market for row in rows].count(origin.symbol) < len(rows):
         return None
     stamps = [row.timestamp for row in rows]
     if not (_are_slots(opened, origin) and _are_stamps(stamps) and _are_possible(figures)):
