@@ -182,7 +182,7 @@ class CandleFetch:
                 if held is not None:
                     walk.take(held, calls=0)
                     continue
-            if page.delay_s:
+            if page.delay_s or walk.calls:  # a long walk through a channel that never waits leaves others their turn
                 await self.clock.sleep(page.delay_s)
             count = None if channel.capabilities.candles_per_call == 1 else page.count
             if ahead is not None:

@@ -1,5 +1,6 @@
 """Walks over any market bring every candle that exists, in few calls, and prove what they claim."""
 
+import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -191,3 +192,20 @@ async def test_a_source_that_answers_nothing_and_claims_nothing_ends_the_walk_as
     walk_.take(CandleSeries.of("test", kit.BTC, Timeframe.M1, (), Coverage(asked=asked)))
     assert walk_.next_page() is None
     assert [gap.reason for gap in walk_.result().gaps()] == [Reason.UNKNOWN]
+
+
+async def test_a_long_walk_through_a_channel_that_never_waits_leaves_others_their_turn(kit):
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    _, fetched, _ = await walk(kit, range(NOW_MINUTE + 1), count=300)
+    counting.cancel()
+
+    assert fetched.calls == 30
+    assert turns >= 29
