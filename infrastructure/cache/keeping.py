@@ -60,10 +60,12 @@ def remember(series: CandleSeries, sealed: CandleColumns, held: Mapping[int, Can
     )
 
 
-def recall(key: SeriesKey, blocks: Iterable[CandleColumns], ledger: Ledger, span: TimeRange) -> CandleSeries:
-    """Return the candles of ``span`` from blocks, oldest first, with the coverage of the whole span."""
+def recall(
+    key: SeriesKey, blocks: Iterable[CandleColumns], ledger: Ledger, span: TimeRange, *, room: int = 0
+) -> CandleSeries:
+    """Return the candles of ``span`` from blocks, oldest first and about ``room``, with the whole span's coverage."""
     parts = (cut(block, span) for block in blocks)
-    return CandleSeries(join(chain((no_rows(key),), parts)), coverage_of(ledger, span))
+    return CandleSeries(join(chain((no_rows(key),), parts), room=room), coverage_of(ledger, span))
 
 
 def recall_newest(

@@ -22,6 +22,8 @@ _COMPANIONS = ("", "-wal", "-shm", "-journal")
 _PAUSE_S = 0.02
 _PAGE_BYTES = 16_384
 """A block takes some 100 kB: from larger pages than SQLite's 4,096 bytes it is read in two thirds of the time."""
+_KEPT_KIB = 1000
+"""Pages that SQLite keeps itself; the system keeps them, too, and a block is hardly ever read twice in a row."""
 
 
 class StoreFile:
@@ -72,6 +74,7 @@ class StoreFile:
             climb(connection)
             _write_ahead(connection, timeout_s)
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{_KEPT_KIB}")
         except BaseException:  # half an opened file must not stay behind
             connection.close()
             raise

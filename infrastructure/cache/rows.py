@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from operator import eq
 
 from attrs import frozen
 
@@ -96,7 +97,8 @@ def _count_same(held: CandleColumns, new: CandleColumns) -> int:
     mine, theirs = held.slice(start, start + rows), new.slice(0, rows)
     marks = set(zip(mine.mark, theirs.mark, strict=True))
     is_same = (
-        (mine.opened, mine.updated) == (theirs.opened, theirs.updated)
+        all(map(eq, mine.opened, theirs.opened))
+        and mine.updates == theirs.updates
         and all(
             (a.units, a.outsized) == (b.units, b.outsized) for a, b in zip(mine.numbers, theirs.numbers, strict=True)
         )
@@ -107,7 +109,7 @@ def _count_same(held: CandleColumns, new: CandleColumns) -> int:
 
 def _is_same_row(held: CandleColumns, before: int, new: CandleColumns, after: int) -> bool:
     """Return whether two rows are equal in everything, so that ``keep`` would keep the first."""
-    if held.updated[before] != new.updated[after] or held.marks[held.mark[before]] != new.marks[new.mark[after]]:
+    if held.updated_at(before) != new.updated_at(after) or held.marks[held.mark[before]] != new.marks[new.mark[after]]:
         return False
     return all(
         mine.units[before] == theirs.units[after] and mine.outsized.get(before) == theirs.outsized.get(after)

@@ -14,11 +14,12 @@ from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from .blocks import block_span, block_start, block_width
-from .codec import DamagedBytesError, decode_block, decode_ledger, encode_block, encode_ledger
+from .codec import ROW_BYTES, DamagedBytesError, decode_block, decode_ledger, encode_block, encode_ledger
 from .connection import damaged
 from .keeping import held_span
 from .knowledge import strike
 
+_IN_SPAN = "series = ? AND start > ? AND start < ?"
 _NO_LEDGER = encode_ledger(Ledger())
 
 
@@ -88,11 +89,19 @@ class Tables:
         """
         order = "DESC" if newest_first else "ASC"
         rows: Iterable[tuple[int, bytes]] = self.connection.execute(
-            f"SELECT start, data FROM blocks WHERE series = ? AND start > ? AND start < ? ORDER BY start {order}",  # noqa: S608 - one of two constants
-            (series, to_micros(span.start) - block_width(key.timeframe), to_micros(span.end)),
+            f"SELECT start, data FROM blocks WHERE {_IN_SPAN} ORDER BY start {order}",  # noqa: S608 - one of two constants
+            _bounds(series, key, span),
         )
         for start, data in rows:
             yield _decoded(key, start, data)
+
+    def count_rows(self, series: int | None, key: SeriesKey, span: TimeRange) -> int:
+        """Return how many rows the blocks of ``blocks`` hold at most, by their length: no file can claim more."""
+        row: tuple[int] = self.connection.execute(
+            f"SELECT coalesce(sum(length(data)), 0) FROM blocks WHERE {_IN_SPAN}",  # noqa: S608 - a constant
+            _bounds(series, key, span),
+        ).fetchone()
+        return int(row[0]) // ROW_BYTES
 
     def held(self, series: int, key: SeriesKey, starts: Iterable[int]) -> dict[int, CandleColumns]:
         """Return the blocks that begin at ``starts``, as far as they are there.
@@ -171,6 +180,10 @@ class Tables:
 
 def _spelled(key: SeriesKey) -> tuple[str, str, str]:
     return key.venue, str(key.symbol), str(key.timeframe)
+
+
+def _bounds(series: int | None, key: SeriesKey, span: TimeRange) -> tuple[int | None, int, int]:
+    return series, to_micros(span.start) - block_width(key.timeframe), to_micros(span.end)
 
 
 def _decoded(key: SeriesKey, start: int, data: bytes) -> CandleColumns:

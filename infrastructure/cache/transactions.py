@@ -27,7 +27,8 @@ def read(tables: Tables, key: SeriesKey, span: TimeRange) -> CandleSeries:
     def work() -> CandleSeries:
         with reading(tables.connection):
             series = tables.find(key)
-            return recall(key, tables.blocks(series, key, span), tables.ledger(series), span)
+            room = tables.count_rows(series, key, span)
+            return recall(key, tables.blocks(series, key, span), tables.ledger(series), span, room=room)
 
     return _striking_damage(tables, key, work)
 

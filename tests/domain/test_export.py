@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -153,12 +154,51 @@ between_two_floats = st.builds(  # as near to the middle between two floats as u
 any_units = st.integers(-(2**63) + 1, 2**63 - 1) | beyond_a_float | between_two_floats
 
 
-@given(st.lists(any_units | st.none(), max_size=50))
+@given(st.lists(any_units | st.none(), max_size=50) | st.lists(st.integers(2**53 - 9, 2**63 - 1), min_size=1))
+@example([2**53 + 1, 2**63 - 1])
 @example([2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 1 - 2**63, None, 0])
 def test_floats_made_by_numpy_are_those_that_are_made_one_by_one(given_units):
     column = DecimalColumn.of(None if units is None else Decimal(units).scaleb(-8) for units in given_units)
 
     assert np.array_equal(_floats(column), np.array(column.to_floats(), "f8"), equal_nan=True)
+
+
+def test_openings_that_are_held_as_a_range_leave_like_all_others():
+    wide = series(*["0.5"] * 3)
+    opened = wide.columns.opened
+    narrow = evolve(wide, columns=evolve(wide.columns, opened=range(opened[0], opened[-1] + 60_000_000, 60_000_000)))
+
+    assert narrow.to_polars().equals(wide.to_polars())
+    assert narrow.to_arrow().equals(wide.to_arrow())
+    assert narrow.to_pandas().equals(wide.to_pandas())
+    assert narrow.to_numpy().tobytes() == wide.to_numpy().tobytes()
+    assert list(narrow) == list(wide)
+
+
+def test_a_table_that_is_changed_leaves_the_series_as_it_was():
+    wide = series(*["0.5"] * 3)
+    before = list(wide)
+
+    opened = wide.to_polars()["opened_at"]
+    opened[0] = START + timedelta(days=1)
+    pandas = wide.to_pandas()
+    pandas.iloc[0, 0] = 7.0
+    wide.to_numpy()["opened_at"][:] = 0
+
+    assert list(wide) == before
+    assert wide.to_polars()["opened_at"][0] == START
+
+
+def test_a_structured_array_of_several_chunks_is_made_whole():
+    rows = [str(row) for row in range(CHUNK + 3)]
+    rows[5] = rows[CHUNK + 1] = str(OUTSIZED)
+
+    table = series(*rows).to_numpy()
+
+    assert table["volume"].tolist() == [*map(float, rows)]
+    assert table["opened_at"].tolist() == [
+        (START + timedelta(minutes=row)).replace(tzinfo=None) for row in range(len(rows))
+    ]
 
 
 def test_a_column_of_several_chunks_is_made_whole():

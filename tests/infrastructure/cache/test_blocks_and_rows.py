@@ -10,6 +10,7 @@ from market_backbone.domain.finality import SealedBy
 from market_backbone.domain.instants import from_micros, to_micros
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.infrastructure.cache.blocks import block_span, block_start, block_width, split
+from market_backbone.infrastructure.cache.codec import decode_block, encode_block
 from market_backbone.infrastructure.cache.rows import merge
 
 MICROS_PER_HOUR = 3_600_000_000
@@ -70,6 +71,61 @@ def test_joined_parts_keep_the_marks_and_the_outsized_numbers_of_every_row(pages
     picked = pick(join([pages.series().columns, *parts]), wanted)
     assert rows_of(picked) == [row for row, is_wanted in zip(rows, wanted, strict=True) if is_wanted]
     assert set(picked.mark) == set(range(len(picked.marks)))
+
+
+held_in = st.tuples(st.integers(0, 2), st.integers(1, 4), st.integers(0, 300), st.booleans())
+"""Slots left out before a part, its rows, the revision of the first, and whether it has been in the store."""
+
+
+@given(st.lists(held_in, max_size=5), st.integers(0, 20))
+def test_parts_from_the_store_and_from_the_wire_are_joined_row_by_row(pages, drawn, room):
+    parts, rows, number = [pages.series().columns], [], 0
+    for gap, count, revision, is_stored in drawn:
+        found = []
+        for slot in range(number + gap, number + gap + count):
+            at = pages.minute(slot)
+            found.append(pages.candle(slot, revision=revision + len(found), updated_at=at if is_stored else None))
+        columns = pages.series(found).columns
+        parts.append(decode_block(pages.KEY, encode_block(columns)) if is_stored else columns)
+        rows, number = rows + found, number + gap + count
+
+    joined = join(parts, room=room)
+
+    assert rows_of(joined) == rows
+    assert [len(column) for column in joined.numbers] == [len(rows)] * 6
+    assert len(joined.updates) == len(rows)
+    assert rows_of(join([joined.slice(0, 3), joined.slice(3, len(rows))])) == rows
+
+
+def test_neighbouring_blocks_stay_as_narrow_as_they_were_and_a_hole_makes_only_the_openings_wide(pages):
+    blocks = [
+        decode_block(pages.KEY, encode_block(pages.series(map(with_update(pages), slots)).columns))
+        for slots in (range(1440), range(1440, 2880), range(3000, 4000))
+    ]
+
+    assert join(blocks[:2]).opened == range(pages.FIRST_MICROS, pages.FIRST_MICROS + 2880 * 60_000_000, 60_000_000)
+    whole = join(blocks)
+    assert [whole.opened.typecode, whole.updated.typecode, whole.mark.typecode] == ["q", "I", "B"]
+
+
+def with_update(pages):
+    return lambda slot: pages.candle(slot, updated_at=pages.minute(slot + 1))
+
+
+def test_even_openings_of_another_width_are_no_range_with_those_before(pages):
+    rows = list(map(with_update(pages), (0, 1, 2, 3, 5, 7)))
+    blocks = [decode_block(pages.KEY, encode_block(pages.series(part).columns)) for part in (rows[:3], rows[3:])]
+
+    assert [isinstance(block.opened, range) for block in blocks] == [True, True]
+    assert rows_of(join(blocks)) == rows
+
+
+def test_more_marks_than_a_byte_can_name_are_all_kept(pages):
+    rows = [pages.candle(number, revision=number) for number in range(300)]
+
+    joined = join([pages.series(rows[:250]).columns, pages.series(rows[250:]).columns])
+
+    assert rows_of(joined) == rows
 
 
 def test_rows_that_are_new_never_become_candles_and_neither_do_rows_that_are_the_same(pages, monkeypatch):

@@ -4,7 +4,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from attrs import evolve
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from market_backbone.domain.candle import Candle
@@ -17,7 +18,8 @@ from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.infrastructure.cache.codec import (
     DamagedBytesError,
-    _are_even,
+    _to_openings,
+    _to_updates,
     decode_block,
     decode_ledger,
     encode_block,
@@ -117,12 +119,71 @@ even_runs = st.builds(
 )
 
 
+def in_one(numbers):
+    return int.from_bytes(array("q", numbers).tobytes(), "little")
+
+
 @given(st.lists(micros, max_size=6) | even_runs)
 def test_even_slots_are_told_from_all_others(opened):
     widths = {after - before for before, after in pairwise(opened)}
+    is_even = len(widths) == 1 and min(widths) > 0 and opened[0] >= 0  # slots from before 1970 are left to the walk
 
-    is_even = len(widths) == 1 and min(widths) > 0
-    if not opened or opened[0] >= 0:  # slots from before 1970 are left to the walk
-        assert _are_even(array("q", opened)) == is_even
-    else:
-        assert not _are_even(array("q", opened)) or is_even
+    found = _to_openings(array("q", opened), in_one(opened))
+
+    assert isinstance(found, range) == is_even
+    assert list(found) == opened
+
+
+@st.composite
+def updates(draw):
+    """Sorted openings, and instants that lie near them, far from them, or on the borders of four bytes."""
+    opened = sorted(draw(st.sets(st.integers(-(10**6), 10**16), min_size=1, max_size=6)))
+    near = st.integers(0, 10**8) | st.sampled_from([2**32 - 1, 2**32, -1, -(10**16)])
+    return opened, [
+        draw(st.one_of(near.map(lambda after, at=at: at + after), st.just(-(2**63)), micros)) for at in opened
+    ]
+
+
+@given(updates())
+@example(([0, 5], [2**32, 5]))
+@example(([0, 5], [2**32 - 1, 4]))
+def test_updates_are_told_exactly_and_in_four_bytes_where_all_follow_their_openings(drawn):
+    opened, updated = drawn
+    fit = opened[0] >= 0 and all(0 <= at - begin < 2**32 for begin, at in zip(opened, updated, strict=True))
+
+    found = _to_updates(array("q", opened), in_one(opened), memoryview(array("q", updated)).cast("B"))
+
+    assert found.typecode == ("I" if fit else "q")
+    assert [at + begin * fit for begin, at in zip(opened, found, strict=True)] == updated
+
+
+def test_an_ordinary_block_is_held_in_fewer_bytes_and_written_as_it_was_read():
+    rows = [
+        Candle(
+            venue=KEY.venue,
+            symbol=KEY.symbol,
+            timeframe=KEY.timeframe,
+            opened_at=(opened_at := datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)),
+            updated_at=opened_at + timedelta(seconds=59),
+            finality=Finality.FINAL,
+            sealed_by=SealedBy.REST,
+            source="rest",
+            **dict.fromkeys(("open", "high", "low", "close", "volume"), Decimal(number)),
+        )
+        for number in range(1440)
+    ]
+    block = encode_block(CandleColumns.of(KEY.venue, KEY.symbol, KEY.timeframe, rows))
+
+    found = decode_block(KEY, block)
+
+    assert isinstance(found.opened, range)
+    assert (found.updated.typecode, found.mark.typecode) == ("I", "B")
+    assert [found.candle(row) for row in range(1440)] == rows
+    assert encode_block(found) == block
+
+
+def test_a_mark_that_is_not_in_the_table_is_damage(pages):
+    columns = pages.page(0, 30).columns
+    for marks, mark in (((), array("I", [0]) * len(columns)), (columns.marks, array("I", [1]) * len(columns))):
+        with pytest.raises(DamagedBytesError, match="a mark that is not in the table"):
+            decode_block(KEY, encode_block(evolve(columns, marks=marks, mark=mark)))

@@ -294,3 +294,19 @@ async def test_a_step_that_fails_leaves_the_file_where_it_was(opened, pages, pat
 
         assert connection.execute("PRAGMA user_version").fetchone() == (len(LADDER),)
         assert "note" not in {row[1] for row in connection.execute("PRAGMA table_info(series)")}
+
+
+async def test_room_is_made_for_the_rows_that_are_there_whatever_the_file_says_of_their_number(opened, path, pages):
+    await begin_file(opened, pages)
+    execute(path, "UPDATE blocks SET rows = 1000000000000")
+
+    async with opened() as store:
+        held = await store.read(pages.KEY, pages.span(0, 3000))
+
+    with closing(connect(path, timeout_s=1)) as connection:
+        tables = Tables(connection, lambda *_: None)
+        series = tables.find(pages.KEY)
+        assert 0 <= tables.count_rows(series, pages.KEY, pages.span(0, 3000)) - len(held) < 20
+        assert tables.count_rows(series, pages.KEY, pages.span(0, 1440)) < len(held)
+        assert tables.count_rows(None, pages.KEY, pages.span(0, 1440)) == 0
+    assert held == pages.page(0, 3000)
