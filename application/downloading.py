@@ -133,7 +133,7 @@ class Download:
         return Downloaded(report=report, calls=self._calls, rows=self.rows, error=self._error)
 
     async def _walk(self) -> None:
-        ahead = ReadAhead(self.channel, self.clock)
+        ahead = ReadAhead(self.channel, self.clock, presumes=True)
         try:
             await self._walk_through(self.decorate(ahead), ahead)
         finally:

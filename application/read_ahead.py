@@ -24,6 +24,9 @@ from .tasks import end_fetches, start_fetch
 
 MOST_AHEAD = 16
 ROUND_TRIPS_KEPT = 20
+PRESUMED = 2
+"""Slices that are asked for before the first page has come. They wait for their turn behind it, so that where a page
+comes sooner than a turn none is sent for nothing; 170 ms away the second call left 370 ms after the first, not 100."""
 
 
 class PageSource(Protocol):
@@ -63,11 +66,13 @@ class ReadAhead:
 
     Attributes:
         wasted: calls that were made ahead and that nobody needed.
+        presumes: whether to ask ahead of the first page, which may turn out not to be dense.
 
     """
 
     channel: Channel
     clock: Clock
+    presumes: bool = False
     wasted: int = 0
     _slices: Slices | None = None
     _sent: dict[datetime, _Sent] = field(factory=dict[datetime, _Sent])
@@ -112,16 +117,29 @@ class ReadAhead:
             return self._send(lambda: read(rows, before))
 
         whole = await self._from_slice(slices, end)
-        page = await self._await(ask(count, end)) if whole is None else whole
+        page = await self._first(slices, count, end, ask) if whole is None else whole
         size, before = (count, end) if whole is None else (slices.size, whole.coverage.asked.end)
         if not slices.note(page, size, before):
             self._drop_unsent(slices)
-        self._fill(slices, ask)
+        able = self.channel.capabilities
+        round_trip_s = min(self._round_trips, default=0.0)  # the least: a busy server does not widen it further
+        width = min(MOST_AHEAD, 1 + len(self._round_trips), ceil(able.calls_per_s * round_trip_s) + 1)
+        self._fill(slices, ask, width)
         return page if end is None or whole is None else _newest(below(page, slices.timeframe.ceil(end)), count)
 
     def _may_read_ahead(self, slices: Slices) -> bool:
         """Return whether another page may be wanted, or is on its way; one alone needs no task of its own."""
         return self.channel.capabilities.calls_per_s > 0 and (slices.rows != 0 or bool(self._sent))
+
+    async def _first(
+        self, slices: Slices, count: int, end: datetime | None, ask: Callable[[int, datetime | None], _Sent]
+    ) -> CandleSeries:
+        """Ask for a page of which no slice is on its way."""
+        sent = ask(count, end)
+        if self.presumes and not self._round_trips and end is not None and count >= slices.size:
+            slices.presume(end)
+            self._fill(slices, ask, PRESUMED)
+        return await self._await(sent)
 
     async def _from_slice(self, slices: Slices, end: datetime | None) -> CandleSeries | None:
         """Return the whole page in which ``end`` lies, if it was asked for; None when it is of no use."""
@@ -140,10 +158,7 @@ class ReadAhead:
         self.wasted += 1  # an empty rest proves no beginning: that takes a read of its own, a second later
         return None
 
-    def _fill(self, slices: Slices, ask: Callable[[int, datetime | None], _Sent]) -> None:
-        able = self.channel.capabilities
-        round_trip_s = min(self._round_trips, default=0.0)  # the least: a busy server does not widen it further
-        width = min(MOST_AHEAD, 1 + len(self._round_trips), ceil(able.calls_per_s * round_trip_s) + 1)
+    def _fill(self, slices: Slices, ask: Callable[[int, datetime | None], _Sent], width: int) -> None:
         while len(self._sent) < width and (ahead := slices.next_slice()) is not None:
             self._sent[ahead.end] = ask(ahead.rows, ahead.end)
 

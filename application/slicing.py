@@ -5,8 +5,8 @@ candle, though, the next page ends where this one does, give or take a few rows:
 page has rows leave no hole between them, whatever is empty.
 
 Invariants:
-    Slices are sent ahead of a page only that was at least 95 % dense, and never below the floor, nor
-    beyond what the walk still wants.
+    Slices are sent ahead of a page only that was at least 95 % dense, or presumed to be, and never below the floor,
+    nor beyond what the walk still wants.
     A slice cut below the walk's cursor is a page like any other: rows and coverage are those of one answer.
 """
 
@@ -78,6 +78,10 @@ class Slices:
             lowest = min(self._ends, default=None)
             self._next_end = self._cursor if lowest is None else self.timeframe.move(lowest, -self.size)
         return True
+
+    def presume(self, end: datetime) -> None:
+        """Let slices go ahead of the walk's first page, before ``end``, as if that were dense; ``note`` tells."""
+        self._cursor = self._next_end = self.timeframe.move(self.timeframe.ceil(end), -self.size)
 
     def next_slice(self) -> Slice | None:
         """Return the next slice to send; None when nothing more is wanted ahead."""

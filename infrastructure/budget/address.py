@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from ...domain.vital_signs import Headroom
 from ..clock import read_monotonic
-from .group import WINDOW_S, GroupBudget
+from .group import WINDOW_S, Arrivals, GroupBudget
 from .jitter import BudgetLimits, Jitter
 from .line import Line, Waiter
 from .machine import MachineLedger
@@ -174,13 +174,13 @@ class AddressBudget:
     def pace(self, name: str) -> Pace:
         """Return the pace of a group.
 
-        A connect is counted from its beginning to its end, which leaves nothing uncertain. An assumed J does not
-        stretch the spacing: the window keeps the promise, the spacing only keeps bulk from bursting.
+        A connect is counted from its beginning to its end, which leaves nothing uncertain. J does not stretch the
+        spacing: the window keeps the promise, the spacing only keeps bulk from bursting.
         """
         unit, limits = self.unit, self.limits
         second_s, least_s = WINDOW_S * unit, limits.least_jitter_s * unit
         jitter_s = least_s if name == CONNECTS else self._jitter.seconds(limits, self.now(), unit)
-        spacing_s = (second_s + (jitter_s if self._jitter.is_trusted else least_s)) / self.group(name).budget.limit
+        spacing_s = (second_s + least_s) / self.group(name).budget.limit
         return Pace(unit, jitter_s, second_s + jitter_s, spacing_s)
 
     def jitter_s(self, name: str) -> float:
@@ -190,6 +190,21 @@ class AddressBudget:
     def window_s(self, name: str) -> float:
         """Return 1 s + J, in real seconds."""
         return self.pace(name).window_s
+
+    def arrivals(self, name: str, pace: Pace) -> Arrivals | None:
+        """Return what answers prove, whatever J says of calls that are on their way.
+
+        Of connects, and before J is measured, they prove nothing: None.
+        """
+        if name == CONNECTS or not self._jitter.is_trusted:
+            return None
+        least_trip = self._jitter.least_possible_s()
+        return Arrivals(
+            second=WINDOW_S * pace.unit,
+            least_s=self.limits.least_jitter_s * pace.unit,
+            least_trip=least_trip,
+            overdue=self.now() - least_trip - pace.jitter_s,
+        )
 
     def new_number(self) -> int:
         """Return a number that orders by arrival."""
@@ -201,7 +216,7 @@ class AddressBudget:
         group.bury_the_dead()
         given = False
         while True:
-            chosen, again_at = self._next(group, pace)
+            chosen, again_at = self._next(name, group, pace)
             if chosen is None:
                 break
             group.line.give(chosen, self.now(), pace.spacing_s)
@@ -216,12 +231,13 @@ class AddressBudget:
             self.wake(name)
         return again_at
 
-    def _next(self, group: Group, pace: Pace) -> tuple[Waiter | None, float]:
+    def _next(self, name: str, group: Group, pace: Pace) -> tuple[Waiter | None, float]:
         if not group.line.waiting or group.budget.is_held_back or group.claims > 0:
             return None, math.inf  # whoever it waits for will have the line looked after
-        now, window = self.now(), pace.window_s
-        free_at = group.budget.next_send_at(now, window)
-        group.line.bulk_free_at = group.budget.next_send_at(now, window + self._left_by_bulk_s(group, pace))
+        now, window, arrivals = self.now(), pace.window_s, self.arrivals(name, pace)
+        free_at = group.budget.next_send_at(now, window, arrivals)
+        left = self._left_by_bulk_s(group, pace)
+        group.line.bulk_free_at = group.budget.next_send_at(now - left, window, arrivals) + left
         is_proved = group.budget.is_proved(now, window, pace.jitter_s)
         return group.line.choose(now, free_at, pace.spacing_s, is_proved=is_proved)
 
@@ -286,9 +302,11 @@ class AddressBudget:
             theirs.held |= ours.held
             self._groups[expected] = theirs
 
-    def observe(self, round_trip_s: float) -> None:
-        """Learn from a round trip on a warm connection how uncertain delays are."""
+    def observe(self, name: str, sent_at: float, round_trip_s: float) -> None:
+        """Learn from a round trip on a warm connection how uncertain delays are, and that this call has arrived."""
         self._jitter.add(round_trip_s, self.now(), self.unit)
+        self.group(name).budget.note_answer(sent_at, round_trip_s)
+        self.wake(name)
 
     def refuse(self, name: str) -> None:
         """Stop a group after a 429, for 1 s + J; too many of them stop all groups for a while."""
@@ -330,7 +348,7 @@ class AddressBudget:
         return {
             name: Headroom(
                 limit=self._groups[name].budget.limit,
-                left=self._groups[name].budget.left(now, pace.window_s),
+                left=self._groups[name].budget.left(now, pace.window_s, self.arrivals(name, pace)),
                 blocked_for_s=self._groups[name].budget.blocked_for(now) / pace.unit,
                 jitter_s=pace.jitter_s / pace.unit,
             )

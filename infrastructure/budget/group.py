@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right, insort
+from itertools import groupby
 
 from attrs import define, field, frozen
 
@@ -18,6 +19,28 @@ class _Proof:
     left: int
 
 
+@frozen
+class Arrivals:
+    """What answers prove about arrivals: a call has arrived before its answer left.
+
+    Attributes:
+        second: how long the server counts.
+        least_s: what a call may be late at the least.
+        least_trip: what a round trip takes at the least; what one took beyond that, its call may have been late.
+        overdue: calls that were sent before this instant should have been answered by now.
+
+    """
+
+    second: float
+    least_s: float
+    least_trip: float
+    overdue: float
+
+    def counts_for(self, round_trip: float) -> float:
+        """Return how long a send counts that was answered after a round trip."""
+        return self.second + max(self.least_s, round_trip - self.least_trip)
+
+
 @define
 class GroupBudget:
     """What was sent, what was said about it, and what may be sent next.
@@ -25,6 +48,8 @@ class GroupBudget:
     Attributes:
         limit: sends per second.
         sends: instants of the latest sends, ascending; infinite for one that may happen at any time.
+        round_trips: how long the answers took, by the instant of sending; one for each answer.
+        on_their_way: the sends whose answer is waited for.
         blocked_until: nothing is sent before.
         told_limit: what the server called its limit; None before it did.
         trust: after a refusal, how many requests may be unanswered at once; None for any number.
@@ -34,20 +59,51 @@ class GroupBudget:
 
     limit: int
     sends: list[float] = field(factory=list[float])
+    round_trips: dict[float, list[float]] = field(factory=dict[float, list[float]])
+    on_their_way: list[float] = field(factory=list[float])
     blocked_until: float = -math.inf
     told_limit: int | None = None
     trust: int | None = None
     unanswered: int = 0
     _proof: _Proof | None = None
 
-    def next_send_at(self, now: float, window: float) -> float:
+    def next_send_at(self, now: float, window: float, arrivals: Arrivals | None = None) -> float:
         """Return the earliest instant at which one more send keeps the invariant.
 
-        It is infinite while that depends on a request whose bytes are not written yet.
+        It is infinite while that depends on a request whose bytes are not written yet, or whose answer is overdue.
+        ``window`` is how long a send counts of which ``arrivals`` proves nothing.
         """
         if len(self.sends) < self.limit:
             return max(now, self.blocked_until)
-        return max(now, self.blocked_until, self.sends[-self.limit] + window + 1e-6)
+        return max(now, self.blocked_until, self._ends(window, arrivals)[-self.limit] + 1e-6)
+
+    def _ends(self, window: float, arrivals: Arrivals | None) -> list[float]:
+        """Return until when each send counts, ascending."""
+        if arrivals is None:
+            return [sent_at + window for sent_at in self.sends]
+        ends: list[float] = []
+        for sent_at, same in groupby(self.sends):
+            count = len(list(same))
+            answered = [sent_at + arrivals.counts_for(trip) for trip in self.round_trips.get(sent_at, ())][:count]
+            overdue = self.on_their_way.count(sent_at) if sent_at < arrivals.overdue else 0
+            ends += answered + [math.inf] * overdue + [sent_at + window] * (count - len(answered) - overdue)
+        return sorted(ends)
+
+    def depart(self, sent_at: float) -> None:
+        """Note that the answer to a send is waited for."""
+        self.on_their_way.append(sent_at)
+
+    def note_answer(self, sent_at: float, round_trip: float) -> None:
+        """Note that what was sent then has been answered, and so had arrived before."""
+        if self.give_up(sent_at):
+            self.round_trips.setdefault(sent_at, []).append(round_trip)
+
+    def give_up(self, sent_at: float) -> bool:
+        """Wait for an answer no longer; answers whether it was waited for."""
+        if sent_at not in self.on_their_way:
+            return False
+        self.on_their_way.remove(sent_at)
+        return True
 
     def is_proved(self, now: float, window: float, jitter: float) -> bool:
         """Return whether the server's own count proves that one more send is safe now.
@@ -64,6 +120,8 @@ class GroupBudget:
     def record(self, sent_at: float) -> None:
         """Count one send."""
         insort(self.sends, sent_at)
+        for forgotten in self.sends[: -KEPT * self.limit]:
+            self.round_trips.pop(forgotten, None)
         del self.sends[: -KEPT * self.limit]
 
     def reserve(self) -> None:
@@ -73,6 +131,7 @@ class GroupBudget:
     def move(self, before: float, after: float) -> None:
         """Count a send that was counted ``before`` at ``after`` instead."""
         self.forget(before)
+        self.give_up(before)
         self.record(after)
 
     def forget(self, sent_at: float) -> None:
@@ -121,15 +180,18 @@ class GroupBudget:
         if self._proof is None or sent_at >= self._proof.sent_at:
             self._proof = _Proof(sent_at, left)
 
-    def left(self, now: float, window: float) -> int:
+    def left(self, now: float, window: float, arrivals: Arrivals | None = None) -> int:
         """Return how many sends could go at once."""
         if self.blocked_until > now:
             return 0
-        return max(0, self.limit - (len(self.sends) - bisect_right(self.sends, now - window)))
+        return max(0, self.limit - sum(end > now for end in self._ends(window, arrivals)))
 
     def absorb(self, other: "GroupBudget") -> None:
         """Count what another name of the same group has sent."""
         self.sends = sorted([*self.sends, *other.sends])[-KEPT * self.limit :]
+        for sent_at, trips in other.round_trips.items():
+            self.round_trips.setdefault(sent_at, []).extend(trips)
+        self.on_their_way += other.on_their_way
         self.block(other.blocked_until)
         self.unanswered += other.unanswered
         self.trust = min((one for one in (self.trust, other.trust) if one is not None), default=None)

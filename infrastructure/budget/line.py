@@ -11,7 +11,7 @@ from ...domain.request import Priority
 PASSED_AT_MOST = 19
 """Places that may go to others while bulk waits; the next is its own, so that it keeps 5 %."""
 LATENESS = 0.25
-"""Share of a spacing up to which lateness is a timer's, and made up for; more is idleness."""
+"""Share of a spacing up to which lateness is a timer's, and made up for; more is idleness, unless somebody waited."""
 
 
 @define(eq=False)
@@ -51,7 +51,8 @@ class Line:
 
     Invariants:
         Of twenty places that are given while bulk waits, one is its own.
-        Bulk goes at most once per spacing, however long nobody has sent.
+        Bulk goes at most once per spacing, however long nobody has sent. Who was ready, and kept waiting by a slow
+        answer and nobody more urgent, has up to a spacing of that made up for.
     """
 
     waiting: list[Waiter] = field(factory=list[Waiter])
@@ -107,8 +108,10 @@ class Line:
         self.waiting.remove(waiter)
         waiter.is_given = True
         if waiter.is_bulk:
+            has_waited = waiter.since <= self.bulk_at and not self._passed
             is_late = now - self.bulk_at < LATENESS * spacing
-            self.bulk_at = (self.bulk_at if is_late else now) + spacing
+            next_at = (self.bulk_at if has_waited or is_late else now) + spacing
+            self.bulk_at = max(now, next_at)
             self._passed = 0
         else:
             self.urgent_at = now

@@ -42,10 +42,12 @@ class Turn:
         with self._address.lock:
             budget, now = self._address.group(self.group).budget, self._address.now()
             if self._writings:
+                budget.give_up(self._sent_at)
                 budget.record(now)
             else:
                 budget.move(self._sent_at, now)
             self._sent_at = now
+            budget.depart(now)
             self._address.wake(self.group)
         self._errand.note_call(0.0 if self._writings else self.waited_s)
         self._writings += 1
@@ -56,7 +58,7 @@ class Turn:
         with self._address.lock:
             self._answered_at = self._address.now()
             if math.isfinite(self._sent_at):
-                self._address.observe(self._answered_at - self._sent_at)
+                self._address.observe(self.group, self._sent_at, self._answered_at - self._sent_at)
 
     def learn(self, group: str, left: int, *, per_second: int | None = None) -> None:
         """Take the ``Remaining-Req`` of the answer into account.
@@ -191,8 +193,9 @@ class RateBudget:
         """Return how many market seconds a request of ``group`` would have to wait if nobody else waited."""
         address = self._address
         with address.lock:
-            now = address.now()
-            return (address.group(group).budget.next_send_at(now, address.window_s(group)) - now) / address.unit
+            now, budget, pace = address.now(), address.group(group).budget, address.pace(group)
+            free_at = budget.next_send_at(now, pace.window_s, address.arrivals(group, pace))
+            return (free_at - now) / pace.unit
 
     def blocked_for(self, group: str) -> float:
         """Return how many market seconds a refusal stops ``group`` altogether."""
