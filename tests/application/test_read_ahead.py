@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from market_backbone import ChannelUnavailableError, Priority, Timeframe, create_candle_request
 from market_backbone.application.paging import CandlePaging
-from market_backbone.application.read_ahead import MOST_AHEAD, ReadAhead
+from market_backbone.application.read_ahead import MOST_AHEAD, PRESUMED, ReadAhead
 from market_backbone.domain.errand import Errand, on_errand, present_errand
 
 MINUTE = timedelta(minutes=1)
@@ -41,9 +41,9 @@ class FarChannel:
             self.on_their_way -= 1
 
 
-async def walk(kit, channel, request, seconds=0.01):
-    """Walk as a fetch does; answers rows, calls and waste."""
-    ahead = ReadAhead(channel, TickingClock(seconds))
+async def walk(kit, channel, request, seconds=0.01, *, presumes=False):
+    """Walk as a fetch does, or as a download; answers rows, calls and waste."""
+    ahead = ReadAhead(channel, TickingClock(seconds), presumes=presumes)
     paging = CandlePaging.of(request, PAGE)
     try:
         while (page := paging.next_page()) is not None:
@@ -86,6 +86,37 @@ async def test_a_thin_past_is_asked_for_page_by_page(kit):
     assert (calls, wasted, channel.most) == (50, 0, 1)
 
 
+async def test_a_download_asks_ahead_of_its_first_page_and_wastes_nothing_in_a_dense_past(kit):
+    channel = FarChannel(kit, range(1000))
+    ahead = ReadAhead(channel, TickingClock(0.01), presumes=True)
+    ahead.aim(Timeframe.M1, 1000, kit.START)
+    asking = asyncio.create_task(ahead.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + 1000 * MINUTE))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert channel.on_their_way == 1 + PRESUMED
+    await asking
+    await ahead.close()
+
+    series, calls, wasted = await walk(kit, channel, until(kit, 1000, start=kit.START), presumes=True)
+    assert kit.minutes(series) == list(range(1000))
+    assert (calls, wasted) == (50, 0)
+
+
+async def test_a_download_of_a_thin_past_has_asked_for_little_in_vain(kit):
+    channel = FarChannel(kit, range(0, 3000, 3))
+    series, calls, wasted = await walk(kit, channel, until(kit, 3000, start=kit.START), presumes=True)
+    assert kit.minutes(series) == list(range(0, 3000, 3))
+    assert calls + wasted <= 50 + PRESUMED
+    assert channel.most == 1 + PRESUMED
+
+
+@pytest.mark.parametrize(("rows", "most"), [(PAGE, 1), (PAGE + 1, 2)])
+async def test_a_download_of_a_page_presumes_no_more(kit, rows, most):
+    channel = FarChannel(kit, range(1000))
+    await walk(kit, channel, until(kit, 1000, start=kit.START + (1000 - rows) * MINUTE), presumes=True)
+    assert channel.most == most
+
+
 async def test_a_channel_that_names_no_rate_is_asked_one_page_at_a_time(kit):
     channel = FarChannel(kit, range(1000), calls_per_s=0.0)
     series, _, wasted = await walk(kit, channel, until(kit, 1000, start=kit.START))
@@ -108,15 +139,15 @@ async def test_a_count_asks_for_no_page_beyond_it(kit):
     assert (calls, wasted) == (10, 0)
 
 
-@given(st.sets(st.integers(0, 400), min_size=1), st.integers(1, 400), st.booleans())
-def test_whatever_traded_the_answer_is_that_of_serial_paging(kit, minutes, extent, by_count):
+@given(st.sets(st.integers(0, 400), min_size=1), st.integers(1, 400), st.booleans(), st.booleans())
+def test_whatever_traded_the_answer_is_that_of_serial_paging(kit, minutes, extent, by_count, presumes):
     bounds = {"count": extent} if by_count else {"start": kit.START + (401 - extent) * MINUTE}
     request = until(kit, 401, **bounds)
 
     async def both():
         serial, serial_calls, _ = await walk(kit, FarChannel(kit, minutes, turns=0, calls_per_s=0.0), request)
         channel = FarChannel(kit, minutes, turns=3)
-        ahead, calls, wasted = await walk(kit, channel, request)
+        ahead, calls, wasted = await walk(kit, channel, request, presumes=presumes)
         return serial, serial_calls, ahead, calls + wasted
 
     serial, serial_calls, ahead, calls = asyncio.run(both())

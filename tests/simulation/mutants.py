@@ -100,17 +100,17 @@ MUTANTS = (
         "blind-window",
         "the window of the budget is shorter than the server's second",
         "infrastructure/budget/address.py",
-        "window = WINDOW_S * self.unit + jitter",
-        "window = 0.9 * WINDOW_S * self.unit",
+        "            second=WINDOW_S * self.unit,",
+        "            second=0.9 * WINDOW_S * self.unit,",
     ),
     Mutant(
         "blind-budget",
         "one more call is sent in each second than the limit allows",
         "infrastructure/budget/group.py",
         "        if len(self.sends) < self.limit:\n            return max(now, self.blocked_until)\n"
-        "        return max(now, self.blocked_until, self.sends[-self.limit] + window + 1e-6)",
+        "        return max(now, self.blocked_until, self._ends(window, arrivals)[-self.limit] + 1e-6)",
         "        if len(self.sends) < self.limit + 1:\n            return max(now, self.blocked_until)\n"
-        "        return max(now, self.blocked_until, self.sends[-self.limit - 1] + window + 1e-6)",
+        "        return max(now, self.blocked_until, self._ends(window, arrivals)[-self.limit - 1] + 1e-6)",
     ),
     Mutant(
         "asked-is-proven",
