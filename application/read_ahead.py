@@ -136,7 +136,7 @@ class ReadAhead:
     ) -> CandleSeries:
         """Ask for a page of which no slice is on its way."""
         sent = ask(count, end)
-        if self.presumes and not self._round_trips and end is not None and count >= slices.size:
+        if self.presumes and not self._round_trips and end is not None:
             slices.presume(end)
             self._fill(slices, ask, PRESUMED)
         return await self._await(sent)

@@ -306,7 +306,6 @@ class AddressBudget:
         """Learn from a round trip on a warm connection how uncertain delays are, and that this call has arrived."""
         self._jitter.add(round_trip_s, self.now(), self.unit)
         self.group(name).budget.note_answer(sent_at, round_trip_s)
-        self.wake(name)
 
     def refuse(self, name: str) -> None:
         """Stop a group after a 429, for 1 s + J; too many of them stop all groups for a while."""

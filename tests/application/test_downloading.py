@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market_backbone import ChannelUnavailableError, InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
-from market_backbone.application.read_ahead import MOST_AHEAD
+from market_backbone.application.read_ahead import MOST_AHEAD, PRESUMED
 from market_backbone.infrastructure.sandbox import Fault
 
 HOUR = timedelta(hours=1)
@@ -45,6 +45,18 @@ async def test_a_range_is_whole_and_costs_little_more_than_its_rows(open_past):
         assert done.calls == candle_calls(sandbox)
         assert done.calls <= -(-len(rows) // 200) + 3
         assert all(candle.is_final for candle in rows)
+
+
+async def test_far_away_the_next_pages_are_asked_for_before_the_first_has_come(open_past):
+    async with open_past() as (sandbox, api):
+        await api.get_markets()
+        sandbox.inject(Fault("slow-rest", seconds=100.0))
+        task = asyncio.create_task(api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 3 * DAY, end=MIDNIGHT))
+        await asyncio.sleep(0.3)
+        assert candle_calls(sandbox) == 1 + PRESUMED
+        sandbox.clear_faults()
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_interrupted_anywhere_it_goes_on_and_asks_for_nothing_twice(open_past):

@@ -64,6 +64,7 @@ def test_a_call_whose_answer_is_overdue_counts_until_it_comes_or_is_given_up():
         assert math.isinf(budget.next_send_at(0.5, WINDOW, proof(overdue=0.05)))
         ends(budget)
         assert math.isfinite(budget.next_send_at(0.5, WINDOW, proof(overdue=0.05)))
+        assert budget.on_their_way == []
 
 
 def test_answers_are_forgotten_with_their_sends():
