@@ -1,8 +1,8 @@
 """The venue's limits per wire group and address; a request waits here rather than earn a refusal.
 
-Invariant: with J >= largest - smallest delay from send to arrival, at most ``limit`` sends in any
-closed window of 1 s + J cannot become ``limit + 1`` in any second at the server, whatever the phase
-of its windows. See docs/decisions/0007.
+Invariant: each send counts for 1 s and for as long as its call may have been late, by its own answer or, while it is
+on its way, by J. At most ``limit`` that count at any send cannot become ``limit + 1`` in any second at the server,
+whatever the phase of its windows. See docs/decisions/0007.
 """
 
 from ...domain.vital_signs import Headroom

@@ -26,7 +26,7 @@ class BudgetLimits:
 
 @define
 class Jitter:
-    """J, judged by round trips.
+    """J, judged by round trips: what stands for the lateness of calls that are on their way.
 
     J is the largest excess over the least round trip of the last ten minutes; an excess loses its
     weight evenly over these ten minutes, so that one slow answer does not throttle for long. The spread
