@@ -100,8 +100,8 @@ MUTANTS = (
         "blind-window",
         "the window of the budget is shorter than the server's second",
         "infrastructure/budget/address.py",
-        "            second=WINDOW_S * self.unit,",
-        "            second=0.9 * WINDOW_S * self.unit,",
+        "            second=WINDOW_S * pace.unit,",
+        "            second=0.9 * WINDOW_S * pace.unit,",
     ),
     Mutant(
         "blind-budget",
