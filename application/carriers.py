@@ -127,6 +127,8 @@ class Carriers:
                     if run[0].received_at != read_at or in_a_row > most_in_a_row:
                         read_at, in_a_row = run[0].received_at, len(run)
                         await turn.give()  # followers have what came before, however much came at once
+                    else:
+                        turn.begin()  # a stranger's stream may wait in the middle of a reading, and end all turns
                     self._receive(carrier, run)
         msg = "the stream ended by itself"
         raise ChannelUnavailableError(msg, channel=self.live.name)

@@ -18,8 +18,13 @@ class Turn:
         """Return once all who were woken since the last call have been running."""
         if not self._is_over:
             await asyncio.sleep(0)
-        self._is_over = False
-        asyncio.get_running_loop().call_soon(self._end)
+        self.begin()
+
+    def begin(self) -> None:
+        """Note that somebody may be woken from now on, of whom the turn before knew nothing."""
+        if self._is_over:
+            self._is_over = False
+            asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
         self._is_over = True
