@@ -1,13 +1,12 @@
 """How frames are spelled: DEFAULT, SIMPLE and the LIST formats, as types that msgspec reads. No I/O."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from .protocol import STREAM_CODES
 from .rows import BookNumbers, BookUnit, CandleNumbers, TickerNumbers, TradeNumbers
-from .values import LAST_MICROS
 
 _SHORT = {
     "code": "cd", "opening_price": "op", "high_price": "hp", "low_price": "lp", "trade_price": "tp",
@@ -30,7 +29,7 @@ class _TickerFields(TickerNumbers):
 class _TradeFields(TradeNumbers, kw_only=True):
     code: str
     executed: int = msgspec.field(name="trade_timestamp")
-    timestamp: Annotated[int, msgspec.Meta(ge=0, le=LAST_MICROS)]
+    timestamp: int
     stream_type: str
 
 

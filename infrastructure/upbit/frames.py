@@ -20,13 +20,14 @@ from ...domain.request import Topic
 from ...domain.streaming import LiveValue, Received, Rejected
 from ...domain.symbol import Symbol
 from ...domain.timeframe import Timeframe
+from ...domain.trade import Trade
 from ..printable import excerpt
 from .failures import ErrorDetail
 from .frame_types import EXACT, ROUGH, TIMEFRAMES
 from .protocol import stream_type
 from .rows import Provenance, book_of, prices_of, ticker_of, trade_of
 from .unread_books import UnreadSides, can_wait, unread_book
-from .values import to_instant, to_slot
+from .values import LAST_MICROS, to_instant, to_slot
 
 CHANNEL = "websocket"
 MOST_KNOWN = 10_000
@@ -80,8 +81,14 @@ def _candle(fields: Any, known: "_Known", latest: datetime | None) -> Candle:  #
     )
 
 
+def _trade(fields: Any, provenance: Provenance) -> Trade:  # noqa: ANN401 - built structs
+    if not 0 <= fields.timestamp <= LAST_MICROS:
+        to_instant(fields.timestamp)  # refuses it: only the row, since the rest of a frame may be sound
+    return trade_of(fields, provenance)
+
+
 _Read = Callable[[Any, Provenance], LiveValue]
-_READERS: dict[str, _Read] = {"ticker": ticker_of, "trade": trade_of}
+_READERS: dict[str, _Read] = {"ticker": ticker_of, "trade": _trade}
 
 
 @frozen

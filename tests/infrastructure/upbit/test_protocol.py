@@ -131,6 +131,15 @@ def test_a_data_frame_is_read_as_text_and_as_bytes(frame_format):
     assert [item.value.price for item in as_text] == [Decimal("1.5")] * (2 if frame_format == "JSON_LIST" else 1)
 
 
+@pytest.mark.parametrize("stamp", [-1, 10**30])
+def test_a_row_whose_stamp_is_none_takes_no_other_with_it(stamp):
+    before, odd, after = read([TRADE, {**TRADE, "timestamp": stamp}, TRADE], "JSON_LIST")
+
+    assert isinstance(odd, Rejected)
+    assert odd.topic == before.topic == after.topic
+    assert before.value == after.value
+
+
 @pytest.mark.parametrize(
     "frame",
     [
