@@ -20,28 +20,26 @@ class Sight:
 
     Attributes:
         newest: the value that tells of the latest slot; of other kinds the last one.
-        last: the last value.
+        stamp: the newest stamp.
 
     """
 
     first: LiveValue
     newest: LiveValue
-    last: LiveValue
+    stamp: datetime | None = None
 
     def take(self, values: Sequence[LiveValue]) -> None:
         """Take note of what came."""
-        self.last = values[-1]
-        if not isinstance(self.last, Candle):
-            self.newest = self.last
+        last = values[-1]
+        for stamp in map(stamp_of, values):
+            if stamp is not None and (self.stamp is None or self.stamp < stamp):
+                self.stamp = stamp
+        if not isinstance(last, Candle):
+            self.newest = last
             return
         for value in values:
             if _tells_of_later(value, self.newest):
                 self.newest = value
-
-    @property
-    def stamp(self) -> datetime | None:
-        """The last stamp."""
-        return stamp_of(self.last)
 
 
 @define(eq=False)
@@ -123,7 +121,7 @@ class Carrier:
         sight = self.sights.get(topic)
         is_first = sight is None
         if sight is None:
-            self.sights[topic] = sight = Sight(values[0], values[0], values[0])
+            self.sights[topic] = sight = Sight(values[0], values[0])
             self.muted.discard(topic)
         sight.take(values)
         return is_first

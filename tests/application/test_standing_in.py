@@ -176,6 +176,23 @@ async def test_a_code_that_is_dead_on_a_living_socket_is_found_filled_and_subscr
     assert scene.kinds(ChannelSwitched) == [], "nobody else was disturbed"
 
 
+async def test_a_trade_that_came_late_makes_no_code_dead(kit, make_scene):
+    scene, rest = batching(make_scene, kit, DataKind.TRADE)
+    other = Topic(DataKind.TRADE, Symbol("KRW-ETH"))
+    scene.follow(other)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1, milliseconds=1000), is_snapshot=True)
+    for number, at in enumerate((1000, 3000, 1500)):
+        scene.stream.give(other, kit.trade(number, milliseconds=at, symbol="KRW-ETH"), scene.clock)
+    await scene.until(lambda: scene.feed.is_witnessing(other))
+    rest.traded_s["KRW-ETH"] = 3
+    await scene.until(lambda: rest.asked)
+    scene.give(kit.trade(9, milliseconds=9000))
+    await scene.pass_s(5)
+    assert len(scene.live.streams) == 1, "the socket has shown the trade that REST knows"
+
+
 async def test_a_frame_that_is_only_on_its_way_makes_no_code_dead(kit, make_scene):
     scene, rest = batching(make_scene, kit, DataKind.TRADE)
     await scene.open()
