@@ -18,7 +18,7 @@ from attrs import asdict, define, field, frozen
 
 from ..domain.candle import Candle
 from ..domain.column_parts import join
-from ..domain.errors import ChannelError
+from ..domain.errors import MarketDataError
 from ..domain.holding import SeriesKey
 from ..domain.ports import CandleStore, Clock, WatchedStore
 from ..domain.request import CandleRequest, OneShotRequest
@@ -114,7 +114,7 @@ class LiveAnswers:
             return None
         try:
             state = self._store.state()
-        except ChannelError:
+        except MarketDataError:
             return None  # whoever reads it will report it
         return Standing(
             key=key,
@@ -162,7 +162,11 @@ class LiveAnswers:
             return
         if series.trace.calls or series.has_empty_slots or len(series) > MOST_ROWS or self.look(request) != before:
             return
-        open_slots, verified_at = before.topic.tail.current(), self._store.ledger(before.key).verified_at
+        open_slots = before.topic.tail.current()
+        try:
+            verified_at = self._store.ledger(before.key).verified_at
+        except MarketDataError:
+            return  # the answer is good all the same
         if verified_at is None or not _ends_with(series, open_slots):
             return
         self._kept.pop((before.key, request.count), None)

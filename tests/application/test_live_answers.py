@@ -8,7 +8,15 @@ import pytest
 from attrs import evolve
 from waiting import take
 
-from market_backbone import CandleUpdated, Finality, SealedBy, create_candle_request, create_realtime_request
+from market_backbone import (
+    CandleUpdated,
+    ChannelUnavailableError,
+    ClosedError,
+    Finality,
+    SealedBy,
+    create_candle_request,
+    create_realtime_request,
+)
 from market_backbone.application.live_answers import ANSWERS_A_TURN
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -163,6 +171,34 @@ async def test_while_something_sealed_is_not_written_nothing_is_given_again(foll
         _, is_again = await desk.ask()
 
     assert not is_again
+
+
+@pytest.mark.parametrize(
+    "error", [ChannelUnavailableError("the file is locked", channel="cache"), ClosedError("closed")]
+)
+@pytest.mark.parametrize("fails", ["state", "ledger"])
+async def test_an_answer_is_given_even_if_the_store_fails_just_when_it_would_be_kept(followed, fails, error):
+    class Failing:
+        def __init__(self, store):
+            self.store, self.looks = store, 0
+
+        def state(self):
+            self.looks += 1
+            if fails == "state" and self.looks > 1:
+                raise error
+            return self.store.state()
+
+        def ledger(self, key):
+            raise error
+
+    async with followed(1.0) as desk:
+        await desk.ask_until_it_is_given_again()
+        desk.live._kept.clear()
+        desk.live._store = Failing(desk.live._store)
+        series, is_again = await desk.ask()
+
+    assert (len(series), is_again) == (60, False)
+    assert not desk.live._kept
 
 
 async def test_whoever_spoils_an_answer_spoils_no_other(followed):
