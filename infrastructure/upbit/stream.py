@@ -184,4 +184,5 @@ class UpbitStream:
     async def close(self) -> None:
         """End the stream; idempotent."""
         self._is_closed = True
+        self._frames.clear()
         await self._release()

@@ -29,6 +29,19 @@ async def test_closing_a_stream_leaves_no_task_and_no_socket(make_socket, make_w
         await anext(stream)
 
 
+async def test_a_stream_that_was_closed_tells_nothing_of_what_it_had_read(make_socket, make_websocket):
+    server = await make_socket(says(*map(trade, range(1, 30))))
+
+    async with make_websocket(server.url).open_stream([BTC]) as stream:
+        await items_of(stream, 1)
+        await asyncio.sleep(0.1)  # all have come
+        await anext(stream)
+        assert stream._frames
+    assert list(stream.ready()) == []
+    with pytest.raises(ClosedError):
+        await anext(stream)
+
+
 async def test_cancelling_at_any_turn_of_the_loop_leaves_nothing_behind(make_socket, make_websocket):
     """Connecting, subscribing, receiving: the driver cancels after 0, 1, 2 … turns of the loop."""
     server = await make_socket(says(trade(1)))
