@@ -83,7 +83,7 @@ def followed(open_market):
 
     class Followed:
         def __init__(self, speed):
-            self.opened = open_market(starts_at=START, speed=speed)
+            self.opened = open_market(starts_at=START + timedelta(seconds=25), speed=speed)  # somebody has traded
 
         async def __aenter__(self):
             self.sandbox, api = await self.opened.__aenter__()
