@@ -70,7 +70,7 @@ async def test_interrupted_anywhere_it_goes_on_and_asks_for_nothing_twice(open_p
             await asyncio.wait([task])
         (done,) = await api.download(["KRW-ETH"], "1m", **span)
         assert done.report.rows == len(truth_of(sandbox, "KRW-ETH", MIDNIGHT - 3 * DAY, MIDNIGHT)) == 4320
-        # the pages, up to three abandoned in flight per interruption beside those asked for ahead of the first, overlaps
+        # the pages, up to three abandoned in flight per interruption and those asked for ahead of the first, overlaps
         assert candle_calls(sandbox) <= 22 + 6 * (3 + PRESUMED) + 3
         before = candle_calls(sandbox)
         (again,) = await api.download(["KRW-ETH"], "1m", **span)
