@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 
 from attrs import define, field
 
@@ -26,6 +27,8 @@ from .vigilance import Vigilance
 
 TICK_S = 0.2
 STILL_WITNESSED_S = 2.0
+SETTLED_A_TURN = 32
+"""Codes that are settled before everybody has a turn: 3 ms, where all 855 at once take 80."""
 
 Job = Callable[[], Awaitable[None]]
 
@@ -147,7 +150,7 @@ class Feed:
         """Close and seal what time has decided, and look after the sockets, whatever REST is busy with."""
         while True:
             await self.clock.sleep(TICK_S)
-            self._settle()
+            await self._settle()
             self.report.flush()
             if self._merging is not None:
                 self._merging.work(self.clock.monotonic())
@@ -161,18 +164,27 @@ class Feed:
                 if job not in running or running[job].done():
                     running[job] = tasks.create_task(_finished(job))
 
-    def _settle(self) -> None:
-        server_now = self.server_time.earliest()
+    async def _settle(self) -> None:
+        """Settle what is not at rest; a minute ends for all codes at once, and frames go on coming meanwhile."""
+        server_now, settled = self.server_time.earliest(), 0
         if server_now is None:
             return
-        for serving in list(self.servings.values()):
+        for topic, serving in list(self.servings.items()):
             state = serving.state
-            if isinstance(state, CandleTopic) and not state.tail.is_at_rest(server_now):
-                position = serving.carrier.position if serving.carrier is not None and serving.is_live else None
-                if position is not None:
-                    state.tail.witness(position)
-                state.audience.publish(state.settle(server_now))
-                self.report.measure(state)
+            if not isinstance(state, CandleTopic) or state.tail.is_at_rest(server_now):
+                continue
+            if self.servings.get(topic) is serving:  # it may have been let go meanwhile
+                self._settle_one(serving, state, server_now)
+                settled += 1
+                if not settled % SETTLED_A_TURN:
+                    await asyncio.sleep(0)
+
+    def _settle_one(self, serving: Serving, state: CandleTopic, server_now: datetime) -> None:
+        position = serving.carrier.position if serving.carrier is not None and serving.is_live else None
+        if position is not None:
+            state.tail.witness(position)
+        state.audience.publish(state.settle(server_now))
+        self.report.measure(state)
 
 
 async def _finished(job: Job) -> None:

@@ -4,9 +4,10 @@ Invariant: a slot is written as proven only because its FINAL candle is there; w
 between two of them is written as provisional, and never across a gap.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from itertools import starmap
+from itertools import chain
 
 from attrs import define, field
 
@@ -92,13 +93,23 @@ class FinalKeeper:
 
     async def flush(self) -> None:
         """Write what waits; what cannot be written is reported and given up."""
-        batches, self._batches = self._batches, {}
-        pages, self._pages = self._pages, []
-        for series in (*starmap(_series_of, batches.items()), *pages):
+        for series in chain(self._taken_batches(), self._taken_pages()):
             try:
                 await self._write(series)
             except ChannelError as error:
                 self.report(str(error))
+            await asyncio.sleep(0)  # a store in memory never waits, and a minute seals all codes at once
+
+    def _taken_batches(self) -> Iterator[CandleSeries]:
+        for key in tuple(self._batches):
+            batch = self._batches.pop(key, None)  # another may have been flushing meanwhile
+            if batch is not None:
+                yield _series_of(key, batch)
+
+    def _taken_pages(self) -> Iterator[CandleSeries]:
+        for _ in tuple(self._pages):
+            if self._pages:
+                yield self._pages.pop(0)
 
     async def _write(self, series: CandleSeries) -> None:
         if self.store is not None:

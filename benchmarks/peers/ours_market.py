@@ -41,7 +41,7 @@ class Reader:
         """Start with nothing."""
         self.tally, self.others = Tally(), Counter()
         self.arrivals = []
-        self.heard = set()
+        self.heard, self.candles = set(), {}
         self.heard_more = asyncio.Event()
 
     def take(self, topic: object, event: object) -> None:
@@ -52,8 +52,11 @@ class Reader:
                 size, kind = trade.volume, "trade"
             case OrderBookUpdated(orderbook=book):
                 size, kind = book.asks[0].size, "orderbook"
-            case CandleUpdated(candle=candle):
+            case CandleUpdated(candle=candle) if self.candles.get(topic) != candle.volume:
                 size, kind = candle.volume, "candle.1m"
+                self.candles[topic] = size
+            case CandleUpdated():
+                return  # CLOSED or FINAL, with the figures of a frame that was counted
             case _:
                 self.others[type(event).__name__] += 1
                 return
