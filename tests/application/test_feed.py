@@ -14,7 +14,7 @@ from market_backbone import (
     TradeReceived,
 )
 from market_backbone.application.event_buffer import FollowedEvents
-from market_backbone.application.feed import Feed
+from market_backbone.application.feed import SETTLED_A_TURN, Feed
 from market_backbone.application.feed_tools import FRAMES_IN_A_ROW
 from market_backbone.application.follower import Follower
 from market_backbone.application.hub import FeedRoute
@@ -234,3 +234,28 @@ async def test_however_much_comes_at_once_who_keeps_up_is_never_too_slow(kit, ma
     reader.cancel()
     assert not small.buffer.has_failed
     assert len(read) == 20 * FRAMES_IN_A_ROW
+
+
+async def test_a_minute_that_ends_for_all_codes_at_once_leaves_everybody_their_turns(kit, make_scene, monkeypatch):
+    scene, turns, settled_at = make_scene(DataKind.CANDLE), 0, []
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.candle(0), is_snapshot=True)
+    await scene.until(lambda: scene.kinds(CandleUpdated))
+    feed, many = scene.feed, 3 * SETTLED_A_TURN
+    (serving,) = feed.servings.values()
+    monkeypatch.setattr(Feed, "_settle_one", lambda *_: settled_at.append(turns))
+    monkeypatch.setattr(type(serving.state.tail), "is_at_rest", lambda *_: False)
+    feed.servings = dict.fromkeys(range(many), serving)
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await feed._settle()
+    counting.cancel()
+    assert len(settled_at) == many
+    assert max(map(settled_at.count, settled_at)) <= SETTLED_A_TURN

@@ -1,5 +1,6 @@
 """What streams sealed reaches the store as what it is: candles as proof, silence as something watched."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -25,6 +26,7 @@ from market_backbone.application.surveying import label_outages, survey
 from market_backbone.application.tasks import TaskOwner
 from market_backbone.domain.errors import ChannelUnavailableError
 from market_backbone.domain.request import Topic
+from market_backbone.domain.symbol import Symbol
 from market_backbone.infrastructure.cache import MemoryCandleStore
 
 
@@ -148,3 +150,19 @@ async def test_an_outage_is_three_minutes_in_which_every_reference_is_silent(kit
     series = await label_outages(await store.read(key, span(kit, 0, 30)), store, ("KRW-BTC", "KRW-ETH"))
     outages = [part.span for part in series.quiet() if part.reason is Reason.OUTAGE]
     assert outages == ([] if labelled is None else [span(kit, *labelled)])
+
+
+async def test_between_two_writes_others_have_a_turn_and_what_is_not_written_goes_on_waiting(kit, desk, topic):
+    keeper, store, _ = desk
+    hear = keeper.listener(topic)
+    codes = [Symbol(code) for code in ("KRW-A", "KRW-B", "KRW-C")]
+    candles = [evolve(kit.candle(0, finality=Finality.FINAL), symbol=code) for code in codes]
+    for candle in candles:
+        hear(CandleUpdated(candle))
+    flushing = asyncio.create_task(keeper.flush())
+    await asyncio.sleep(0)
+    assert keeper.is_waiting, "one is written, two are not"
+    flushing.cancel()
+    await keeper.flush()
+    keys = [SeriesKey(candle.venue, candle.symbol, candle.timeframe) for candle in candles]
+    assert all(store.ledger(key).proven for key in keys)
