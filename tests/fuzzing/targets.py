@@ -178,8 +178,8 @@ def frames(data):
     """A frame of the socket, read as each of the four formats in turn."""
     for frame_format in FRAME_FORMATS:
         stream = _stream(frame_format)
-        stream._read(data)
-        for item in stream._items:
+        stream._frames.append(data)
+        for item in stream.ready():
             if isinstance(item, Rejected):
                 assert item.excerpt.isprintable()
                 assert len(item.reason) + len(item.excerpt) < LONGEST_MESSAGE
