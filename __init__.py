@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .domain.adapter import AdapterContext
 from .domain.candle import Candle, CandleData
 from .domain.capabilities import Capabilities, DataKind, HistoryDepth
-from .domain.completeness import Completeness
 from .domain.coverage import Coverage, ExplainedRange, Reason
-from .domain.coverage_report import CoverageReport
+from .domain.coverage_report import Completeness, CoverageReport
 from .domain.errors import (
     AllChannelsFailedError,
     ChannelError,
@@ -55,23 +54,8 @@ from .domain.events import (
     TradeReceived,
 )
 from .domain.finality import Finality, SealedBy
-from .domain.holding import SeriesKey
+from .domain.ledger import SeriesKey
 from .domain.market import Instrument, Market
-from .domain.observations import (
-    BudgetWaited,
-    ChannelTried,
-    CircuitSwitched,
-    DeliverySwitched,
-    FollowerLost,
-    ItemDropped,
-    LoopBlocked,
-    Observation,
-    RequestEnded,
-    SeriesAnswered,
-    SeriesFollowed,
-    StreamBegan,
-    StreamEnded,
-)
 from .domain.orderbook import BookLevel, OrderBook
 from .domain.ports import (
     BudgetedChannel,
@@ -96,37 +80,51 @@ from .domain.request import (
     create_trades_request,
 )
 from .domain.resampling import resample
-from .domain.routing import ChannelHealth, ChannelView, CircuitState, Grade, RoutePlan, RouteStep
-from .domain.seam import Seam, SeamVerdict
+from .domain.routing import ChannelHealth, ChannelView, CircuitState, Grade, RoutePlan, RouteStep, Seam, SeamVerdict
 from .domain.series import CandleSeries
+from .domain.status import Headroom, StreamSigns, VitalSigns
 from .domain.symbol import Symbol
+from .domain.telemetry_events import (
+    BudgetWaited,
+    ChannelTried,
+    CircuitSwitched,
+    DeliverySwitched,
+    FollowerLost,
+    ItemDropped,
+    LoopBlocked,
+    Observation,
+    RequestEnded,
+    SeriesAnswered,
+    SeriesFollowed,
+    StreamBegan,
+    StreamEnded,
+)
 from .domain.ticker import Ticker
 from .domain.time_range import TimeRange
 from .domain.timeframe import Timeframe
 from .domain.trade import TakerSide, Trade
-from .domain.vital_signs import Headroom, StreamSigns, VitalSigns
-from .infrastructure.startup import create_unified_api
+from .infrastructure.bootstrap import create_unified_api
 
 if TYPE_CHECKING:
     from .application.api import UnifiedMarketDataAPI
-    from .application.auditing import AuditReport
-    from .application.downloading import Downloaded, Progress
-    from .application.policies import CacheOnly, PreferFreshest, RestOnly, SmartRoutingPolicy, WebSocketFirst
+    from .application.archive.audit import AuditReport
+    from .application.archive.series_download import Downloaded, Progress
     from .application.repository import UnifiedMarketDataRepository
-    from .application.unifier import DataUnifier
+    from .application.routing.policies import CacheOnly, PreferFreshest, RestOnly, SmartRoutingPolicy, WebSocketFirst
+    from .domain.unifier import DataUnifier
 
 _APPLICATION = {
-    "AuditReport": "auditing",
-    "CacheOnly": "policies",
-    "DataUnifier": "unifier",
-    "Downloaded": "downloading",
-    "PreferFreshest": "policies",
-    "Progress": "downloading",
-    "RestOnly": "policies",
-    "SmartRoutingPolicy": "policies",
-    "UnifiedMarketDataAPI": "api",
-    "UnifiedMarketDataRepository": "repository",
-    "WebSocketFirst": "policies",
+    "AuditReport": "application.archive.audit",
+    "CacheOnly": "application.routing.policies",
+    "DataUnifier": "domain.unifier",
+    "Downloaded": "application.archive.series_download",
+    "PreferFreshest": "application.routing.policies",
+    "Progress": "application.archive.series_download",
+    "RestOnly": "application.routing.policies",
+    "SmartRoutingPolicy": "application.routing.policies",
+    "UnifiedMarketDataAPI": "application.api",
+    "UnifiedMarketDataRepository": "application.repository",
+    "WebSocketFirst": "application.routing.policies",
 }
 """Names whose modules are imported at first use: with asyncio, two thirds of the time of the import."""
 
@@ -255,7 +253,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - classes and functions alike
     """Import a name of the application; after that it is found without coming here."""
     if name not in _APPLICATION:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".application.{_APPLICATION[name]}", __name__), name)
+    value = getattr(import_module(f".{_APPLICATION[name]}", __name__), name)
     globals()[name] = value
     return value
 

@@ -2,16 +2,19 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Self, TypeVar, overload
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ..domain.coverage_report import CoverageReport
 from ..domain.errors import ClosedError, UnsupportedRequestError
 from ..domain.events import RequestFailed
 from ..domain.finality import Grace
+from ..domain.ledger import HeldSeries
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
 from ..domain.ports import Channel, Clock, RoutingPolicy, ServerTime
@@ -22,31 +25,132 @@ from ..domain.request import (
     RealtimeRequest,
     TickerRequest,
     TradesRequest,
+    create_candle_request,
 )
-from ..domain.routing import ChannelHealth, RoutePlan
+from ..domain.routing import ChannelHealth, RoutePlan, TracedList
 from ..domain.series import CandleSeries
+from ..domain.status import VitalSigns
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
-from ..domain.vital_signs import VitalSigns
-from .answering import Answering
-from .archive import Archive
+from .archive.audit import AuditReport
+from .archive.series_download import Downloaded, Progress
 from .callbacks import Callback
-from .event_buffer import FollowedEvents
-from .feed import FeedRules
-from .feed_tools import FRAMES_IN_A_ROW
-from .follower import closed_stream_error
-from .following import Following
-from .held_candles import HeldCandles
-from .hub import LiveHub
-from .live_answers import LiveAnswers
-from .loop_watch import LoopWatch
-from .questions import ShortQuestions
-from .request_queue import DataRequestQueue
-from .router import SmartChannelRouter
-from .tasks import TaskOwner, end_task, start_ending
-from .venues import Venues
-from .vital import vital_signs
-from .witness import Witness
+from .composition import Archive
+from .requests.answer_cache import LiveAnswers
+from .requests.service import Answering
+from .routing.channel_directory import Venues
+from .routing.router import SmartChannelRouter
+from .runtime.loop_monitor import LoopWatch
+from .runtime.tasks import TaskOwner, end_task, start_ending
+from .runtime.telemetry import Witness
+from .scheduling.request_queue import DataRequestQueue
+from .status import vital_signs
+from .streaming.delivery.event_buffer import FollowedEvents
+from .streaming.delivery.subscriber import closed_stream_error
+from .streaming.feeds.context import FRAMES_IN_A_ROW
+from .streaming.feeds.feed import FeedRules
+from .streaming.follow import Following
+from .streaming.hub import LiveHub
+
+
+class ShortQuestions:
+    """Asks by symbol what ``request_data_sync`` asks by request."""
+
+    @overload
+    async def request_data_sync(self, request: CandleRequest) -> CandleSeries: ...
+    @overload
+    async def request_data_sync(self, request: TickerRequest) -> list[Ticker]: ...
+    @overload
+    async def request_data_sync(self, request: OrderBookRequest) -> OrderBook: ...
+    @overload
+    async def request_data_sync(self, request: TradesRequest) -> list[Trade]: ...
+    @abstractmethod
+    async def request_data_sync(
+        self, request: CandleRequest | TickerRequest | OrderBookRequest | TradesRequest
+    ) -> CandleSeries | list[Ticker] | OrderBook | list[Trade]:
+        """Wait for the whole answer."""
+
+    async def get_candles(
+        self,
+        symbol: str,
+        timeframe: str = "1m",
+        count: int | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> CandleSeries:
+        """Return candles; see :func:`create_candle_request` for the meanings of count, start and end."""
+        return await self.request_data_sync(create_candle_request(symbol, timeframe, count, start=start, end=end))
+
+    async def get_ticker(self, symbol: str) -> Ticker:
+        """Return the newest ticker of a symbol."""
+        found = await self.get_tickers([symbol])
+        return evolve(found[0], trace=found.trace if isinstance(found, TracedList) else None)
+
+    async def get_tickers(self, symbols: Sequence[str]) -> list[Ticker]:
+        """Return the newest tickers in the order of ``symbols``."""
+        return await self.request_data_sync(TickerRequest(symbols=symbols))
+
+    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
+        """Return the newest book, at most ``depth`` levels a side."""
+        return await self.request_data_sync(OrderBookRequest(symbol=symbol, depth=depth))
+
+    async def get_trades(self, symbol: str, count: int = 100) -> list[Trade]:
+        """Return the newest trades, oldest first."""
+        return await self.request_data_sync(TradesRequest(symbol=symbol, count=count))
+
+
+class HeldCandles:
+    """Surveys, fills and checks the candles that outlive a request."""
+
+    _archive: Archive
+
+    @abstractmethod
+    def _check_open(self) -> None: ...
+
+    async def coverage(
+        self, symbol: str, timeframe: str = "1m", *, start: datetime | None = None, end: datetime | None = None
+    ) -> CoverageReport:
+        """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
+        self._check_open()
+        return await self._archive.library.coverage(symbol, timeframe, start, end)
+
+    async def download(
+        self,
+        symbols: Sequence[str],
+        timeframe: str = "1m",
+        *,
+        start: datetime,
+        end: datetime | None = None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> list[Downloaded]:
+        """Fill the store with ``[start, end)`` of several series; what is held already is not asked for.
+
+        Interrupted anywhere, the same call goes on where it stopped. Without ``end``: as far as candles are final.
+        """
+        self._check_open()
+        return await self._archive.filler.download(symbols, timeframe, (start, end), on_progress)
+
+    def held_parts(
+        self, symbol: str, timeframe: str, *, start: datetime, end: datetime
+    ) -> AsyncGenerator[CandleSeries]:
+        """Yield what is held of a range, oldest first, in parts of bounded size; asks nobody."""
+        self._check_open()
+        return self._archive.library.parts(symbol, timeframe, start, end)
+
+    async def audit(self, symbol: str, day: date, *, repair: bool = False) -> AuditReport:
+        """Compare a UTC day's minutes with its hours and its day candle.
+
+        What is not held is fetched. With ``repair``, what differs is read anew.
+        """
+        self._check_open()
+        return await self._archive.auditor.audit(symbol, day, repair=repair)
+
+    async def inventory(self) -> Sequence[HeldSeries]:
+        """Return every series that is held, of whatever venue; what was set aside comes last."""
+        self._check_open()
+        return await self._archive.library.store.inventory()
+
 
 Answer = TypeVar("Answer")
 

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import define, field
 
 from ..domain.ports import Clock, Diary
-from ..domain.question import type_of_callback
+from ..domain.request_options import type_of_callback
 
 BLOCKED_S = 0.1
 """Real seconds without giving way after which a callback is said to block: every stream waited for it."""

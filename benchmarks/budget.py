@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "doubles"
 from rate_models import SERVERS, Desk, FixedWindows, Way, alone, run
 
 from market_backbone.domain.adapter import AdapterContext
-from market_backbone.domain.errand import Errand, on_errand
+from market_backbone.domain.call_context import Errand, on_errand
 from market_backbone.domain.errors import RateLimitedError
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Priority

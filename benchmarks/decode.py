@@ -12,7 +12,7 @@ from decimal import Decimal
 from market_backbone import CandleSeries, Symbol, Timeframe
 from market_backbone.domain.coverage import PageRead, page_coverage
 from market_backbone.domain.finality import Grace
-from market_backbone.infrastructure.upbit.replies import Origin, decode_candles, to_candle_page
+from market_backbone.infrastructure.upbit.rest_decoding import Origin, decode_candles, to_candle_page
 
 ROUNDS, REPEATS = 30, 10
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -17,9 +17,9 @@ from market_backbone import Candle, CandleSeries, Symbol, Timeframe, TimeRange
 from market_backbone.domain.columns import CandleColumns
 from market_backbone.domain.coverage import Coverage
 from market_backbone.domain.finality import Finality, SealedBy
-from market_backbone.domain.holding import SeriesKey
-from market_backbone.domain.instants import from_micros, to_micros
-from market_backbone.infrastructure.cache import SqliteCandleStore
+from market_backbone.domain.ledger import SeriesKey
+from market_backbone.domain.timestamps import from_micros, to_micros
+from market_backbone.infrastructure.candle_store import SqliteCandleStore
 
 ROUNDS, ROWS, PAGE = 5, 10_000, 200
 START = datetime(2026, 1, 1, tzinfo=UTC)

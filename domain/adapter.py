@@ -6,8 +6,8 @@ from typing import cast
 from attrs import frozen
 
 from .finality import Grace
-from .observations import Observation
 from .ports import Channel, Clock, ServerTime
+from .telemetry_events import Observation
 
 
 @frozen(kw_only=True)

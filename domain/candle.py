@@ -7,9 +7,9 @@ from attrs import field, frozen
 
 from .errors import IntegrityError
 from .finality import Finality, SealedBy
-from .instants import to_text, to_utc
 from .symbol import Symbol
 from .timeframe import Timeframe
+from .timestamps import to_text, to_utc
 
 
 def plain(number: Decimal | None) -> str:

@@ -12,9 +12,9 @@ from typing import Self
 
 from attrs import evolve, field, frozen
 
-from .instants import MICROSECOND, from_micros, to_micros
 from .time_range import TimeRange, clip, subtract, unite
 from .timeframe import Timeframe
+from .timestamps import MICROSECOND, from_micros, to_micros
 
 
 class Reason(StrEnum):

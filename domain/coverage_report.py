@@ -1,13 +1,13 @@
 """What is held of one series, slot by slot: how much, where the holes are, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from attrs import frozen
 
 from .coverage import ExplainedRange, Reason
-from .holding import SeriesKey
+from .ledger import SeriesKey
 from .time_range import TimeRange, clip
 
 CANDLES, QUIET, PROVISIONAL, HOLE = "█", "·", "▒", "x"
@@ -82,3 +82,34 @@ def merge_explained(parts: Iterable[ExplainedRange]) -> tuple[ExplainedRange, ..
         else:
             merged.append(part)
     return tuple(merged)
+
+
+@frozen(kw_only=True)
+class Completeness:
+    """What became of the slots of a series: each was received, or is known to be empty, or is not known.
+
+    Invariant: ``expected == received + quiet + unknown``.
+    """
+
+    expected: int = 0
+    received: int = 0
+    quiet: int = 0
+    unknown: int = 0
+
+    def __add__(self, other: "Completeness") -> "Completeness":
+        """Return both together."""
+        return Completeness(
+            expected=self.expected + other.expected,
+            received=self.received + other.received,
+            quiet=self.quiet + other.quiet,
+            unknown=self.unknown + other.unknown,
+        )
+
+    def by_state(self) -> Iterator[tuple[str, int]]:
+        """Yield each figure with its name."""
+        yield from (
+            ("expected", self.expected),
+            ("received", self.received),
+            ("quiet", self.quiet),
+            ("unknown", self.unknown),
+        )

@@ -9,7 +9,7 @@ from .coverage import Reason
 from .errors import MarketDataError
 from .orderbook import OrderBook
 from .request import Topic
-from .seam import Seam
+from .routing import Seam
 from .series import CandleSeries
 from .symbol import Symbol
 from .ticker import Ticker

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from attrs import field, frozen
 
 from .errors import IntegrityError
-from .instants import to_utc
 from .routing import RoutePlan
 from .symbol import Symbol
+from .timestamps import to_utc
 
 
 class BookLevel(NamedTuple):

@@ -6,18 +6,18 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from .capabilities import Capabilities
-from .holding import HeldSeries, Ledger, Remembered, SeriesKey
+from .ledger import HeldSeries, Ledger, Remembered, SeriesKey
 from .market import Market
-from .observations import Observation
 from .orderbook import OrderBook
 from .request import AnyRequest, Topic
 from .routing import ChannelView, RoutePlan
 from .series import CandleSeries
+from .status import Headroom
 from .streaming import StreamItem
+from .telemetry_events import Observation
 from .ticker import Ticker
 from .time_range import TimeRange
 from .trade import Trade
-from .vital_signs import Headroom
 
 
 @runtime_checkable

@@ -7,11 +7,11 @@ from attrs import field, frozen
 
 from .capabilities import DataKind
 from .errors import InvalidRangeError, UnsupportedRequestError
-from .instants import EPOCH, to_text, to_utc
-from .question import Priority, Question, type_of_callback
+from .request_options import Priority, Question, type_of_callback
 from .resuming import check_reorder, read_resume_point, type_of_resume_point
 from .symbol import Symbol
 from .timeframe import FAR_FUTURE, Timeframe
+from .timestamps import EPOCH, to_text, to_utc
 from .trade import Trade
 
 DEFAULT_COUNT = 200

@@ -6,9 +6,9 @@ from datetime import datetime
 from .candle import Candle
 from .capabilities import DataKind
 from .errors import InvalidRangeError, UnsupportedRequestError
-from .instants import to_text, to_utc
 from .symbol import Symbol
 from .timeframe import Timeframe
+from .timestamps import to_text, to_utc
 from .trade import LARGEST_ID, Trade
 
 LONGEST_REORDER_S = 60.0

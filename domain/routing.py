@@ -1,15 +1,44 @@
 """Plans: which channels will be asked, for what, at what cost, and why; afterwards, what happened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Self
+from typing import Self, TypeVar
 
 from attrs import evolve, field, frozen
 
 from .capabilities import Capabilities
-from .instants import to_text
-from .seam import Seam
+from .timestamps import to_text
+
+REST, WEBSOCKET, CACHE = "rest", "websocket", "cache"
+STALE = "stale: nobody could be asked for what is not held; the gaps say what lacks"
+INCOMPLETE = "incomplete, the rest failed"
+Item = TypeVar("Item")
+
+
+class SeamVerdict(StrEnum):
+    """How far a joint has been checked."""
+
+    PENDING = "PENDING"
+    """The coverages touch, nothing has been compared yet."""
+    PROVEN = "PROVEN"
+    """The first slot that both sources saw is equal."""
+    REPAIRED = "REPAIRED"
+    """It differed; the REST view won."""
+    UNPROVEN = "UNPROVEN"
+    """The sources do not touch."""
+
+
+@frozen(kw_only=True)
+class Seam:
+    """One joint between an older and a newer source."""
+
+    at: datetime
+    older: str
+    newer: str
+    verdict: SeamVerdict
+    detail: str = ""
 
 
 def _read_only(figures: Mapping[str, float]) -> Mapping[str, float]:
@@ -226,3 +255,17 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(f"  {line.rstrip()}" for line in lines)
+
+
+class TracedList(list[Item]):
+    """A list that knows which channels were asked for it, and why.
+
+    Attributes:
+        trace: the plan, filled with what happened.
+
+    """
+
+    def __init__(self, items: Iterable[Item], trace: RoutePlan) -> None:
+        """Hold ``items``."""
+        super().__init__(items)
+        self.trace = trace

@@ -10,17 +10,16 @@ from attrs import evolve, field, frozen
 
 from .candle import Candle
 from .columns import CandleColumns
-from .completeness import Completeness
 from .coverage import Coverage, ExplainedRange, Reason
+from .coverage_report import Completeness
 from .errors import IntegrityError
 from .finality import Finality
-from .instants import from_micros, to_micros
-from .routing import RoutePlan
-from .seam import Seam
+from .routing import RoutePlan, Seam
 from .series_export import to_arrow, to_numpy, to_pandas, to_polars
 from .symbol import Symbol
 from .time_range import TimeRange
 from .timeframe import Timeframe
+from .timestamps import from_micros, to_micros
 
 if TYPE_CHECKING:
     import numpy as np

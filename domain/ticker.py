@@ -8,9 +8,9 @@ from operator import attrgetter
 from attrs import field, fields, frozen
 
 from .errors import IntegrityError
-from .instants import to_utc
 from .routing import RoutePlan
 from .symbol import Symbol
+from .timestamps import to_utc
 
 
 class PriceChange(StrEnum):

@@ -8,7 +8,7 @@ from typing import Self
 from attrs import field, frozen
 
 from .errors import InvalidRangeError
-from .instants import to_text, to_utc
+from .timestamps import to_text, to_utc
 
 
 def _utc(at: datetime) -> datetime:

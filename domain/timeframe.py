@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Self
 
 from .errors import UnsupportedRequestError
-from .instants import EPOCH, to_utc
 from .time_range import TimeRange
+from .timestamps import EPOCH, to_utc
 
 MONDAY = EPOCH + timedelta(days=4)
 FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ import math
 import time
 from datetime import datetime
 
-from ..domain.instants import from_seconds
 from ..domain.server_clock import ServerClock
+from ..domain.timestamps import from_seconds
 
 
 class MarketClock:

@@ -6,12 +6,12 @@ from dependency_injector import containers, providers
 
 from ..application.api import UnifiedMarketDataAPI
 from ..application.repository import UnifiedMarketDataRepository
-from ..application.witness import Witness
+from ..application.runtime.telemetry import Witness
 from ..config import Settings
-from . import assembly
+from . import factories as assembly
 from .clock import MarketClock, VenueTimes
-from .observability import StructuredDiary
 from .registry import Registry
+from .structured_logging import StructuredDiary
 
 
 class Container(containers.DeclarativeContainer):

@@ -11,8 +11,8 @@ from ..application.api import UnifiedMarketDataAPI
 from ..config import Settings
 from ..domain.capabilities import DataKind
 from ..domain.errors import MarketDataError
-from ..domain.instants import to_text
 from ..domain.ports import CandleCache, Channel, MarketDirectory
+from ..domain.timestamps import to_text
 from .clock import read_wall_clock
 from .upbit import UpbitRest
 

@@ -15,11 +15,11 @@ from ..domain.candle import plain
 from ..domain.coverage_report import CoverageReport
 from ..domain.errors import MarketDataError
 from ..domain.events import HistoryLoaded, MarketEvent
-from ..domain.instants import to_text
 from ..domain.orderbook import OrderBook
 from ..domain.series import CandleSeries
 from ..domain.symbol import Symbol
 from ..domain.ticker import Ticker
+from ..domain.timestamps import to_text
 
 
 def _enum(member: Enum) -> Any:  # noqa: ANN401 - whatever the member's value is

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from environments import build_wheel
+from kit import Kit
+from scenes import Scene
 
 from market_backbone import create_unified_api
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
@@ -78,3 +80,38 @@ def open_market():
                 yield sandbox, api
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def kit():
+    """Doubles and makers."""
+    return Kit
+
+
+@pytest.fixture
+async def make_scene(kit):
+    scenes = []
+
+    def make(kind, **rest):
+        scenes.append(Scene(kit, kind, **rest))
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        await scene.tasks.close()
+
+
+@pytest.fixture
+async def market(open_market):
+    async with open_market() as opened:
+        yield opened
+
+
+@pytest.fixture
+def sandbox(market):
+    return market[0]
+
+
+@pytest.fixture
+def api(market):
+    return market[1]

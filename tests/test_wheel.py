@@ -43,7 +43,7 @@ def test_only_market_backbone_lands_in_site_packages(installed):
         "config/production.toml",
         "config/test.toml",
         "domain/errors.py",
-        "infrastructure/cache/sqlite.py",
+        "infrastructure/candle_store/sqlite.py",
         "infrastructure/conformance/__init__.py",
         "infrastructure/upbit/__init__.py",
     ],

@@ -32,8 +32,8 @@ from market_backbone import (
     create_unified_api,
 )
 from market_backbone.domain.coverage import Coverage
-from market_backbone.domain.holding import SeriesKey
-from market_backbone.infrastructure.cache import FILE, SqliteCandleStore
+from market_backbone.domain.ledger import SeriesKey
+from market_backbone.infrastructure.candle_store import FILE, SqliteCandleStore
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from attrs import define
 
-from market_backbone.infrastructure.sandbox.spelling import fixed, java_double, plain
+from market_backbone.infrastructure.sandbox.number_format import fixed, java_double, plain
 
 MS, DATE, CLOCK, DAY, TIME, SLOT, SIZE, KOREAN = (
     bytes([code]) * width for code, width in ((1, 13), (2, 10), (3, 8), (4, 8), (5, 6), (6, 19), (7, 20), (14, 19))

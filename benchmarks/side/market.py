@@ -23,8 +23,8 @@ from side.flows import Flows, Line, Plan, Tally, Wanted
 from side.listing import ORIGINAL, codes, markets, repeated, trades, under
 
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
-from market_backbone.infrastructure.sandbox.rest import RestDesk, RestReply, RestRequest
-from market_backbone.infrastructure.sandbox.spelling import http_date
+from market_backbone.infrastructure.sandbox.number_format import http_date
+from market_backbone.infrastructure.sandbox.rest.rest import RestDesk, RestReply, RestRequest
 
 GENEROUS = "group={}; min=60000000; sec=999999"
 BUFFER = 1 << 20

@@ -16,8 +16,8 @@ from market_backbone import (
     Timeframe,
     create_candle_request,
 )
+from market_backbone.infrastructure.bootstrap import open_container
 from market_backbone.infrastructure.registry import ADAPTERS, Registry
-from market_backbone.infrastructure.startup import open_container
 
 scenarios("bring_your_own_source.feature")
 

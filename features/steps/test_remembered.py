@@ -20,9 +20,9 @@ from market_backbone import (
     create_candle_request,
     create_realtime_request,
 )
-from market_backbone.application.read_ahead import MOST_AHEAD
+from market_backbone.application.paging.prefetch import MOST_AHEAD
 from market_backbone.domain.coverage_report import CANDLES, HOLE
-from market_backbone.domain.holding import SeriesKey
+from market_backbone.domain.ledger import SeriesKey
 from market_backbone.infrastructure.sandbox import Fault
 
 scenarios("remembered.feature")

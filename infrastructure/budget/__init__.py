@@ -5,12 +5,12 @@ on its way, by J. At most ``limit`` that count at any send cannot become ``limit
 whatever the phase of its windows. See docs/decisions/0007.
 """
 
-from ...domain.vital_signs import Headroom
-from .address import AddressBudget, budget_of
-from .group import WINDOW_S, GroupBudget
+from ...domain.status import Headroom
 from .jitter import BudgetLimits, Jitter
-from .machine import MachineLedger
-from .turns import CONNECTS, RateBudget, Turn
+from .process_ledger import MachineLedger
+from .rate_budget import CONNECTS, RateBudget, Turn
+from .shared_budget import AddressBudget, budget_of
+from .window import WINDOW_S, GroupBudget
 
 __all__ = [
     "CONNECTS",

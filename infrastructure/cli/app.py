@@ -2,7 +2,10 @@
 
 import typer
 
-from . import data, demo, emulator, held, insight
+from . import demo, emulator
+from . import explain as insight
+from . import market_data as data
+from . import storage as held
 
 app = typer.Typer(
     name="market-backbone",

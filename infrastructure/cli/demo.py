@@ -23,10 +23,10 @@ from ...domain.events import (
 from ...domain.request import create_candle_request, create_realtime_request
 from ...domain.series import CandleSeries
 from ...domain.trade import Trade
+from ..bootstrap import create_unified_api
 from ..sandbox import Fault, Sandbox, SandboxConfig
-from ..startup import create_unified_api
 from . import render
-from .shell import run, screen
+from .console import run, screen
 
 SYMBOLS = ("KRW-BTC", "KRW-ETH", "KRW-XRP")
 SPEED = 10.0

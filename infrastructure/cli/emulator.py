@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..sandbox import SandboxConfig, serve
-from .shell import parse_instant, put, run
+from .console import parse_instant, put, run
 
 
 def sandbox(  # noqa: PLR0917 - typer reads the signature

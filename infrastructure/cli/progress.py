@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from ...application.downloading import Progress
-from ...domain.holding import SeriesKey
-from .shell import say
+from ...application.archive.series_download import Progress
+from ...domain.ledger import SeriesKey
+from .console import say
 
 STEP = 0.1
 """Share of a range after which a plain line is written."""

@@ -24,10 +24,10 @@ from ...domain.events import (
     TickerUpdated,
     TradeReceived,
 )
-from ...domain.instants import to_text
 from ...domain.market import Market
 from ...domain.orderbook import BookLevel
 from ...domain.series import CandleSeries
+from ...domain.timestamps import to_text
 
 SHOWN = 12
 

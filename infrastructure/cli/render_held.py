@@ -7,11 +7,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...application.auditing import AuditReport
-from ...application.downloading import Downloaded
+from ...application.archive.audit import AuditReport
+from ...application.archive.series_download import Downloaded
 from ...domain.coverage_report import LEGEND, CoverageReport
-from ...domain.holding import HeldSeries
-from ...domain.instants import to_text
+from ...domain.ledger import HeldSeries
+from ...domain.timestamps import to_text
 
 SHOWN = 12
 

@@ -22,7 +22,7 @@ from .policy import RoutingPolicyContract
 from .promises import BrokenPromiseError, Card, cards
 from .repository import MarketDataRepositoryContract
 from .store import CandleStoreContract
-from .subjects import ChannelUnderTest, PolicyUnderTest, StoreUnderTest
+from .targets import ChannelUnderTest, PolicyUnderTest, StoreUnderTest
 
 __all__ = [
     "BrokenPromiseError",

@@ -2,6 +2,6 @@
 
 import sys
 
-from . import chapter
+from . import markdown as chapter
 
 sys.stdout.write(chapter.chapter())

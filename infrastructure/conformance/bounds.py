@@ -7,7 +7,7 @@ from typing import Any
 from ...domain.candle import Candle
 from ...domain.errors import InvalidRangeError, RequestError, UnsupportedRequestError
 from .promises import promise, refused, require, require_equal
-from .subjects import HISTORY, TIP_ONLY, ChannelUnderTest
+from .targets import HISTORY, TIP_ONLY, ChannelUnderTest
 
 _KOREA = timezone(timedelta(hours=9))
 _NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - what a channel has to refuse

@@ -5,7 +5,7 @@ import inspect
 from ...domain.capabilities import DataKind, HistoryDepth
 from ...domain.ports import Channel
 from .promises import promise, require, require_equal, require_is_a
-from .subjects import CANDLES, ChannelUnderTest
+from .targets import CANDLES, ChannelUnderTest
 
 _COROUTINES = ("get_candles", "get_ticker", "get_tickers", "get_orderbook", "get_trades", "close")
 

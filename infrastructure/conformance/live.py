@@ -16,7 +16,7 @@ from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.trade import Trade
 from .promises import promise, refused, require, require_equal, require_is_a
-from .subjects import BREAKABLE, CANARY, SOMETHING_LIVE, ChannelUnderTest, do
+from .targets import BREAKABLE, CANARY, SOMETHING_LIVE, ChannelUnderTest, do
 from .task_watch import TaskWatch
 
 _MOST_ITEMS = 200

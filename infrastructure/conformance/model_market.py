@@ -7,7 +7,7 @@ from decimal import Decimal
 from ...domain.candle import Candle
 from ...domain.coverage import Coverage, ExplainedRange, Reason
 from ...domain.finality import Finality, SealedBy
-from ...domain.holding import SeriesKey
+from ...domain.ledger import SeriesKey
 from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange

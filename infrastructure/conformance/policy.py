@@ -11,9 +11,9 @@ from ...domain.capabilities import Capabilities
 from ...domain.errors import UnsupportedRequestError
 from ...domain.request import AnyRequest, RealtimeRequest
 from ...domain.routing import POLL, REFRESH, STREAM, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
-from .desk import VIEWS, declares, desks, of_another_venue, prefix_of, questions, with_circuit
+from .policy_cases import VIEWS, declares, desks, of_another_venue, prefix_of, questions, with_circuit
 from .promises import pure_promise, refused, require, require_equal
-from .subjects import PolicyUnderTest
+from .targets import PolicyUnderTest
 
 
 class RoutingPolicyContract:

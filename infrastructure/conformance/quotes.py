@@ -6,7 +6,7 @@ from ...domain.errors import RequestError
 from ...domain.trade import TakerSide
 from .promises import promise, refused, require, require_equal, require_is_a
 from .rows import are_exact, is_utc
-from .subjects import BOOKS, SECOND_SYMBOL, TICKERS, TRADES, ChannelUnderTest
+from .targets import BOOKS, SECOND_SYMBOL, TICKERS, TRADES, ChannelUnderTest
 
 _DEEPEST = 30
 

@@ -6,7 +6,7 @@ from ...domain.capabilities import DataKind
 from ...domain.errors import ChannelError, RequestError, UnknownSymbolError, UnsupportedRequestError
 from ...domain.timeframe import Timeframe
 from .promises import promise, refused
-from .subjects import ANYTHING, CANDLES, KNOWS_LISTING, ChannelUnderTest, lacks
+from .targets import ANYTHING, CANDLES, KNOWS_LISTING, ChannelUnderTest, lacks
 
 _MALFORMED = ("", "btc", "KRW_BTC", "KRW-BTC; DROP", "K" * 100)
 

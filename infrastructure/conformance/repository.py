@@ -7,14 +7,14 @@ import pytest
 import pytest_asyncio
 
 from .bounds import BoundPromises
-from .conduct import ConductPromises
+from .coverage import AgreementPromises, CoveragePromises
 from .identity import IdentityPromises
-from .knowledge import AgreementPromises, CoveragePromises
+from .lifecycle import ConductPromises
 from .live import LivePromises
 from .quotes import QuotePromises
 from .refusals import RefusalPromises
 from .rows import RowPromises
-from .subjects import ChannelUnderTest, opened
+from .targets import ChannelUnderTest, opened
 
 
 @pytest.mark.asyncio

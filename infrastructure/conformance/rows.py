@@ -10,7 +10,7 @@ from ...domain.errors import RequestError
 from ...domain.finality import SealedBy
 from ...domain.timeframe import Timeframe
 from .promises import promise, require, require_equal
-from .subjects import CANDLES, HISTORY, NOW, ChannelUnderTest
+from .targets import CANDLES, HISTORY, NOW, ChannelUnderTest
 
 
 def is_utc(at: object) -> bool:

@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 
 from ...domain.errors import ChannelUnavailableError, ClosedError
-from ...domain.holding import Ledger
+from ...domain.ledger import Ledger
 from ...domain.ports import CandleStore
 from .model_market import KEY, page, span
 from .promises import promise, refused, require, require_equal, require_is_a
 from .store_coverage import StoreCoveragePromises
 from .store_rows import StoreRowPromises
-from .subjects import FULL_MEDIUM, REOPEN, StoreUnderTest, do, opened
+from .targets import FULL_MEDIUM, REOPEN, StoreUnderTest, do, opened
 from .task_watch import TaskWatch
 
 _PAGES = 6

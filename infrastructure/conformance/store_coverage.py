@@ -3,13 +3,13 @@
 from attrs import evolve
 
 from ...domain.coverage import Reason
-from ...domain.holding import Ledger, SeriesKey
+from ...domain.ledger import Ledger, SeriesKey
 from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from .model_market import KEY, candle, minute, page, series, span
 from .promises import promise, require_equal
-from .subjects import StoreUnderTest
+from .targets import StoreUnderTest
 
 
 class StoreCoveragePromises:

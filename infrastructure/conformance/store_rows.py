@@ -5,14 +5,14 @@ from decimal import Decimal
 from attrs import evolve
 
 from ...domain.finality import Finality, SealedBy
-from ...domain.holding import SeriesKey
+from ...domain.ledger import SeriesKey
 from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from .model_market import KEY, candle, minute, page, series, span
 from .promises import promise, require, require_equal
-from .subjects import StoreUnderTest
+from .targets import StoreUnderTest
 
 _HUGE = Decimal("99999999999999999999999999999.123456789012345678")
 _TINY = Decimal("0.000000000000000000000000000001")

@@ -5,7 +5,8 @@ from collections.abc import Callable, Hashable
 from attrs import define, field
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from ...domain.observations import (
+from ...domain.status import VitalSigns
+from ...domain.telemetry_events import (
     OK,
     BudgetWaited,
     ChannelTried,
@@ -20,8 +21,7 @@ from ...domain.observations import (
     StreamBegan,
     StreamEnded,
 )
-from ...domain.vital_signs import VitalSigns
-from .signs import OTHER, SignsCollector
+from .gauges import OTHER, SignsCollector
 
 MOST_SERIES = 500
 """Series of candles that are told apart; all others together are ``(other)``."""

@@ -4,9 +4,9 @@ Written from the facts about the exchange, not from our client, so that the two 
 """
 
 from .config import SandboxConfig
+from .counters import Statistics
 from .emulator import Sandbox, serve
-from .faults import Fault
-from .tally import Statistics
-from .values import Trade, TrueCandle
+from .faults.faults import Fault
+from .market.values import Trade, TrueCandle
 
 __all__ = ["Fault", "Sandbox", "SandboxConfig", "Statistics", "Trade", "TrueCandle", "serve"]

@@ -9,26 +9,26 @@ from typing import Self
 import attrs
 
 from ...domain.errors import ConfigurationError
-from .admin import AdminDesk
-from .catalogue import listings
 from .clock import SandboxClock, wall_ms
 from .config import SandboxConfig
-from .endpoints import Endpoints
-from .exchange import Exchange
-from .fault_board import FaultBoard, read_script
-from .faults import Fault
+from .counters import Statistics
+from .faults.fault_schedule import FaultBoard, read_script
+from .faults.faults import Fault
 from .limits import RateLimits
-from .recorded import recorded_sources
-from .recording import read_recording
-from .rest import RestDesk
+from .market.exchange import Exchange
+from .market.sources import Source, seeded_sources
+from .market.symbols import listings
+from .market.tickers import TickerDesk
+from .number_format import label
+from .replay.recorded import recorded_sources
+from .replay.recording import read_recording
+from .rest.admin import AdminDesk
+from .rest.endpoints import Endpoints
+from .rest.rest import RestDesk
 from .server import Desks, Server
-from .sources import Source, seeded_sources
-from .spelling import label
-from .streams import Streams
-from .tally import Statistics
-from .tickers import TickerDesk
 from .units import DAY, HOUR, MINUTE, SECOND, ms
-from .upgrades import UpgradeDesk
+from .websocket.streams import Streams
+from .websocket.upgrades import UpgradeDesk
 
 # An exchange-wide outage lies this long before the start, so that every client meets one.
 _OUTAGE_BEFORE = 10 * DAY - 18 * HOUR

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import attrs
 from aiohttp import WSMsgType, web
 
-from .admin import AdminDesk
 from .clock import SandboxClock
 from .config import SandboxConfig
-from .rest import RestDesk, RestReply, RestRequest
-from .session import Close, Session
-from .spelling import http_date
-from .tally import Statistics
-from .upgrades import UpgradeDesk
+from .counters import Statistics
+from .number_format import http_date
+from .rest.admin import AdminDesk
+from .rest.rest import RestDesk, RestReply, RestRequest
+from .websocket.session import Close, Session
+from .websocket.upgrades import UpgradeDesk
 
 _POLL_S = 0.01
 _IDLE_POLL_S = 0.04

@@ -1,12 +1,13 @@
 """How frames are spelled: DEFAULT, SIMPLE and the LIST formats, as types that msgspec reads. No I/O."""
 
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any
 
 import msgspec
 
+from .fields import BookNumbers, BookUnit, CandleNumbers, TickerNumbers, TradeNumbers
 from .protocol import STREAM_CODES
-from .rows import BookNumbers, BookUnit, CandleNumbers, TickerNumbers, TradeNumbers
 
 _SHORT = {
     "code": "cd", "opening_price": "op", "high_price": "hp", "low_price": "lp", "trade_price": "tp",
@@ -103,8 +104,8 @@ _LONG, _SHORT_ONE = _union(_long_type, _FIELDS), _union(_short_type, _FIELDS)
 EXACT: dict[str, Callable[[bytes], Any]] = {
     "DEFAULT": msgspec.json.Decoder(_LONG).decode,
     "SIMPLE": msgspec.json.Decoder(_SHORT_ONE).decode,
-    "JSON_LIST": msgspec.json.Decoder(list[_LONG]).decode,
-    "SIMPLE_LIST": msgspec.json.Decoder(list[_SHORT_ONE]).decode,
+    "JSON_LIST": msgspec.json.Decoder(GenericAlias(list, _LONG)).decode,
+    "SIMPLE_LIST": msgspec.json.Decoder(GenericAlias(list, _SHORT_ONE)).decode,
 }
 """Read every number exactly."""
 

@@ -21,13 +21,13 @@ from ...domain.streaming import LiveValue, Received, Rejected
 from ...domain.symbol import Symbol
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
-from ..printable import excerpt
-from .failures import ErrorDetail
+from ..sanitize import excerpt
+from .errors import ErrorDetail
+from .fields import Provenance, book_of, prices_of, ticker_of, trade_of
 from .frame_types import EXACT, ROUGH, TIMEFRAMES
+from .lazy_orderbook import UnreadSides, can_wait, unread_book
+from .mapping import LAST_MICROS, to_instant, to_slot
 from .protocol import stream_type
-from .rows import Provenance, book_of, prices_of, ticker_of, trade_of
-from .unread_books import UnreadSides, can_wait, unread_book
-from .values import LAST_MICROS, to_instant, to_slot
 
 CHANNEL = "websocket"
 MOST_KNOWN = 10_000

@@ -9,10 +9,10 @@ from attrs import frozen
 
 from ...domain.capabilities import DataKind
 from ...domain.errors import UnsupportedRequestError
-from ...domain.instants import to_text
 from ...domain.request import Topic
 from ...domain.symbol import Symbol
 from ...domain.timeframe import Timeframe
+from ...domain.timestamps import to_text
 
 CANDLES_PER_CALL = 200
 TRADES_PER_CALL = 500

@@ -17,22 +17,23 @@ from ...domain.errors import (
     MalformedReplyError,
     UnsupportedRequestError,
 )
-from ...domain.instants import from_micros, to_micros
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
 from ...domain.request import CandleRequest, check_count, check_depth
 from ...domain.series import CandleSeries
+from ...domain.status import Headroom
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange, subtract
 from ...domain.timeframe import Timeframe
+from ...domain.timestamps import from_micros, to_micros
 from ...domain.trade import Trade
-from ...domain.vital_signs import Headroom
 from ..budget import CONNECTS
-from ..transport import HttpFactory, HttpTransport
-from . import protocol, replies
-from .exchange import Answer, UpbitExchange
+from ..http_transport import HttpFactory, HttpTransport
+from . import protocol
+from . import rest_decoding as replies
 from .options import UpbitOptions
+from .rest_client import Answer, UpbitExchange
 
 Found = TypeVar("Found")
 

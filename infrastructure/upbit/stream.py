@@ -11,10 +11,10 @@ from datetime import datetime
 from ...domain.errors import ChannelError, ClosedError
 from ...domain.request import Topic
 from ...domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
-from .failures import ErrorDetail, explain_frame_error
+from .connection import SocketDoor, UpbitSocket
+from .errors import ErrorDetail, explain_frame_error
 from .frames import CHANNEL, ControlFrame, FrameOrigin, FrameReader
 from .reconnect import Reconnect
-from .socket import SocketDoor, UpbitSocket
 
 CLOSED = "the stream is closed"
 

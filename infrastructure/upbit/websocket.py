@@ -25,22 +25,22 @@ from ...domain.orderbook import OrderBook
 from ...domain.ports import LiveStream
 from ...domain.request import Topic, check_depth
 from ...domain.series import CandleSeries
+from ...domain.status import Headroom
 from ...domain.streaming import LiveValue, Received, Rejected
 from ...domain.symbol import Symbol
 from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
-from ...domain.vital_signs import Headroom
-from ..sockets import Dial, dial
-from .failures import explain_frame_error
+from ..websocket_transport import Dial, dial
+from .connection import SocketDoor, UpbitSocket
+from .errors import explain_frame_error
 from .frames import ControlFrame, FrameOrigin, FrameReader
-from .identity import VenueIdentity
-from .limits import ConnectBudget
 from .options import UpbitOptions
 from .protocol import STREAM_CODES, stream_depth, stream_type
-from .socket import SocketDoor, UpbitSocket
+from .rate_limits import ConnectBudget
 from .stream import UpbitStream
+from .venue_identity import VenueIdentity
 
 Value = TypeVar("Value")
 

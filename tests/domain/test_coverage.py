@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone.domain.coverage import Coverage, ExplainedRange, PageRead, Reason, page_coverage
-from market_backbone.domain.instants import to_micros
 from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
+from market_backbone.domain.timestamps import to_micros
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HALVES = 40

@@ -64,7 +64,7 @@ def test_no_event_is_written_by_a_name_that_the_scan_cannot_read():
         and re.search("diary|witness", ast.unparse(node.func))
         and not isinstance(node.args[0], ast.Constant)
     }
-    assert dynamic == {"application/witness.py", "infrastructure/assembly.py"}
+    assert dynamic == {"application/runtime/telemetry.py", "infrastructure/factories.py"}
 
 
 def test_the_docs_show_the_same_table():

@@ -13,9 +13,10 @@ from market_backbone.domain.routing import (
     Grade,
     RoutePlan,
     RouteStep,
+    Seam,
+    SeamVerdict,
     StepStatus,
 )
-from market_backbone.domain.seam import Seam, SeamVerdict
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
 

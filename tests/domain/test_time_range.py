@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone.domain.errors import InvalidRangeError
-from market_backbone.domain.instants import from_micros, from_seconds, to_micros, to_text, to_utc
 from market_backbone.domain.time_range import TimeRange, clip, subtract, unite
+from market_backbone.domain.timestamps import from_micros, from_seconds, to_micros, to_text, to_utc
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GRID = 24

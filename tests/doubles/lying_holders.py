@@ -6,9 +6,9 @@ from itertools import count
 from attrs import evolve, frozen
 
 from market_backbone import CandleSeries, ChannelUnavailableError, RoutePlan, RouteStep, SmartRoutingPolicy
-from market_backbone.domain.holding import Ledger, Remembered
+from market_backbone.domain.ledger import Ledger, Remembered
 from market_backbone.domain.routing import StepStatus
-from market_backbone.infrastructure.cache import MemoryCandleStore
+from market_backbone.infrastructure.candle_store import MemoryCandleStore
 from market_backbone.infrastructure.conformance import PolicyUnderTest, StoreUnderTest
 
 

@@ -9,7 +9,7 @@ from math import floor
 
 from attrs import define, field
 
-from market_backbone.domain.errand import Errand, on_errand
+from market_backbone.domain.call_context import Errand, on_errand
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget import AddressBudget, BudgetLimits, RateBudget
 

@@ -11,17 +11,17 @@ from tempfile import TemporaryDirectory
 from market_backbone.domain.candle import Candle
 from market_backbone.domain.coverage import Coverage, ExplainedRange, Reason
 from market_backbone.domain.finality import Finality, SealedBy
-from market_backbone.domain.holding import Ledger
+from market_backbone.domain.ledger import Ledger
 from market_backbone.domain.series import CandleSeries
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
-from market_backbone.infrastructure.cache import transactions
-from market_backbone.infrastructure.cache.codec import encode_block, encode_ledger
-from market_backbone.infrastructure.cache.opening import StoreFile
-from market_backbone.infrastructure.cache.tables import Tables
+from market_backbone.infrastructure.candle_store import transactions
+from market_backbone.infrastructure.candle_store.codec import encode_block, encode_ledger
+from market_backbone.infrastructure.candle_store.store_file import StoreFile
+from market_backbone.infrastructure.candle_store.tables import Tables
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
-from market_backbone.infrastructure.sandbox.rest import RestRequest
+from market_backbone.infrastructure.sandbox.rest.rest import RestRequest
 from market_backbone.infrastructure.upbit.options import FRAME_FORMATS
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

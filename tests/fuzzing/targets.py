@@ -23,33 +23,35 @@ from market_backbone.domain.adapter import AdapterContext
 from market_backbone.domain.capabilities import DataKind
 from market_backbone.domain.errors import ChannelUnavailableError, ConfigurationError, IntegrityError, MarketDataError
 from market_backbone.domain.finality import Grace
-from market_backbone.domain.holding import SeriesKey
-from market_backbone.domain.instants import to_micros
+from market_backbone.domain.ledger import SeriesKey
 from market_backbone.domain.request import Topic
 from market_backbone.domain.series import CandleSeries
 from market_backbone.domain.streaming import Received, Rejected
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.time_range import TimeRange
 from market_backbone.domain.timeframe import Timeframe
-from market_backbone.infrastructure.cache import transactions
-from market_backbone.infrastructure.cache.codec import DamagedBytesError, decode_block, decode_ledger
-from market_backbone.infrastructure.cache.connection import in_our_words
-from market_backbone.infrastructure.cache.keeping import recall
-from market_backbone.infrastructure.cache.opening import StoreFile
-from market_backbone.infrastructure.cache.tables import Tables
+from market_backbone.domain.timestamps import to_micros
+from market_backbone.infrastructure.candle_store import transactions
+from market_backbone.infrastructure.candle_store.codec import DamagedBytesError, decode_block, decode_ledger
+from market_backbone.infrastructure.candle_store.connection import in_our_words
+from market_backbone.infrastructure.candle_store.merging import recall
+from market_backbone.infrastructure.candle_store.store_file import StoreFile
+from market_backbone.infrastructure.candle_store.tables import Tables
 from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
-from market_backbone.infrastructure.sandbox.fault_board import faults_from, read_script
-from market_backbone.infrastructure.sandbox.recorded import recorded_sources
-from market_backbone.infrastructure.sandbox.recording import read_recording
+from market_backbone.infrastructure.http_transport import Reply
+from market_backbone.infrastructure.sandbox.faults.fault_schedule import faults_from, read_script
+from market_backbone.infrastructure.sandbox.replay.recorded import recorded_sources
+from market_backbone.infrastructure.sandbox.replay.recording import read_recording
 from market_backbone.infrastructure.sandbox.units import UNITS
 from market_backbone.infrastructure.serialization import to_json
-from market_backbone.infrastructure.transport import Reply
-from market_backbone.infrastructure.upbit import UpbitOptions, UpbitRest, failures, replies
-from market_backbone.infrastructure.upbit.exchange import Answer
-from market_backbone.infrastructure.upbit.identity import VenueIdentity
+from market_backbone.infrastructure.upbit import UpbitOptions, UpbitRest
+from market_backbone.infrastructure.upbit import errors as failures
+from market_backbone.infrastructure.upbit import rest_decoding as replies
 from market_backbone.infrastructure.upbit.options import FRAME_FORMATS
 from market_backbone.infrastructure.upbit.protocol import read_remaining
+from market_backbone.infrastructure.upbit.rest_client import Answer
 from market_backbone.infrastructure.upbit.stream import UpbitStream
+from market_backbone.infrastructure.upbit.venue_identity import VenueIdentity
 
 BTC = Symbol("KRW-BTC")
 NOW = seeds.START + timedelta(hours=1)

@@ -40,21 +40,21 @@ MUTANTS = (
     Mutant(
         "boundary",
         "the next page begins one slot too far back",
-        "application/paging.py",
+        "application/paging/candle_pager.py",
         "reached = [page.opened_at(0)] if len(page) else []",
         "reached = [page.timeframe.move(page.opened_at(0), -1)] if len(page) else []",
     ),
     Mutant(
         "lost-buffer",
         "live trades that waited for the back-fill are forgotten",
-        "application/trades.py",
+        "application/streaming/topics/trade_deduplicator.py",
         "sorted((*self._news(backfilled), *held), key=order_of_trade)",
         "sorted(self._news(backfilled), key=order_of_trade)",
     ),
     Mutant(
         "mixed-views",
         "two views of a candle are merged field by field",
-        "application/unifier.py",
+        "domain/unifier.py",
         "return max(one, other, key=CandleView.rank)",
         "best = max(one, other, key=CandleView.rank)\n"
         "        from attrs import evolve\n"
@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "premature-stream",
         "a stream seals a slot although the last socket may have lost its end",
-        "application/candle_tail.py",
+        "application/streaming/topics/candle_tracker.py",
         "self._witnessed_from = self._witnessed_until = self._newest_frame = self._first_frame = None",
         "self._first_frame = None",
     ),
@@ -85,28 +85,28 @@ MUTANTS = (
     Mutant(
         "newest-id",
         "trades are deduplicated by 'id greater than the last'",
-        "application/trades.py",
+        "application/streaming/topics/trade_deduplicator.py",
         "            if number not in known:\n",
         "            if self.newest is None or number > self.newest.sequential_id:\n",
     ),
     Mutant(
         "no-back-fill",
         "trades that REST reads back after a break are taken for known",
-        "application/trades.py",
+        "application/streaming/topics/trade_deduplicator.py",
         "return self._remember(filter(self._is_promised, backfilled))",
         "return []",
     ),
     Mutant(
         "blind-window",
         "the window of the budget is shorter than the server's second",
-        "infrastructure/budget/address.py",
+        "infrastructure/budget/shared_budget.py",
         "            second=WINDOW_S * pace.unit,",
         "            second=0.9 * WINDOW_S * pace.unit,",
     ),
     Mutant(
         "blind-budget",
         "one more call is sent in each second than the limit allows",
-        "infrastructure/budget/group.py",
+        "infrastructure/budget/window.py",
         "        if len(self.sends) < self.limit:\n            return max(now, self.blocked_until)\n"
         "        return max(now, self.blocked_until, self._ends(window, arrivals)[-self.limit] + 1e-6)",
         "        if len(self.sends) < self.limit + 1:\n            return max(now, self.blocked_until)\n"
@@ -115,14 +115,14 @@ MUTANTS = (
     Mutant(
         "asked-is-proven",
         "the store takes what was asked for as proven",
-        "infrastructure/cache/knowledge.py",
+        "infrastructure/candle_store/ledger_rules.py",
         "told_proven = without(_whole(clip(coverage.proven, coverage.asked), timeframe), unsealed)",
         "told_proven = without(_whole((coverage.asked,), timeframe), unsealed)",
     ),
     Mutant(
         "open-socket",
         "a socket that is given up stays open",
-        "infrastructure/upbit/socket.py",
+        "infrastructure/upbit/connection.py",
         "            connection.abort()\n            await connection.wait_closed()",
         "            pass",
     ),
@@ -136,14 +136,14 @@ MUTANTS = (
     Mutant(
         "early-beginning",
         "one short page proves that nothing is older",
-        "application/paging.py",
+        "application/paging/candle_pager.py",
         "        self._claim = claimed\n",
         "        self._settle_beginning(claimed, self._first)\n",
     ),
     Mutant(
         "twice-final",
         "a FINAL candle that REST repeats is delivered once more",
-        "application/candle_tail.py",
+        "application/streaming/topics/candle_tracker.py",
         "        if not view.candle.is_same_market_data(sealed.candle):\n",
         "        if view.candle.is_same_market_data(sealed.candle):\n            yield CandleUpdated(view.candle)\n"
         "        else:\n",
@@ -151,14 +151,14 @@ MUTANTS = (
     Mutant(
         "kept-frames",
         "whatever a socket brings is kept as long as it lives",
-        "application/carrier.py",
+        "application/streaming/feeds/connection.py",
         "        sight.take(values)\n",
         "        sight.take(values)\n        self.sights[id(values)] = values\n",
     ),
     Mutant(
         "ignored-garbage",
         "a frame that cannot be read is dropped, and nothing is doubted",
-        "application/carriers.py",
+        "application/streaming/feeds/connection_pool.py",
         "item.excerpt))\n                        serving.state.suspect()\n",
         "item.excerpt))\n",
     ),

@@ -16,9 +16,9 @@ from market_backbone import (
     create_realtime_request,
 )
 from market_backbone.config import load_settings
-from market_backbone.domain.instants import from_seconds
+from market_backbone.domain.timestamps import from_seconds
+from market_backbone.infrastructure.bootstrap import wired
 from market_backbone.infrastructure.registry import ADAPTERS, Registry
-from market_backbone.infrastructure.startup import wired
 from market_backbone.infrastructure.upbit import UpbitOptions, UpbitRest, UpbitWebSocket
 
 URLS = {"upbit.rest_url": "http://127.0.0.1:1", "upbit.websocket_url": "ws://127.0.0.1:1/websocket/v1"}

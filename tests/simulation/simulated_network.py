@@ -16,14 +16,14 @@ from attrs import evolve
 
 from market_backbone.domain.errors import ChannelTimeoutError, ChannelUnavailableError, ClosedError
 from market_backbone.infrastructure import clock as backbone_clock
+from market_backbone.infrastructure.http_transport import Reply
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
 from market_backbone.infrastructure.sandbox import clock as sandbox_clock
-from market_backbone.infrastructure.sandbox.rest import RestRequest
-from market_backbone.infrastructure.sandbox.session import Close
-from market_backbone.infrastructure.sandbox.sources import SeededSource
-from market_backbone.infrastructure.sandbox.spelling import http_date
-from market_backbone.infrastructure.sockets import ConnectionLost, UpgradeRefused
-from market_backbone.infrastructure.transport import Reply
+from market_backbone.infrastructure.sandbox.market.sources import SeededSource
+from market_backbone.infrastructure.sandbox.number_format import http_date
+from market_backbone.infrastructure.sandbox.rest.rest import RestRequest
+from market_backbone.infrastructure.sandbox.websocket.session import Close
+from market_backbone.infrastructure.websocket_transport import ConnectionLost, UpgradeRefused
 
 JITTER_S = 0.018
 ADDRESS, CANARY = "127.0.0.1", "KRW-BTC"

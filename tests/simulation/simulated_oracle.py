@@ -5,8 +5,8 @@ from itertools import pairwise
 from simulated_truth import is_premature, numbers, true_candles
 
 from market_backbone import CandleRevised, CandleUpdated, Gap, HistoryLoaded
+from market_backbone.infrastructure.sandbox.market.values import to_decimal
 from market_backbone.infrastructure.sandbox.units import ms, utc
-from market_backbone.infrastructure.sandbox.values import to_decimal
 
 EDGE_MS = 40_000
 """At the very end what traded last is still on its way: FINAL takes the grace, and repair a page."""

@@ -17,7 +17,7 @@ from simulated_network import SimulatedNetwork, simulated_time
 from simulated_plan import SETTLE_S, Line, page_of, to_fault
 from simulated_truth import broken_answer, broken_budget, broken_ledger
 
-from market_backbone.infrastructure.budget import address
+from market_backbone.infrastructure.budget import shared_budget as address
 
 MOST_TASKS, MOST_TIMERS, MOST_BYTES = 400, 2_000, 1_000_000
 

@@ -33,10 +33,10 @@ from market_backbone import (
 )
 from market_backbone.domain.coverage import PageRead, page_coverage
 from market_backbone.domain.finality import judge_rest_row
-from market_backbone.domain.instants import to_micros, to_utc
 from market_backbone.domain.request import check_count, check_depth
 from market_backbone.domain.series import CandleSeries
 from market_backbone.domain.time_range import TimeRange, unite
+from market_backbone.domain.timestamps import to_micros, to_utc
 
 from .exchange import CcxtExchange
 from .failures import translated

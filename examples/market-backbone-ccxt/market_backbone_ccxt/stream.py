@@ -16,9 +16,9 @@ from market_backbone import (
     RequestError,
     Trade,
 )
-from market_backbone.domain.instants import EPOCH
 from market_backbone.domain.request import Topic
 from market_backbone.domain.streaming import LifeBegan, LifeEnded, Received, StreamItem
+from market_backbone.domain.timestamps import EPOCH
 
 from .exchange import CcxtExchange
 from .failures import translated

@@ -11,7 +11,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from market_backbone import BookLevel, Candle, Finality, OrderBook, SealedBy, Symbol, TakerSide, Timeframe, Trade
-from market_backbone.domain.instants import from_micros
+from market_backbone.domain.timestamps import from_micros
 
 SIDES = {"buy": TakerSide.BUY, "sell": TakerSide.SELL}
 BARE = 6

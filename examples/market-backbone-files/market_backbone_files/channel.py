@@ -35,11 +35,11 @@ from market_backbone import (
     UnsupportedRequestError,
 )
 from market_backbone.domain.columns import CandleColumns
-from market_backbone.domain.instants import from_micros, to_micros, to_utc
 from market_backbone.domain.request import check_count
 from market_backbone.domain.series import CandleSeries
 from market_backbone.domain.symbol import nearest_symbols
 from market_backbone.domain.time_range import TimeRange, clip
+from market_backbone.domain.timestamps import from_micros, to_micros, to_utc
 
 from .folder import CandleFolder
 from .names import Series

@@ -9,8 +9,7 @@ from pathlib import Path
 from attrs import define, field
 
 from market_backbone import Candle, Finality, IntegrityError, SealedBy
-from market_backbone.domain.column_parts import join
-from market_backbone.domain.columns import CandleColumns
+from market_backbone.domain.columns import CandleColumns, join
 
 from .instants import InstantReader
 from .names import Pair, Series

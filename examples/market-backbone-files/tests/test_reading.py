@@ -12,7 +12,7 @@ import pytest
 from conftest import START, minutes_of
 
 from market_backbone import ConfigurationError, Finality, MalformedReplyError, SealedBy
-from market_backbone.infrastructure.files import write_series
+from market_backbone.infrastructure.export import write_series
 
 MS = round(START.timestamp() * 1000)
 ROWS = [[MS + n * 60_000, 100.1 + n, 200.0, 50.0, 101.0, 1.5] for n in range(5)]

@@ -11,7 +11,7 @@ from rate_models import SERVERS, Desk, Way, alone, run
 
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget import GroupBudget, Jitter
-from market_backbone.infrastructure.budget.group import Arrivals
+from market_backbone.infrastructure.budget.window import Arrivals
 
 WINDOW = 1.5
 """A second and J."""

@@ -6,7 +6,7 @@ import random
 import pytest
 from rate_models import LIMITS, Desk, FixedWindows, JumpingClock, Way, alone, run
 
-from market_backbone.domain.errand import Errand, on_errand
+from market_backbone.domain.call_context import Errand, on_errand
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget import BudgetLimits
 

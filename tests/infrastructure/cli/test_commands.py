@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from market_backbone.infrastructure.cli.shell import banner
+from market_backbone.infrastructure.cli.console import banner
 from market_backbone.infrastructure.sandbox import Fault
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market_backbone import Symbol, Timeframe, TimeRange
-from market_backbone.application.downloading import Progress
-from market_backbone.domain.holding import SeriesKey
+from market_backbone.application.archive.series_download import Progress
+from market_backbone.domain.ledger import SeriesKey
 from market_backbone.infrastructure.cli.progress import DownloadProgress
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from fake_exchange import FakeExchange
 
 from market_backbone.domain.adapter import AdapterContext
 from market_backbone.domain.finality import Grace
-from market_backbone.infrastructure.cache import CachedCandles, MemoryCandleStore, SqliteCandleStore
+from market_backbone.infrastructure.candle_store import CachedCandles, MemoryCandleStore, SqliteCandleStore
 from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
 from market_backbone.infrastructure.conformance import ChannelUnderTest, MarketDataRepositoryContract
 from market_backbone.infrastructure.conformance.model_market import KEY, page

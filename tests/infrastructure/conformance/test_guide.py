@@ -14,7 +14,7 @@ from market_backbone.domain.finality import Grace
 from market_backbone.domain.ports import Channel
 from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
 from market_backbone.infrastructure.conformance import cards
-from market_backbone.infrastructure.conformance.chapter import chapter
+from market_backbone.infrastructure.conformance.markdown import chapter
 
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "adapters.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^```python (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from market_backbone.application.policies import (
+from market_backbone.application.routing.policies import (
     CacheOnly,
     PreferFreshest,
     RestOnly,

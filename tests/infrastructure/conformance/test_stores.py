@@ -2,7 +2,7 @@
 
 import pytest
 
-from market_backbone.infrastructure.cache import MemoryCandleStore, SqliteCandleStore
+from market_backbone.infrastructure.candle_store import MemoryCandleStore, SqliteCandleStore
 from market_backbone.infrastructure.conformance import CandleStoreContract, StoreUnderTest
 
 

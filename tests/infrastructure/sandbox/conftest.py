@@ -10,17 +10,17 @@ import aiohttp
 import pytest
 
 from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
-from market_backbone.infrastructure.sandbox.catalogue import listings
-from market_backbone.infrastructure.sandbox.endpoints import Endpoints
-from market_backbone.infrastructure.sandbox.exchange import Exchange
-from market_backbone.infrastructure.sandbox.fault_board import FaultBoard
+from market_backbone.infrastructure.sandbox.counters import Statistics
+from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultBoard
 from market_backbone.infrastructure.sandbox.limits import MessageLimits, RateLimits
-from market_backbone.infrastructure.sandbox.rest import RestDesk, RestReply, RestRequest
-from market_backbone.infrastructure.sandbox.session import Close, Session
-from market_backbone.infrastructure.sandbox.sources import seeded_sources
-from market_backbone.infrastructure.sandbox.streams import Streams
-from market_backbone.infrastructure.sandbox.tally import Statistics
-from market_backbone.infrastructure.sandbox.tickers import TickerDesk
+from market_backbone.infrastructure.sandbox.market.exchange import Exchange
+from market_backbone.infrastructure.sandbox.market.sources import seeded_sources
+from market_backbone.infrastructure.sandbox.market.symbols import listings
+from market_backbone.infrastructure.sandbox.market.tickers import TickerDesk
+from market_backbone.infrastructure.sandbox.rest.endpoints import Endpoints
+from market_backbone.infrastructure.sandbox.rest.rest import RestDesk, RestReply, RestRequest
+from market_backbone.infrastructure.sandbox.websocket.session import Close, Session
+from market_backbone.infrastructure.sandbox.websocket.streams import Streams
 
 START = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "recorded"

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market_backbone.infrastructure.sandbox.catalogue import listings
-from market_backbone.infrastructure.sandbox.engine import Closure, TradeProcess
-from market_backbone.infrastructure.sandbox.sources import SeededSource
-from market_backbone.infrastructure.sandbox.ticks import tick_size
+from market_backbone.infrastructure.sandbox.market.engine import Closure, TradeProcess
+from market_backbone.infrastructure.sandbox.market.sources import SeededSource
+from market_backbone.infrastructure.sandbox.market.symbols import listings
+from market_backbone.infrastructure.sandbox.market.ticks import tick_size
+from market_backbone.infrastructure.sandbox.market.values import bar_of
 from market_backbone.infrastructure.sandbox.units import DAY, HOUR, MINUTE, SECOND, UNITS, unit_named, utc
-from market_backbone.infrastructure.sandbox.values import bar_of
 
 START = 1_795_348_830_000  # 2026-11-22T12:00:30Z
 ROWS = {row.symbol: row for row in listings("kr", START)}

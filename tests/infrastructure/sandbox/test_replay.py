@@ -9,9 +9,9 @@ import pytest
 
 from market_backbone.domain.errors import ConfigurationError
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
-from market_backbone.infrastructure.sandbox.engine import Closure
-from market_backbone.infrastructure.sandbox.recorded import recorded_sources
-from market_backbone.infrastructure.sandbox.recording import read_recording
+from market_backbone.infrastructure.sandbox.market.engine import Closure
+from market_backbone.infrastructure.sandbox.replay.recorded import recorded_sources
+from market_backbone.infrastructure.sandbox.replay.recording import read_recording
 from market_backbone.infrastructure.sandbox.units import HOUR, MINUTE, SECOND, UNITS
 
 HEADER = (

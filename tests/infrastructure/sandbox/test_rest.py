@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from market_backbone.infrastructure.sandbox.market.values import to_decimal
 from market_backbone.infrastructure.sandbox.units import DAY, MINUTE, SECOND
-from market_backbone.infrastructure.sandbox.values import to_decimal
 
 CANDLES = {
     "candles/seconds": "1s",

@@ -17,7 +17,7 @@ from market_backbone.domain.errors import (
 )
 from market_backbone.domain.market import Market
 from market_backbone.domain.symbol import Symbol
-from market_backbone.infrastructure.upbit.failures import (
+from market_backbone.infrastructure.upbit.errors import (
     ErrorDetail,
     Refusal,
     explain_frame_error,

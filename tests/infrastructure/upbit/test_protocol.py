@@ -17,7 +17,7 @@ from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.infrastructure.upbit import protocol
 from market_backbone.infrastructure.upbit.frames import ControlFrame, FrameOrigin, FrameReader
-from market_backbone.infrastructure.upbit.values import excerpt, to_change, to_instant, to_slot, to_taker_side
+from market_backbone.infrastructure.upbit.mapping import excerpt, to_change, to_instant, to_slot, to_taker_side
 
 BTC, ETH = Symbol("KRW-BTC"), Symbol("KRW-ETH")
 LIVE = FrameOrigin("upbit-kr")

@@ -20,11 +20,11 @@ from market_backbone.domain.streaming import Received
 from market_backbone.domain.symbol import Symbol
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.domain.trade import TakerSide, Trade
-from market_backbone.infrastructure.upbit import replies
+from market_backbone.infrastructure.upbit import rest_decoding as replies
+from market_backbone.infrastructure.upbit.candle_pages import PageOrigin
 from market_backbone.infrastructure.upbit.frames import ControlFrame, FrameOrigin, FrameReader
-from market_backbone.infrastructure.upbit.pages import PageOrigin
+from market_backbone.infrastructure.upbit.mapping import to_instant
 from market_backbone.infrastructure.upbit.protocol import STREAM_CODES, read_remaining
-from market_backbone.infrastructure.upbit.values import to_instant
 
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "recorded"
 pytestmark = pytest.mark.skipif(

@@ -10,13 +10,13 @@ from socket_scripts import snapshots, subscribed, trade
 from websockets.exceptions import ConnectionClosed
 
 from market_backbone import ChannelUnavailableError, DataKind, SmartRoutingPolicy, Timeframe
-from market_backbone.application.feed_tools import FeedRules
-from market_backbone.application.follower import Follower
-from market_backbone.application.hub import FeedRoute, LiveHub
-from market_backbone.application.keeping import FinalKeeper
-from market_backbone.application.router import SmartChannelRouter
-from market_backbone.application.tasks import TaskOwner
-from market_backbone.application.venues import Venues
+from market_backbone.application.cache.write_behind import FinalKeeper
+from market_backbone.application.routing.channel_directory import Venues
+from market_backbone.application.routing.router import SmartChannelRouter
+from market_backbone.application.runtime.tasks import TaskOwner
+from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.feeds.context import FeedRules
+from market_backbone.application.streaming.hub import FeedRoute, LiveHub
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 from market_backbone.domain.symbol import Symbol

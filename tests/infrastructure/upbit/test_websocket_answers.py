@@ -21,7 +21,7 @@ from market_backbone.domain.finality import Finality
 from market_backbone.domain.streaming import LifeBegan
 from market_backbone.domain.timeframe import Timeframe
 from market_backbone.infrastructure.budget import GroupBudget
-from market_backbone.infrastructure.upbit.limits import MINUTE, SECOND, MessageBudget
+from market_backbone.infrastructure.upbit.rate_limits import MINUTE, SECOND, MessageBudget
 
 
 async def test_single_answers_come_from_snapshots_on_one_socket_that_is_kept(make_socket, make_websocket):

@@ -1,0 +1,1 @@
+"""Whole ranges that are held: catalogue, download, audit, verification."""

@@ -1,0 +1,1 @@
+"""A long range as pages, some of them prefetched."""

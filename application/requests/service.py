@@ -1,0 +1,233 @@
+"""One question, one answer: through the queue, along a plan, told once in the log."""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, cast
+
+from attrs import define, evolve
+
+from ...domain.capabilities import DataKind
+from ...domain.errors import (
+    AllChannelsFailedError,
+    ChannelError,
+    IntegrityError,
+    MalformedReplyError,
+    MarketDataError,
+    RequestError,
+    UnsupportedRequestError,
+)
+from ...domain.orderbook import OrderBook
+from ...domain.ports import Channel, Clock, Diary, MarketDirectory
+from ...domain.request import CandleRequest, OneShotRequest, OrderBookRequest, TickerRequest, Topic, TradesRequest
+from ...domain.request_options import Priority
+from ...domain.routing import RoutePlan, TracedList
+from ...domain.series import CandleSeries
+from ...domain.symbol import Symbol
+from ...domain.telemetry_events import OK, RequestEnded, SeriesAnswered
+from ...domain.ticker import Ticker
+from ..composition import Archive
+from ..paging.readers import TradeReader
+from ..routing.channel_directory import Venues, check_listed, prefix_of
+from ..routing.router import Fetched, SmartChannelRouter
+from ..scheduling.coalescing import AnyAnswer, contains, part_of
+from ..scheduling.request_queue import DataRequestQueue
+from ..streaming.hub import LiveHub
+from .answer_cache import LiveAnswers
+from .candle_fetch import CandleFetch, fetch_candles, fetch_trades
+
+
+@define(eq=False, kw_only=True)
+class Answering:
+    """Answers questions; equal and contained ones in flight share one fetch."""
+
+    router: SmartChannelRouter
+    queue: DataRequestQueue
+    hub: LiveHub
+    archive: Archive
+    clock: Clock
+    venues: Venues
+    diary: Diary
+    live: LiveAnswers
+
+    async def answer(self, request: OneShotRequest) -> AnyAnswer:
+        """Return the answer; what it took is in the log, and in the answer's trace.
+
+        Raises:
+            MarketDataError: see ``request_data_sync``.
+
+        """
+        started = self.clock.monotonic()
+        standing = self.live.look(request)
+        again = await self.live.recall(request, standing, started)
+        if again is not None and again.trace is not None:
+            self._tell_answered(request, again.trace, started)
+            self._tell_complete(again)
+            return again
+        work = self._work(request)
+        try:
+            answer, trace = await self._submit(request, work)
+        except MarketDataError as error:
+            waited_ms = round((self.clock.monotonic() - started) * 1000, 1)
+            self._tell_failed(request, error, waited_ms)
+            told = f"{type(error).__name__}: {error}"
+            self.diary.note("request_failed", request=str(request), error=told, latency_ms=waited_ms)
+            raise
+        self._tell_answered(request, trace, started)
+        match answer:
+            case CandleSeries():
+                finished = await self.archive.finish(CandleSeries(answer.columns, answer.coverage, answer.seams, trace))
+                self._tell_complete(finished)
+                self.live.keep(request, standing, finished)
+                return finished
+            case OrderBook():
+                return evolve(answer, trace=trace)
+            case _:
+                return cast("AnyAnswer", TracedList(answer, trace))
+
+    def _work(self, request: OneShotRequest) -> Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]:
+        match request:
+            case CandleRequest():
+                server_time = self.venues.time_of(request.symbol.venue_prefix)
+                fetch = CandleFetch(request, self.clock, server_time, self.archive.desk)
+                return lambda: fetch_candles(fetch, self.router)
+            case TickerRequest():
+                return lambda: self.router.run(request, lambda channel: self._tickers(request, channel))
+            case OrderBookRequest():
+                return lambda: self.router.run(request, lambda channel: self._orderbook(request, channel))
+            case TradesRequest():
+                reader = TradeReader(self.clock, self.venues.time_of(request.symbol.venue_prefix))
+                return lambda: self.router.run(request, lambda channel: fetch_trades(request, channel, reader))
+            case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
+                kind = type(request).__name__
+                msg = f"expected a request made by create_…_request, got {kind}; follow() takes live ones"
+                raise UnsupportedRequestError(msg)
+
+    async def _submit(
+        self, request: OneShotRequest, work: Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]
+    ) -> tuple[AnyAnswer, RoutePlan]:
+        """Wait for an equal or larger question that is being asked already, or ask.
+
+        What fails a larger question may be about what was not asked for here: then this one is asked itself.
+        """
+        key: Any = _asked_by_anybody(request)
+        larger: Any = self._larger(request) or key
+        asking: Mapping[str, Any] = {"priority": request.priority, "caller": request.caller}
+        began, deadline = self.clock.monotonic(), request.deadline
+        if larger != key:
+            try:
+                answer, trace = await self.queue.submit(larger, work, **asking, deadline_s=deadline)
+            except (RequestError, ChannelError, AllChannelsFailedError, IntegrityError):
+                deadline = None if deadline is None else max(0.0, deadline - (self.clock.monotonic() - began))
+            else:
+                return part_of(answer, request), trace.with_note(f"part of the answer to: {larger}")
+        return await self.queue.submit(key, work, **asking, deadline_s=deadline)
+
+    def _larger(self, request: OneShotRequest) -> Hashable | None:
+        """Return a question that is being asked already, and whose answer holds this one's."""
+        if not len(self.queue):
+            return None
+        rows_per_page = self.venues.page_of(prefix_of(request))
+        return self.queue.find(lambda other: contains(other, request, rows_per_page))
+
+    def _tell_answered(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
+        calls, rows, waited_ms = trace.calls, 0, 0.0
+        retries, latency_ms = 0, 0.0
+        for step in trace.steps:
+            rows += step.rows
+            retries += step.retries
+            waited_ms += step.waited_ms
+            latency_ms += step.latency_ms
+        self.diary.note(
+            "request_served",
+            request=trace.request,
+            policy=trace.policy,
+            rule=trace.rule,
+            served_by=list(trace.served_by),
+            calls=calls,
+            retries=retries,
+            rows=rows,
+            waited_ms=round(waited_ms, 1),
+            latency_ms=round(latency_ms, 1),
+            seams=[f"{seam.older}|{seam.newer} {seam.verdict}" for seam in trace.seams],
+        )
+        ended = RequestEnded(
+            kind=_kind_of(request),
+            rule=trace.rule,
+            outcome=OK,
+            latency_s=self.clock.monotonic() - started,
+            calls=calls,
+            rows=rows,
+            waited_s=waited_ms / 1000,
+        )
+        self.router.witness.observe(ended)
+
+    def _tell_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
+        rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
+        outcome = type(error).__name__
+        ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
+        self.router.witness.observe(ended)
+
+    def _tell_complete(self, series: CandleSeries) -> None:
+        if self.router.witness.is_watched:
+            known = series.completeness()
+            told = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
+            self.router.witness.observe(told)
+
+    async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], Fetched]:
+        topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]
+        held = [self.hub.newest(channel.name, topic) for topic in topics]
+        known = [value for value in held if isinstance(value, Ticker)]
+        if len(known) == len(topics):
+            return known, Fetched(len(known), calls=0)
+        await self._check_listed(channel, request.symbols)
+        tickers = list(await channel.get_tickers(request.symbols))
+        check_identity(channel, request.symbols, [ticker.symbol for ticker in tickers])
+        return tickers, _one_call(channel, len(tickers))
+
+    async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, Fetched]:
+        held = self.hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
+        if isinstance(held, OrderBook):
+            return held.to_depth(request.depth), Fetched(1, calls=0)
+        await self._check_listed(channel, [request.symbol])
+        book = await channel.get_orderbook(request.symbol, request.depth)
+        check_identity(channel, [request.symbol], [book.symbol])
+        return book, _one_call(channel, 1)
+
+    async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
+        """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
+        if not isinstance(channel, MarketDirectory):
+            await check_listed(self.venues.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
+
+
+def _asked_by_anybody(request: OneShotRequest) -> OneShotRequest:
+    """Return the question itself, without how urgent it is and who waits for the answer; mostly it is just that."""
+    if (request.priority, request.deadline, request.data_callback) == (Priority.INTERACTIVE, None, None):
+        return request
+    return evolve(request, priority=Priority.INTERACTIVE, deadline=None, data_callback=None)
+
+
+def _kind_of(request: OneShotRequest) -> DataKind:
+    match request:
+        case CandleRequest():
+            return DataKind.CANDLE
+        case TickerRequest():
+            return DataKind.TICKER
+        case OrderBookRequest():
+            return DataKind.ORDERBOOK
+        case TradesRequest():
+            return DataKind.TRADE
+
+
+def check_identity(channel: Channel, asked: Sequence[str], answered: Sequence[str]) -> None:
+    """Refuse an answer about something else, or about less, than was asked for.
+
+    Raises:
+        MalformedReplyError: so that the next channel is asked.
+
+    """
+    if list(asked) != list(answered):
+        msg = f"asked for {' '.join(asked)}, got {' '.join(answered) or 'nothing'}"
+        raise MalformedReplyError(msg, channel=channel.name)
+
+
+def _one_call(channel: Channel, rows: int) -> Fetched:
+    return Fetched(rows, calls=0 if channel.capabilities.calls_are_free else 1)

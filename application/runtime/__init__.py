@@ -1,0 +1,1 @@
+"""Tasks, telemetry, and the monitor of the event loop."""

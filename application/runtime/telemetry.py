@@ -1,0 +1,86 @@
+"""Tells the diary and the observers what happens; whatever they do, the caller goes on."""
+
+from attrs import define, field
+
+from ...domain.ports import Clock, Diary, Observer
+from ...domain.telemetry_events import Observation
+
+BLOCKED_S = 0.05
+"""Real seconds in one observer after which it is said to block."""
+
+
+class NoDiary:
+    """Writes nothing."""
+
+    def note(self, event: str, **details: object) -> None:
+        """Drop it."""
+
+    def warn(self, event: str, **details: object) -> None:
+        """Drop it."""
+
+
+@define(eq=False)
+class Witness:
+    """A diary, and the observers beside it.
+
+    Invariants:
+        What an observer raises never reaches the caller; it is reported once, and so is slowness.
+        Observations reach every observer in the order in which they were told.
+
+    Attributes:
+        clock: times the observers; None leaves them untimed.
+
+    """
+
+    diary: Diary = field(factory=NoDiary)
+    observers: tuple[Observer, ...] = field(default=(), converter=tuple[Observer, ...])
+    clock: Clock | None = None
+    _failed: set[int] = field(init=False, factory=set[int])
+    _slow: set[int] = field(init=False, factory=set[int])
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody observes, so that what costs something is worth finding out."""
+        return bool(self.observers)
+
+    def note(self, event: str, **details: object) -> None:
+        """Write what happened in the normal course of things."""
+        self.diary.note(event, **details)
+
+    def warn(self, event: str, **details: object) -> None:
+        """Write what somebody should look at."""
+        self.diary.warn(event, **details)
+
+    def observe(self, observation: Observation) -> None:
+        """Tell every observer."""
+        for observer in self.observers:
+            began = self._now()
+            try:
+                observer.observe(observation)
+            except Exception as error:  # noqa: BLE001 - a stranger's code: its failure must not reach the data
+                self._report_failure(observer, error)
+            self._check_pace(observer, began)
+
+    def _now(self) -> float:
+        return 0.0 if self.clock is None else self.clock.monotonic()
+
+    def _report_failure(self, observer: Observer, error: Exception) -> None:
+        if id(observer) not in self._failed:
+            self._failed.add(id(observer))
+            self.diary.warn(
+                "observer_failed",
+                observer=type(observer).__name__,
+                error=f"{type(error).__name__}: {error}",
+                advice="what it raises is ignored from here on; mend the observer",
+            )
+
+    def _check_pace(self, observer: Observer, began: float) -> None:
+        taken_s = 0.0 if self.clock is None else self.clock.to_real_s(self.clock.monotonic() - began)
+        if taken_s >= BLOCKED_S and id(observer) not in self._slow:
+            self._slow.add(id(observer))
+            self.diary.warn(
+                "observer_blocked",
+                observer=type(observer).__name__,
+                seconds=round(taken_s, 3),
+                advice="every stream waited meanwhile; let it take note only, and work elsewhere",
+            )

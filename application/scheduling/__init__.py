@@ -1,0 +1,1 @@
+"""When a request is served: priority, fairness, coalescing."""

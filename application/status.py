@@ -1,0 +1,52 @@
+"""Takes the pulse: what the queue, the feeds, the budget and the channels look like now."""
+
+from collections.abc import Iterator
+
+from ..domain.ports import BudgetedChannel
+from ..domain.status import StreamSigns, VitalSigns
+from .routing.router import SmartChannelRouter
+from .scheduling.request_queue import DataRequestQueue
+from .streaming.feeds.feed import Feed
+from .streaming.feeds.subscription import Serving
+from .streaming.hub import LiveHub
+
+
+def vital_signs(queue: DataRequestQueue, hub: LiveHub, router: SmartChannelRouter) -> VitalSigns:
+    """Return a snapshot; asks nobody and changes nothing."""
+    sockets = {name: 0 for name, channel in router.channels.items() if channel.capabilities.follows}
+    for feed in hub.feeds:
+        if feed.carriers is not None:
+            sockets[feed.carriers.live.name] += sum(carrier.is_open for carrier in feed.carriers.sockets)
+    return VitalSigns(
+        queued=queue.depth(),
+        in_service=queue.in_service,
+        streams=tuple(signs for feed in hub.feeds for signs in _streams(feed)),
+        sockets=sockets,
+        headroom={
+            name: dict(channel.headroom())
+            for name, channel in router.channels.items()
+            if isinstance(channel, BudgetedChannel)
+        },
+        health=router.channel_health(),
+    )
+
+
+def _streams(feed: Feed) -> Iterator[StreamSigns]:
+    now = feed.clock.monotonic()
+    for serving in list(feed.servings.values()):
+        yield StreamSigns(
+            topic=serving.state.topic,
+            channel=serving.channel,
+            is_live=serving.is_live,
+            staleness_s=_staleness_s(serving, now),
+            followers=len(serving.state.audience.followers),
+            completeness=feed.report.completeness(serving.state),
+        )
+
+
+def _staleness_s(serving: Serving, now: float) -> float:
+    """Return how long ago anything proved the data to be fresh: a quiet pair on a living socket is not stale."""
+    since = now - serving.fresh_at
+    if serving.carrier is not None and serving.is_live:
+        since = min(since, serving.carrier.watch.silence_s(now))
+    return max(0.0, since)

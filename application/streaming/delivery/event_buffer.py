@@ -1,0 +1,211 @@
+"""What waits between a stream and one reader, conflated where only the newest matters."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Any, Self
+
+from attrs import define, field
+
+from ....domain.errors import SlowConsumerError
+from ....domain.events import CandleUpdated, Degraded, MarketEvent, OrderBookUpdated, Recovered, TickerUpdated
+
+_KEYS: dict[type, Callable[[Any], Hashable]] = {
+    TickerUpdated: lambda event: ("ticker", event.ticker.symbol),
+    OrderBookUpdated: lambda event: ("orderbook", event.orderbook.symbol),
+    CandleUpdated: lambda event: None if event.candle.is_final else ("candle", event.candle.opened_at),
+    Degraded: lambda _: ("state",),
+    Recovered: lambda _: ("state",),
+}
+
+
+def conflation_key(event: MarketEvent) -> Hashable | None:
+    """Return the key under which only the newest event matters; None for what may never be dropped."""
+    key_of = _KEYS.get(type(event))
+    return None if key_of is None else key_of(event)
+
+
+@define(eq=False)
+class _Place:
+    """Where the events of one key wait: all that were read together, since nobody could have had them one by one."""
+
+    key: Hashable
+    read_at: float | None
+    events: list[MarketEvent]
+
+
+@define(eq=False)
+class EventBuffer:
+    """Events between the stream and one reader.
+
+    Invariant: events that may be conflated occupy one place per key, which holds those of one reading of the
+    socket; the rest keep their order and are never dropped: beyond ``capacity`` the reader gets
+    ``SlowConsumerError`` instead.
+
+    Attributes:
+        on_fail: told, once, of the error that the reader will get.
+
+    """
+
+    capacity: int
+    _queue: deque[_Place | MarketEvent] = field(factory=deque[_Place | MarketEvent])
+    _places: dict[Hashable, _Place] = field(factory=dict[Hashable, _Place])
+    _waiting: list[asyncio.Future[None]] = field(factory=list[asyncio.Future[None]])
+    _error: Exception | None = None
+    _is_ended: bool = False
+    _before_end: Callable[[], None] = lambda: None
+    on_fail: Callable[[Exception], None] = lambda _: None
+
+    def ends_with(self, last: Callable[[], None]) -> None:
+        """Call ``last`` before the first error or the end: it may put what was still held back."""
+        self._before_end = last
+
+    def put_history(self, events: Iterable[MarketEvent]) -> None:
+        """Add trades and gaps, however many: the reader is not slow for having asked for them."""
+        if self._error is not None or self._is_ended:
+            return
+        waiting = list(events)
+        self._queue.extend(waiting)
+        self.capacity += len(waiting)
+        self._wake()
+
+    def put(self, event: MarketEvent, read_at: float | None = None) -> None:
+        """Add an event; after an error or the end it is ignored.
+
+        ``read_at`` is when the socket was read, None where nothing was: it tells what came together.
+        """
+        key = conflation_key(event)
+        if key is None:
+            self.append(event)
+        else:
+            self.put_run(key, (event,), read_at)
+
+    def put_run(self, key: Hashable, events: Sequence[MarketEvent], read_at: float | None) -> None:
+        """Add events of one key, at least one, which came together."""
+        if self._error is not None or self._is_ended:
+            return
+        place = self._places.get(key)
+        if place is None:
+            self._places[key] = place = _Place(key, read_at, [*events])
+            self.append(place)
+        elif read_at is None or read_at != place.read_at:
+            place.read_at = read_at
+            place.events[:] = events[-1:] if read_at is None else events
+        else:
+            place.events.extend(events)
+
+    def extend(self, events: Sequence[MarketEvent]) -> None:
+        """Add events that may never be dropped; after an error or the end they are ignored."""
+        if len(self._queue) + len(events) > self.capacity:
+            for event in events:
+                self.append(event)
+        elif self._error is None and not self._is_ended:
+            self._queue.extend(events)
+            if self._waiting:
+                self._wake()
+
+    def append(self, event: "MarketEvent | _Place") -> None:
+        """Add an event that may never be dropped; after an error or the end it is ignored."""
+        if self._error is not None or self._is_ended:
+            return
+        if len(self._queue) >= self.capacity:
+            msg = f"{self.capacity} events are waiting and none may be dropped; read faster, or follow less at once"
+            self.fail(SlowConsumerError(msg))
+            return
+        self._queue.append(event)
+        if self._waiting:
+            self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Let the reader have what waits, then raise ``error``."""
+        self._flush()
+        if self._error is None:
+            self._error = error
+            self.on_fail(error)
+        self._wake()
+
+    def end(self) -> None:
+        """Let the reader have what waits, then stop."""
+        self._flush()
+        self._is_ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let readers go on; a future each, which costs half of what an event does for a thousand of them."""
+        for come in self._waiting:
+            if not come.done():
+                come.set_result(None)
+        self._waiting.clear()
+
+    def _flush(self) -> None:
+        before_end, self._before_end = self._before_end, lambda: None
+        if self._error is None and not self._is_ended:
+            before_end()
+
+    def drain(self) -> list[MarketEvent]:
+        """Return everything that waits, and keep nothing."""
+        drained: list[MarketEvent] = []
+        while self._queue:
+            drained.append(self.take())
+        return drained
+
+    @property
+    def waiting(self) -> list[MarketEvent]:
+        """What waits and may never be dropped, oldest first."""
+        return [event for event in self._queue if not isinstance(event, _Place)]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the reader will get an error; of its own accord a buffer fails when it is full."""
+        return self._error is not None
+
+    def take(self) -> MarketEvent:
+        """Return the next event; there has to be one."""
+        first = self._queue.popleft()
+        if not isinstance(first, _Place):
+            return first
+        event = first.events.pop(0)
+        if first.events:
+            self._queue.appendleft(first)
+        else:
+            del self._places[first.key]
+        return event
+
+    async def get(self) -> MarketEvent:
+        """Return the next event.
+
+        Raises:
+            StopAsyncIteration: the stream has ended.
+            MarketDataError: why it ended.
+
+        """
+        queue = self._queue
+        while not queue:
+            if self._error is not None:
+                raise self._error
+            if self._is_ended:
+                raise StopAsyncIteration
+            come = asyncio.get_running_loop().create_future()
+            self._waiting.append(come)
+            await come
+        return self.take()
+
+    def __len__(self) -> int:
+        """Return how many events wait."""
+        return len(self._queue)
+
+
+class FollowedEvents:
+    """The iterator that ``follow`` yields."""
+
+    def __init__(self, buffer: EventBuffer) -> None:
+        """Read from one buffer."""
+        self._buffer = buffer
+
+    def __aiter__(self) -> Self:
+        """Iterate over the events."""
+        return self
+
+    def __anext__(self) -> Awaitable[MarketEvent]:
+        """Return the next event as soon as there is one."""
+        return self._buffer.get()

@@ -1,0 +1,1 @@
+"""Connections, fallback and repair for the topics of one route."""

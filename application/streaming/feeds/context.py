@@ -1,0 +1,36 @@
+"""What every part of a feed works with."""
+
+from attrs import field, frozen
+
+from ....domain.ports import Clock, ServerTime
+from ...routing.router import SmartChannelRouter
+from .feed_telemetry import FeedReport
+
+FRAMES_IN_A_ROW = 64
+
+
+@frozen(kw_only=True)
+class FeedRules:
+    """Timing of a feed, in market seconds.
+
+    Attributes:
+        frames_in_a_row: how many frames that came at once are taken before their readers have a turn.
+
+    """
+
+    polling_interval_s: float
+    stall_after_s: float
+    snapshot_timeout_s: float
+    hold_bound_s: float = 30.0
+    frames_in_a_row: int = FRAMES_IN_A_ROW
+
+
+@frozen(kw_only=True, eq=False)
+class FeedTools:
+    """Clocks, rules, and whoever keeps account of the channels and of the feed."""
+
+    router: SmartChannelRouter
+    clock: Clock
+    server_time: ServerTime
+    rules: FeedRules
+    report: FeedReport = field(factory=FeedReport)

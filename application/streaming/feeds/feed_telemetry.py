@@ -1,0 +1,211 @@
+"""What a feed tells the diary and the observers: its sockets, who delivers what, and how complete it is.
+
+Events of many codes at once (a lost socket switches all of them) become one line of the log.
+"""
+
+from collections.abc import Callable, Iterable
+
+from attrs import define, field, frozen
+
+from ....domain.coverage_report import Completeness
+from ....domain.events import (
+    Backfilled,
+    CandleUpdated,
+    ChannelSwitched,
+    Degraded,
+    MarketEvent,
+    Recovered,
+    SubscriptionUnanswered,
+)
+from ....domain.ports import Clock
+from ....domain.request import Topic
+from ....domain.telemetry_events import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
+from ....domain.time_range import TimeRange, clip
+from ...runtime.telemetry import Witness
+from ..topics.candle_tracker import CandleTail
+from ..topics.candles import CandleTopic
+from ..topics.topic import TopicState
+from .connection import Carrier
+
+EXAMPLES = 5
+"""Codes that a line of the log names; it counts the others."""
+
+
+@frozen
+class _Told:
+    """One line of the log to be, for all codes that share it."""
+
+    event: str
+    details: tuple[tuple[str, object], ...]
+
+
+@define
+class _Gathered:
+    """The codes that share a line, and the longest time among them."""
+
+    topics: list[str] = field(factory=list[str])
+    worst_s: float = 0.0
+
+
+@define(eq=False)
+class FeedReport:
+    """Account of one feed; ``flush`` writes what was gathered."""
+
+    witness: Witness = field(factory=Witness)
+    clock: Clock | None = None
+    _received: dict[Topic, int] = field(init=False, factory=dict[Topic, int])
+    _measured: dict[Topic, Completeness] = field(init=False, factory=dict[Topic, Completeness])
+    _gathered: dict[_Told, _Gathered] = field(init=False, factory=dict[_Told, _Gathered])
+    _began: dict[Carrier, tuple[float, str]] = field(init=False, factory=dict[Carrier, tuple[float, str]])
+    _lost: dict[Carrier, float] = field(init=False, factory=dict[Carrier, float])
+
+    # --- what followers are told -------------------------------------------------------------
+
+    def listener(self, topic: Topic) -> Callable[[MarketEvent], None]:
+        """Return what has to hear every event of a topic."""
+        self._received[topic] = 0
+        self._measured.pop(topic, None)
+
+        def listen(event: MarketEvent) -> None:
+            match event:
+                case CandleUpdated():
+                    self._received[topic] += event.candle.is_final
+                case Backfilled():
+                    self._received[topic] += 1
+                case ChannelSwitched():
+                    self.witness.observe(DeliverySwitched(topic=topic, old=event.old, new=event.new))
+                    self._gather(topic, "channel_switched", old=event.old, new=event.new, reason=event.reason)
+                case Degraded() | Recovered() | SubscriptionUnanswered():
+                    self._take_trouble(topic, event)
+                case _:
+                    return
+
+        return listen
+
+    def _take_trouble(self, topic: Topic, event: Degraded | Recovered | SubscriptionUnanswered) -> None:
+        match event:
+            case Degraded(channel, staleness_s, reason):
+                self._gather(topic, "data_degraded", worst_s=staleness_s, channel=channel, reason=reason)
+            case Recovered(channel):
+                self._gather(topic, "data_recovered", channel=channel)
+            case SubscriptionUnanswered(waited_s=waited_s):
+                self._gather(topic, "subscription_unanswered", worst_s=waited_s)
+
+    def _gather(self, topic: Topic, event: str, worst_s: float = 0.0, **details: object) -> None:
+        gathered = self._gathered.setdefault(_Told(event, tuple(details.items())), _Gathered())
+        gathered.topics.append(str(topic))
+        gathered.worst_s = max(gathered.worst_s, worst_s)
+
+    def flush(self) -> None:
+        """Write what was gathered since the last time, one line for all codes that share it."""
+        lines, self._gathered = self._gathered, {}
+        for told, gathered in lines.items():
+            worst_s, details = round(gathered.worst_s, 1), dict(told.details)
+            codes = {"codes": len(gathered.topics), "examples": gathered.topics[:EXAMPLES]}
+            match told.event:
+                case "channel_switched":
+                    self.witness.note("channel_switched", **details, **codes)
+                case "data_recovered":
+                    self.witness.note("data_recovered", **details, **codes)
+                case "data_degraded":
+                    self.witness.warn("data_degraded", **details, staleness_s=worst_s, **codes)
+                case _:
+                    self.witness.warn("subscription_unanswered", waited_s=worst_s, **codes)
+
+    # --- sockets -------------------------------------------------------------------------------
+
+    def life_began(self, carrier: Carrier, channel: str) -> None:
+        """Note that a socket is open."""
+        self._began[carrier] = self._now(), channel
+        self.witness.observe(StreamBegan(channel=channel, is_reconnect=carrier in self._lost))
+
+    def life_proven(self, carrier: Carrier, channel: str) -> None:
+        """Note that a socket shows data."""
+        lost_at = self._lost.pop(carrier, None)
+        if lost_at is not None:
+            down_s = round(self._now() - lost_at, 1)
+            self.witness.note("stream_restored", channel=channel, codes=len(carrier.topics), down_s=down_s)
+
+    def life_lost(self, carrier: Carrier, channel: str, cause: str) -> None:
+        """Note that a socket is gone, or could not be opened; further attempts are no news."""
+        lasted_s = self._end_life(carrier, is_lost=True)
+        if carrier not in self._lost:
+            self._lost[carrier] = self._now()
+            codes = len(carrier.topics)
+            self.witness.warn("stream_lost", channel=channel, cause=cause, codes=codes, lasted_s=round(lasted_s, 1))
+
+    def replaced(self, lost: Iterable[Carrier], carrier: Carrier) -> None:
+        """Note that a new socket stands for some that were lost."""
+        since = [self._lost[one] for one in lost if one in self._lost]
+        if since:
+            self._lost[carrier] = min(since)
+
+    def closed(self, carrier: Carrier) -> None:
+        """Note that a socket is needed no more."""
+        self._end_life(carrier, is_lost=False)
+        self._lost.pop(carrier, None)
+
+    def end(self) -> None:
+        """Note that the feed has ended, and all its sockets with it."""
+        for carrier in list(self._began):
+            self.closed(carrier)
+        self.flush()
+
+    def _end_life(self, carrier: Carrier, *, is_lost: bool) -> float:
+        began_at, channel = self._began.pop(carrier, (None, ""))
+        if began_at is None:
+            return 0.0
+        lasted_s = self._now() - began_at
+        self.witness.observe(StreamEnded(channel=channel, lasted_s=lasted_s, is_lost=is_lost))
+        return lasted_s
+
+    def stalled(self, carrier: Carrier, channel: str, silent_s: float) -> None:
+        """Note that a socket is given up because REST knows more."""
+        self.witness.warn("feed_stalled", channel=channel, silent_s=round(silent_s, 1), codes=len(carrier.topics))
+
+    def merged(self, channel: str, before: int, after: int, codes: int) -> None:
+        """Note that one socket has taken over."""
+        self.witness.note("sockets_merged", channel=channel, before=before, after=after, codes=codes)
+
+    def refused(self, topic: Topic, error: Exception) -> None:
+        """Note that no socket can carry a topic."""
+        self.witness.warn("subscription_refused", topic=str(topic), error=str(error))
+
+    def code_silent(self, topic: Topic, cause: str) -> None:
+        """Note that a single code is dead."""
+        self.witness.warn("code_silent", topic=str(topic), cause=cause)
+
+    def _now(self) -> float:
+        return 0.0 if self.clock is None else self.clock.monotonic()
+
+    # --- completeness --------------------------------------------------------------------------
+
+    def completeness(self, state: TopicState) -> Completeness | None:
+        """Return what became of the slots of a followed series that are over."""
+        if not isinstance(state, CandleTopic):
+            return None
+        return slots_of(state.tail, self._received.get(state.topic, 0))
+
+    def measure(self, state: TopicState) -> None:
+        """Tell the observers how complete a followed series is, if that has changed."""
+        if not self.witness.is_watched or not isinstance(state, CandleTopic):
+            return
+        found = slots_of(state.tail, self._received.get(state.topic, 0))
+        if found != self._measured.get(state.topic, Completeness()):
+            self._measured[state.topic] = found
+            topic = state.topic
+            self.witness.observe(SeriesFollowed(symbol=topic.symbol, timeframe=state.timeframe, completeness=found))
+
+
+def slots_of(tail: CandleTail, received: int) -> Completeness:
+    """Return what became of the slots from the first promise to the frontier; ``received`` were delivered FINAL.
+
+    What lies before the frontier was delivered, or is known to be empty, or is owed.
+    """
+    if tail.began_at is None or tail.frontier is None or tail.frontier <= tail.began_at:
+        return Completeness()
+    timeframe, span = tail.rules.timeframe, TimeRange(tail.began_at, tail.frontier)
+    expected = timeframe.count_slots(span)
+    unknown = sum(timeframe.count_slots(part) for part in clip(tail.owed, span))
+    received = min(received, expected - unknown)
+    return Completeness(expected=expected, received=received, quiet=expected - unknown - received, unknown=unknown)

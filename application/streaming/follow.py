@@ -1,0 +1,277 @@
+"""Follow one request: join a feed, wait until it is live, read history, and go on from there."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+
+from attrs import define, evolve, frozen
+
+from ...domain.capabilities import DataKind
+from ...domain.coverage import Coverage
+from ...domain.errors import (
+    AllChannelsFailedError,
+    ChannelError,
+    ChannelUnavailableError,
+    DeadlineExceededError,
+    MarketDataError,
+    QueueFullError,
+    SlowConsumerError,
+)
+from ...domain.events import Degraded, HistoryLoaded
+from ...domain.ports import Channel, Clock, MarketDataRepository, MarketDirectory
+from ...domain.request import RealtimeRequest, Topic
+from ...domain.routing import INCOMPLETE, STALE, RoutePlan
+from ...domain.series import CandleSeries
+from ...domain.telemetry_events import FollowerLost
+from ...domain.timestamps import EPOCH
+from ...domain.trade import Trade
+from ..paging.readers import TradeReader
+from ..routing.channel_directory import Venues, are_different, check_listed, directory_among
+from ..routing.router import SmartChannelRouter
+from ..runtime.loop_monitor import LoopWatch
+from ..runtime.tasks import TaskOwner, end_task
+from .delivery.event_buffer import FollowedEvents
+from .delivery.subscriber import Follower
+from .hub import FeedRoute, LiveHub
+from .resume import Resumed, TradeResumption
+from .topics.candles import CandleTopic
+from .topics.quotes import QuoteTopic
+from .topics.topic import TopicState
+from .topics.trades import TradeTopic
+
+NOT_ALL = (STALE, INCOMPLETE)
+"""How the notes of an answer begin that lacks what nobody could be asked for."""
+
+
+@define(eq=False, kw_only=True)
+class Following:
+    """Everything that following needs."""
+
+    hub: LiveHub
+    router: SmartChannelRouter
+    repository: MarketDataRepository
+    clock: Clock
+    venues: Venues
+    capacity: int
+    snapshot_timeout_s: float
+    watch: LoopWatch
+
+    @asynccontextmanager
+    async def follow(self, request: RealtimeRequest) -> AsyncGenerator[FollowedEvents]:
+        """Yield the events of one request until the context ends.
+
+        History that no channel can give now is asked for again until it comes: the follower is told
+        ``Degraded``, and what happens live waits behind it.
+
+        Raises:
+            RequestError: the symbol is not listed, or nothing can follow this.
+
+        """
+        plan = self.router.explain(request)
+        await check_listed(self._directory_for(request, plan), [request.symbol])
+        route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
+        is_candle = request.kind is DataKind.CANDLE
+        is_resumed = request.resume_after is not None
+        follower = Follower.of(self.capacity, waits_for_history=is_candle or is_resumed)
+        follower.buffer.on_fail = partial(self._tell_failed, request.topic)
+        state = self.hub.join(request.topic, route, follower)
+        resumed = _resumed(request, state, follower)
+        try:
+            async with self.watch.watching(), self._in_order(request, follower):
+                if is_candle:
+                    attempt = partial(self._open, request, state, follower, plan)
+                elif resumed is not None:
+                    attempt = partial(self._resume, resumed, route)
+                else:
+                    attempt = partial(_greet, state, follower)
+                opening = Opening(
+                    follower=follower,
+                    attempt=attempt,
+                    channel=route.rest or plan.channels[0],
+                    clock=self.clock,
+                    tasks=self.hub.tasks,
+                    name=f"open {request.topic}",
+                )
+                async with opening.going_on():
+                    yield FollowedEvents(follower.buffer)
+        finally:
+            await self.hub.leave(state, route, follower)
+
+    def _directory_for(self, request: RealtimeRequest, plan: RoutePlan) -> MarketDirectory | None:
+        """Return who knows whether the symbol is listed: a channel of the plan, or of the venue that it names."""
+        planned = directory_among(self.router.channels[name] for name in plan.channels)
+        prefix = request.symbol.venue_prefix
+        return self.venues.directory_of(prefix) if planned is None and prefix else planned
+
+    def _tell_failed(self, topic: Topic, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            self.router.witness.observe(FollowerLost(topic=topic))
+            self.router.witness.warn("follower_too_slow", topic=str(topic), error=str(error))
+
+    @asynccontextmanager
+    async def _in_order(self, request: RealtimeRequest, follower: Follower) -> AsyncGenerator[None]:
+        """Put trades in order, if that was asked for."""
+        if not request.reorder_s:
+            yield
+            return
+        keeper = follower.put_in_order(request.reorder_s, self.clock)
+        task = self.hub.tasks.start(keeper.run(), f"order {request.topic}")
+        try:
+            yield
+        finally:
+            await end_task(task)
+
+    async def _resume(self, resumed: Resumed, route: FeedRoute) -> None:
+        """Subscribe first, read afterwards: what comes live meanwhile waits."""
+        await self._wait_until_live(resumed.topic)
+        rest = self.router.channels[route.rest] if route.rest is not None else None
+        server_time = self.venues.time_of(resumed.topic.topic.symbol.venue_prefix)
+        await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
+
+    async def _open(self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan) -> None:
+        """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
+        await self._wait_until_live(state)
+        series = await self._history(request, state, plan)
+        promised_from = self._promised_from(series, state, request.first_missed)
+        tail = state.tail if isinstance(state, CandleTopic) else None
+        if tail is not None and promised_from is not None:
+            tail.start_at(promised_from, series[-1].source if len(series) else "")
+            joint = tail.seams.newest
+            series = evolve(series, seams=(*series.seams, joint) if len(series) and joint is not None else series.seams)
+        held = tail.held_since(promised_from) if tail is not None and promised_from is not None else []
+        follower.open(HistoryLoaded(series), promised_from, held)
+
+    async def _wait_until_live(self, state: TopicState) -> None:
+        try:
+            async with asyncio.timeout(self.clock.to_real_s(self.snapshot_timeout_s)):
+                await state.audience.is_live.wait()
+        except TimeoutError:
+            return
+
+    async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
+        live = self.router.channels[plan.channels[0]]
+        if request.history:
+            series = await self.repository.get_candles(request.symbol, request.timeframe, request.history)
+            _check_complete(series, request.history, live.name)
+            return _of_one_venue(series, live)
+        if request.first_missed is not None:
+            series = await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
+            return _of_one_venue(series, live)
+        server_time = self.venues.time_of(request.symbol.venue_prefix)
+        at = self._promised_from(None, state) or server_time.earliest() or EPOCH
+        return CandleSeries.of(live.venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
+
+    def _promised_from(
+        self, series: CandleSeries | None, state: TopicState, first_missed: datetime | None = None
+    ) -> datetime | None:
+        """Return the first slot that is still to be delivered FINAL."""
+        if series is not None and len(series):
+            open_slots = (candle.opened_at for candle in series if not candle.is_final)
+            return next(open_slots, series[-1].closed_at)
+        if first_missed is not None:
+            return first_missed
+        return state.tail.frontier if isinstance(state, CandleTopic) else None
+
+
+def _check_complete(series: CandleSeries, count: int, channel: str) -> None:
+    """Refuse what is less than was asked for because nobody could be asked for the rest.
+
+    Raises:
+        ChannelUnavailableError: there may be more once a channel is back.
+
+    """
+    notes = () if series.trace is None else series.trace.notes
+    if len(series) < count and any(note.startswith(NOT_ALL) for note in notes):
+        msg = f"{len(series)} of {count} candles of history are held, and nobody can be asked for the others"
+        raise ChannelUnavailableError(msg, channel=channel)
+
+
+def _of_one_venue(series: CandleSeries, live: Channel) -> CandleSeries:
+    """Refuse a past of another venue than the one that is followed.
+
+    Raises:
+        ChannelUnavailableError: whoever stood in for the channels of the followed venue has answered.
+
+    """
+    if are_different(series.venue, live.venue):
+        msg = f"the history that can be had now is of {series.venue}, and {live.venue} is followed"
+        raise ChannelUnavailableError(msg, channel=live.name)
+    return series
+
+
+async def _greet(state: TopicState, follower: Follower) -> None:
+    if isinstance(state, QuoteTopic):
+        follower.greet(state.held())
+
+
+def _resumed(request: RealtimeRequest, state: TopicState, follower: Follower) -> Resumed | None:
+    after = request.resume_after
+    if not isinstance(state, TradeTopic) or not isinstance(after, Trade | int):
+        return None
+    return Resumed(after=after, topic=state, follower=follower, before=state.newest)
+
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+NOT_NOW = (AllChannelsFailedError, ChannelError, DeadlineExceededError, QueueFullError)
+
+
+@frozen(eq=False, kw_only=True)
+class Opening:
+    """Opens one follower, and goes on trying while the channels cannot give what it is owed.
+
+    Invariant: what comes live meanwhile waits, conflated, behind what is owed; only the state is told before.
+
+    Attributes:
+        attempt: reads what is owed and opens the follower; changes nothing when it fails.
+        channel: who is asked for it.
+
+    """
+
+    follower: Follower
+    attempt: Callable[[], Awaitable[None]]
+    channel: str
+    clock: Clock
+    tasks: TaskOwner
+    name: str
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncGenerator[None]:
+        """Try once, and if that fails, in the background until the context ends.
+
+        Raises:
+            RequestError: what is owed cannot be asked for.
+
+        """
+        began_at = self.clock.monotonic()
+        try:
+            await self.attempt()
+        except NOT_NOW as error:
+            waited_s = self.clock.monotonic() - began_at
+            reason = f"what comes before the live events cannot be read yet: {error}"
+            self.follower.tell_of_waiting(Degraded(self.channel, waited_s, reason))
+        else:
+            yield
+            return
+        task = self.tasks.start(self._try_again(), self.name)
+        try:
+            yield
+        finally:
+            await end_task(task)
+
+    async def _try_again(self) -> None:
+        """Try until it succeeds, or the follower has ended for another reason."""
+        pause_s = FIRST_PAUSE_S
+        while not self.follower.buffer.has_failed:
+            await self.clock.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            try:
+                await self.attempt()
+            except NOT_NOW:
+                continue
+            except Exception as error:  # a supervisor: the follower must hear of any end
+                self.follower.buffer.fail(error)
+                if not isinstance(error, MarketDataError):
+                    raise
+            return

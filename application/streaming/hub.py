@@ -1,0 +1,313 @@
+"""Who follows what: topics are gathered into feeds, one a route, and a feed ends with its last follower."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+
+from attrs import define, evolve, field, frozen
+
+from ...domain.capabilities import DataKind
+from ...domain.errors import ChannelError, MarketDataError
+from ...domain.events import MarketEvent
+from ...domain.finality import Grace
+from ...domain.ledger import SeriesKey
+from ...domain.ports import Channel, Clock, LiveChannel, TradeHistory
+from ...domain.request import Topic
+from ...domain.routing import POLL, REFRESH, STREAM, RoutePlan, StepStatus
+from ...domain.series import CandleSeries
+from ...domain.streaming import LiveValue
+from ...domain.timeframe import Timeframe
+from ..cache.write_behind import FinalKeeper
+from ..paging.readers import TradeReader
+from ..routing.channel_directory import Venues, are_different
+from ..routing.router import SmartChannelRouter
+from ..runtime.tasks import TaskOwner, end_task, first_cause
+from .delivery.subscriber import Follower
+from .feeds.context import FeedRules
+from .feeds.feed import Feed
+from .topics.aggregator import RUNGS
+from .topics.candle_tracker import CandleTail, TailRules
+from .topics.candles import CandleTopic
+from .topics.derived_candles import REFRESH_S, DerivedCandleTopic, Deriving
+from .topics.quotes import QuoteTopic
+from .topics.topic import TopicState
+from .topics.trades import TradeTopic
+
+GATHER_S = 0.25
+MINUTE_EVENTS = 10_000
+
+
+@frozen
+class FeedRoute:
+    """Which channel streams and which stands in; either may be missing.
+
+    Attributes:
+        made_of: the timeframe that is streamed instead, where the followed one is derived from it.
+
+    """
+
+    live: str | None
+    rest: str | None
+    made_of: Timeframe | None = None
+
+    @classmethod
+    def of(cls, plan: RoutePlan, venues: Mapping[str, str] | None = None) -> "FeedRoute":
+        """Read the route out of a plan for a live request; ``venues`` tells whose data each channel brings.
+
+        What stands in for a stream is of the same venue: one series never mixes venues.
+        What is skipped for its open circuit stays part of the route: a stream is opened once it may be
+        asked again, and a follower lives longer than a circuit.
+        """
+        usable = [step for step in plan.steps if step.status is not StepStatus.SKIPPED]
+        skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
+        derived = next((step for step in plan.steps if step.action.startswith(f"{STREAM} ")), None)
+        if derived is not None:
+            refreshed = next((step.channel for step in (*usable, *skipped) if step.action == REFRESH), None)
+            return cls(derived.channel, refreshed, Timeframe(derived.action.removeprefix(f"{STREAM} ")))
+        streams = [step.channel for step in (usable[0], *skipped) if step.action == STREAM]
+        polled = [step.channel for step in (*usable, *skipped) if step.action == POLL]
+        if streams and venues is not None:
+            polled = [name for name in polled if not are_different(venues[name], venues[streams[0]])]
+        return cls(streams[0] if streams else None, polled[0] if polled else None)
+
+    @property
+    def of_what_it_is_made(self) -> "FeedRoute":
+        """The route of the timeframe that is streamed, the same for whoever follows that one itself."""
+        return FeedRoute(self.live, self.rest)
+
+
+@define(eq=False)
+class RunningFeed:
+    """A feed and the task that runs it."""
+
+    feed: Feed
+    route: FeedRoute
+    task: "asyncio.Task[None] | None" = field(factory=asyncio.current_task)
+
+
+@define(eq=False, kw_only=True)
+class LiveHub:
+    """All feeds of one API.
+
+    Invariant: one topic on one route is carried by one feed, whatever the number of followers; topics
+    asked for within a quarter of a second share a socket, whose subscription then never changes. What is
+    derived has a feed of its own.
+    """
+
+    router: SmartChannelRouter
+    clock: Clock
+    venues: Venues
+    grace: Grace
+    repair_bound: timedelta
+    rules: FeedRules
+    tasks: TaskOwner
+    keeper: FinalKeeper
+    _states: dict[tuple[FeedRoute, Topic], TopicState] = field(factory=dict[tuple[FeedRoute, Topic], TopicState])
+    _feeds: list[RunningFeed] = field(factory=list[RunningFeed])
+    _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
+
+    def join(self, topic: Topic, route: FeedRoute, follower: Follower) -> TopicState:
+        """Add a follower, and a feed if nobody follows the topic yet."""
+        state = self._states.get((route, topic))
+        if state is None:
+            state = self._states[route, topic] = self._new_state(topic, route)
+            if route not in self._gathering:
+                self._gathering[route] = {}
+                self.tasks.start(self._gather(route), f"gather {route.live or route.rest}")
+            self._gathering[route][topic] = state
+        state.audience.followers.add(follower)
+        return state
+
+    def _new_state(self, topic: Topic, route: FeedRoute) -> TopicState:
+        if topic.timeframe is not None:
+            grace = self.grace.of(topic.timeframe)
+            rules = TailRules(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
+            kind = CandleTopic if route.made_of is None else DerivedCandleTopic
+            state = kind(topic, CandleTail(rules))
+            state.audience.listeners.append(self.keeper.listener(topic))
+            state.audience.readers.append(self.keeper.take_page)
+            return state
+        if topic.kind is DataKind.TRADE:
+            reader = TradeReader(self.clock, self.venues.time_of(topic.symbol.venue_prefix))
+            return TradeTopic(topic, reader, can_fill=isinstance(self._channel(route.rest), TradeHistory))
+        return QuoteTopic(topic)
+
+    async def _gather(self, route: FeedRoute) -> None:
+        await self.clock.sleep(GATHER_S)
+        gathered = self._gathering.pop(route)
+        states = {topic: state for topic, state in gathered.items() if state.audience.followers}
+        running = next((running for running in self._feeds if running.route == route), None)
+        if route.made_of is not None:  # nothing of theirs is shared: each ends with its own last follower
+            for topic, state in states.items():
+                self.tasks.start(self._carry({topic: state}, route), f"derive {topic}")
+        elif states and running is not None:
+            running.feed.add(states)
+        elif states:
+            await self._carry(states, route)
+
+    async def _carry(self, states: dict[Topic, TopicState], route: FeedRoute) -> None:
+        """Run a feed until it ends; whatever ends it, no follower is left waiting and nobody joins the dead."""
+        running: RunningFeed | None = None
+        try:
+            running = RunningFeed(self._new_feed(states, route), route)
+            running.feed.on_drop = partial(self._drop, running)
+            self._feeds.append(running)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(running.feed.run())
+                for state in states.values():
+                    if isinstance(state, DerivedCandleTopic):
+                        tasks.create_task(self._derive(state, running))
+        except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
+            carried = self._end(states, route, running)
+            cause = first_cause(error)
+            for state in carried.values():
+                state.audience.fail(_as_market_error(cause))
+            if not isinstance(cause, MarketDataError):
+                raise cause from None
+        finally:
+            self._end(states, route, running)
+
+    async def _derive(self, state: DerivedCandleTopic, running: RunningFeed) -> None:
+        """Follow the minutes as any follower does, so that they are subscribed once for all."""
+        route, rest = running.route.of_what_it_is_made, self._channel(running.route.rest)
+        follower = Follower.of(MINUTE_EVENTS, waits_for_history=False)
+        minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
+        try:
+            if rest is not None and isinstance(minutes, CandleTopic):
+                deriving = Deriving(
+                    topic=state,
+                    minutes=minutes,
+                    follower=follower,
+                    rest=rest,
+                    clock=self.clock,
+                    server_time=running.feed.server_time,
+                    patience_s=self.rules.snapshot_timeout_s,
+                    settled_after=max(self.grace.of(rung) for rung in RUNGS),
+                    on_minute=running.feed.note_fresh,
+                )
+                await deriving.run()
+        finally:
+            await self.leave(minutes, route, follower)
+
+    def _new_feed(self, states: dict[Topic, TopicState], route: FeedRoute) -> Feed:
+        if route.made_of is None:
+            live, rules = self._live(route.live), self.rules
+        else:
+            live, rules = None, evolve(self.rules, polling_interval_s=max(REFRESH_S, self.rules.polling_interval_s))
+        return Feed(
+            states=states,
+            live=live,
+            rest=self._channel(route.rest),
+            router=self.router,
+            clock=self.clock,
+            server_time=self.venues.time_of(next(iter(states)).symbol.venue_prefix),
+            rules=rules,
+        )
+
+    def _live(self, name: str | None) -> LiveChannel | None:
+        channel = self._channel(name)
+        return channel if isinstance(channel, LiveChannel) else None
+
+    def _channel(self, name: str | None) -> Channel | None:
+        return self.router.channels[name] if name is not None else None
+
+    def _forget(self, state: TopicState, route: FeedRoute) -> None:
+        if self._states.get((route, state.topic)) is state:
+            del self._states[route, state.topic]
+            self._gathering.get(route, {}).pop(state.topic, None)
+
+    def _end(
+        self, states: dict[Topic, TopicState], route: FeedRoute, running: RunningFeed | None
+    ) -> dict[Topic, TopicState]:
+        """Let nobody join a feed any more; answers what it carried."""
+        carried = dict(states)
+        if running is not None:
+            carried = {topic: serving.state for topic, serving in running.feed.servings.items()}
+            self._feeds = [feed for feed in self._feeds if feed is not running]
+        for state in carried.values():
+            self._forget(state, route)
+        return carried
+
+    def _drop(self, running: RunningFeed, state: TopicState, error: MarketDataError | None) -> None:
+        """Let go of a topic that a feed carries no more; a feed that has failed for all its followers ends."""
+        self._forget(state, running.route)
+        if error is not None and running.task is not None and not running.feed.is_wanted:
+            self._end({}, running.route, running)
+            running.task.cancel()
+
+    async def leave(self, state: TopicState, route: FeedRoute, follower: Follower) -> None:
+        """Remove a follower; a feed without followers ends."""
+        state.audience.followers.discard(follower)
+        if state.audience.followers:
+            return
+        running = next((feed for feed in self._feeds if feed.feed.state_of(state.topic) is state), None)
+        if running is None:
+            self._forget(state, route)
+        elif not running.feed.is_wanted:
+            self._end({}, route, running)
+            await end_task(running.task)
+        elif isinstance(state, TradeTopic):
+            state.begin_anew()
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The feeds that run."""
+        return tuple(running.feed for running in self._feeds)
+
+    def followed(self, channel: str) -> frozenset[str]:
+        """Return the topics that a channel delivers live now, as text."""
+        return frozenset(
+            str(topic)
+            for running in self._feeds
+            if running.route.live == channel
+            for topic, serving in running.feed.servings.items()
+            if serving.state.newest is not None and running.feed.is_witnessing(topic)
+        )
+
+    def newest(self, channel: str, topic: Topic) -> LiveValue | None:
+        """Return the newest value of a topic that a channel delivers live now."""
+        for running in self._feeds:
+            state = running.feed.state_of(topic)
+            if state is not None and running.route.live == channel and running.feed.is_witnessing(topic):
+                return state.newest
+        return None
+
+    def tip_of(self, key: SeriesKey) -> CandleSeries | None:
+        """Return the slots that a live stream holds open now, or None where none is witnessed.
+
+        The question begins where everything before has been delivered FINAL or is known to be empty.
+        """
+        state = self.witnessed(key)
+        return None if state is None else state.tip()
+
+    def witnessed(self, key: SeriesKey) -> CandleTopic | None:
+        """Return what a live stream delivers of a series now, or None where none is witnessed."""
+        if not self._feeds:
+            return None
+        topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
+        for running in self._feeds:
+            state = running.feed.state_of(topic)
+            if not isinstance(state, CandleTopic) or not running.feed.is_witnessing(topic) or state.newest is None:
+                continue
+            if state.newest.venue == key.venue:
+                return state
+        return None
+
+    def publish(self, topic: Topic, event: MarketEvent) -> None:
+        """Tell the followers of a topic, on whatever route."""
+        for (_, followed), state in list(self._states.items()):
+            if followed == topic:
+                state.audience.publish((event,))
+
+    def end_all(self, error: Exception) -> None:
+        """End every follower with an error, also one that waits for its first sign."""
+        for state in list(self._states.values()):
+            state.audience.fail(error)
+
+
+def _as_market_error(cause: Exception) -> MarketDataError:
+    if isinstance(cause, MarketDataError):
+        return cause
+    told = f"this stream ended by a fault of its own: {type(cause).__name__}: {cause}; follow again, and report it"
+    return ChannelError(told, channel="feed", retryable=True)

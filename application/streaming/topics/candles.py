@@ -1,0 +1,96 @@
+"""Candles of one topic: which events follow from a frame, or from an answer of REST."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from attrs import define, field
+
+from ....domain.candle import Candle
+from ....domain.coverage import Coverage
+from ....domain.events import MarketEvent
+from ....domain.ports import Channel
+from ....domain.request import Topic
+from ....domain.series import CandleSeries
+from ....domain.streaming import LiveValue
+from ....domain.time_range import TimeRange
+from ....domain.timeframe import Timeframe
+from ...paging.readers import read_candles
+from .candle_tracker import CandleTail
+from .topic import Audience
+
+
+@define(eq=False)
+class CandleTopic:
+    """Candles: FORMING and CLOSED at once, FINAL once and in order."""
+
+    topic: Topic
+    tail: CandleTail
+    audience: Audience = field(factory=Audience)
+    newest: Candle | None = None
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """The width of the slots."""
+        return self.tail.rules.timeframe
+
+    def begin_life(self) -> None:
+        """A new socket proves nothing about what the last one carried."""
+        self.tail.begin_life()
+
+    def suspect(self) -> None:
+        """Frames may be missing: what was held before the silence can be sealed by REST only."""
+        self.tail.begin_life()
+
+    def take(self, *values: LiveValue) -> Iterator[MarketEvent]:
+        """Take frames."""
+        for value in values:
+            if isinstance(value, Candle):
+                self.newest = value
+                yield from self.tail.take_frame(value)
+
+    def take_beside(self, *values: LiveValue) -> Iterator[MarketEvent]:
+        """Take frames of a second socket."""
+        for value in values:
+            if isinstance(value, Candle):
+                self.newest = value
+                yield from self.tail.take_beside(value)
+
+    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+        """Let the second socket witness from the slot on that it showed first."""
+        if isinstance(first, Candle) and isinstance(newest, Candle):
+            self.tail.go_on_with(first.opened_at, newest.opened_at)
+
+    async def catch_up(self, rest: Channel, span: TimeRange | None = None) -> list[MarketEvent]:
+        """Read the newest page, or the slots of ``span``."""
+        page = rest.capabilities.candles_per_call
+        if span is None:
+            series = await rest.get_candles(self.topic.symbol, self.timeframe, min(page, RECENT_ROWS))
+        else:
+            series = await read_candles(rest, self.topic.symbol, self.timeframe, span)
+        return list(self._join(series, rest.name))
+
+    def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
+        """Return what an answer of REST tells."""
+        if self.tail.frontier is None and len(series):
+            promised_from = next((c.opened_at for c in series if not c.is_final), series[-1].closed_at)
+            self.tail.start_at(promised_from, channel)
+        if len(series):
+            self.newest = series[-1]
+        for read in self.audience.readers:
+            read(series)
+        yield from self.tail.take_series(series)
+
+    def tip(self) -> CandleSeries | None:
+        """Return the slots that are not FINAL yet, oldest first; None before the first of them."""
+        current, frontier = self.tail.current(), self.tail.frontier
+        if frontier is None or not current or self.newest is None:
+            return None
+        coverage = Coverage(asked=TimeRange(frontier, max(frontier, current[-1].closed_at)))
+        return CandleSeries.of(self.newest.venue, self.topic.symbol, self.timeframe, current, coverage)
+
+    def settle(self, server_now: datetime) -> list[MarketEvent]:
+        """Return what time alone has decided."""
+        return [*self.tail.settle(server_now), *self.tail.give_up(server_now)]
+
+
+RECENT_ROWS = 10

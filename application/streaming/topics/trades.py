@@ -1,0 +1,186 @@
+"""Trades of one symbol in a feed: each delivered once, whatever the channels do."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from attrs import define, field
+
+from ....domain.coverage import Reason
+from ....domain.events import Gap, MarketEvent, TradeReceived
+from ....domain.ports import Channel, TradeHistory
+from ....domain.request import Topic
+from ....domain.streaming import LiveValue
+from ....domain.time_range import TimeRange
+from ....domain.trade import OVERLAP, Trade, start_of_day
+from ...paging.readers import TradeReader
+from ...paging.trade_pager import TradePaging
+from .topic import Audience
+from .trade_deduplicator import TradeTail
+
+PAGES_PER_CATCH_UP = 40
+_TRADES = {Trade}
+MOST_TRIES = 5
+
+
+@define(eq=False)
+class TradeTopic:
+    """Trades: each once, whatever the channels do."""
+
+    topic: Topic
+    reader: TradeReader
+    can_fill: bool = True
+    audience: Audience = field(factory=Audience)
+    tail: TradeTail = field(factory=TradeTail)
+    is_behind: bool = False
+    has_hole: bool = False
+    is_witnessed: bool = False
+    tries: int = 0
+    lives: int = 0
+    _quiet_until: datetime | None = None
+    _audited: Trade | None = None
+
+    @property
+    def newest(self) -> Trade | None:
+        """The newest trade."""
+        return self.tail.newest
+
+    def begin_life(self) -> None:
+        """Hold live trades back until REST has filled the break before them."""
+        self.is_witnessed = False
+        self.lives += 1
+        self._doubt()
+
+    def go_on_from(self, trade: Trade) -> None:
+        """Count a trade as delivered, and fill what follows it, unless something was delivered before."""
+        if self.tail.newest is None:
+            self.tail.start_at(trade)
+            self._doubt()
+
+    def _doubt(self) -> None:
+        """Expect a hole before the next live trade: filled back where REST can, told as a gap where not."""
+        if self.tail.newest is None:
+            return
+        self.has_hole = True
+        if self.can_fill:
+            self.tail.hold()
+            self.is_behind, self.tries = True, 0
+
+    def suspect(self) -> None:
+        """Fill back, too, when the socket was silent for longer than it should be: it may have lost trades."""
+        if not self.is_behind:
+            self._doubt()
+            self.is_witnessed = True
+
+    def give_up(self) -> list[MarketEvent]:
+        """Deliver the live trades that wait: REST could not fill the hole before them in time."""
+        self.is_behind = False
+        return [*self._hole_before(self.tail.first_held), *map(TradeReceived, self.tail.join(()))]
+
+    def _hole_before(self, trade: Trade | None) -> list[MarketEvent]:
+        last, self.has_hole = self.tail.newest, False
+        if last is None or trade is None:
+            return []
+        begin, end = sorted((last.traded_at, trade.traded_at))
+        return [Gap(TimeRange(begin, end), Reason.UNKNOWN)]
+
+    def take(self, *values: LiveValue) -> Sequence[MarketEvent]:
+        """Pass on the trades that were not delivered before."""
+        self.is_witnessed = True
+        if self.has_hole and not self.can_fill and isinstance(values[0], Trade):
+            return [*self._hole_before(values[0]), *self.take_beside(*values)]
+        return self.take_beside(*values)
+
+    def take_beside(self, *values: LiveValue) -> Sequence[MarketEvent]:
+        """Pass on the trades that were not delivered before; they tell nothing about the topic's own socket."""
+        return [*map(TradeReceived, self.tail.take(*_trades_among(values)))]
+
+    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+        """Nothing to hand over: what either socket brought is known by its identity."""
+
+    def begin_anew(self) -> None:
+        """Forget what was delivered: nobody follows any more, and whoever comes next is owed nothing before."""
+        self.tail, self.is_behind, self.has_hole = TradeTail(), False, False
+        self._audited = self._quiet_until = None
+        self.lives += 1
+
+    async def catch_up(self, rest: Channel) -> list[MarketEvent]:
+        """Read back to the last trade delivered, and join.
+
+        An answer that was asked for before the present life began, or before its first frame, may end
+        before the stream begins: it is thrown away and asked for again.
+        """
+        last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
+        if not isinstance(rest, TradeHistory):
+            return []
+        is_joining = self.is_behind and is_witnessed
+        quiet_until = None if self.is_behind else self._quiet_until
+        walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
+        if (life, is_witnessed) != (self.lives, self.is_witnessed):
+            return []
+        found = _since(walk)
+        if not is_joining:
+            self._note_quiet(walk)
+            missing = [] if walk.has_reached or last is None else self._gap(walk, last)
+            return [*missing, *map(TradeReceived, self.tail.absorb(found))]
+        if last is not None and not self.tail.joins(found, last):
+            self.tries += 1
+            if self.tries < MOST_TRIES:
+                return []
+        missing = self._gap(walk, last)
+        self.is_behind = self.has_hole = False
+        return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
+
+    async def audit(self, rest: Channel) -> list[MarketEvent]:
+        """Read the trades since the last audit once more, and deliver those that the stream never brought.
+
+        A socket may drop a few frames without a word and go on. What is younger than the overlap may still
+        be on its way and is left for the next audit.
+        """
+        newest, since, life = self.tail.newest, self._audited or self.tail.oldest, self.lives
+        if newest is None or since is None or not isinstance(rest, TradeHistory):
+            return []
+        walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
+        if self.is_behind or life != self.lives:
+            return []
+        self._audited = newest
+        settled = [trade for trade in _since(walk) if trade.traded_at <= newest.traded_at - OVERLAP]
+        return [TradeReceived(trade) for trade in self.tail.absorb(settled)]
+
+    async def _trades_since(
+        self, rest: TradeHistory, last: Trade | None, quiet_until: datetime | None, page_size: int
+    ) -> TradePaging:
+        """Walk back to ``last``, with an overlap, or to the newest trade if there is no last one."""
+        not_before = (
+            quiet_until if last is None else max(last.traded_at - OVERLAP, quiet_until or last.traded_at - OVERLAP)
+        )
+        walk = TradePaging(page_size, count=1 if last is None else None, not_before=not_before)
+        await self.reader.walk(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
+        return walk
+
+    def _note_quiet(self, walk: TradePaging) -> None:
+        """Remember that REST knows all until today: a poll of a quiet market need not walk back over days."""
+        now = self.reader.server_time.earliest()
+        if now is not None and (walk.has_reached or walk.is_exhausted):
+            self._quiet_until = start_of_day((now - OVERLAP).date())
+
+    def _gap(self, walk: TradePaging, last: Trade | None) -> list[MarketEvent]:
+        found = _since(walk)
+        if last is None or any(trade.sequential_id == last.sequential_id for trade in found):
+            return []
+        reason = Reason.BEYOND_RETENTION if walk.is_exhausted else Reason.UNKNOWN
+        oldest = min((trade.traded_at for trade in found), default=last.traded_at)
+        end = walk.known_since if walk.is_exhausted and walk.known_since is not None else oldest
+        return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), reason)]
+
+
+def _trades_among(values: Sequence[LiveValue]) -> Sequence[Trade]:
+    """Return the trades among values; a stranger's stream may bring something else, too."""
+    if _TRADES.issuperset(map(type, values)):
+        return cast("Sequence[Trade]", values)
+    return [value for value in values if isinstance(value, Trade)]
+
+
+def _since(walk: TradePaging) -> list[Trade]:
+    """Return what a walk found, less what it took along from before its aim."""
+    return [trade for trade in walk.trades if walk.not_before is None or trade.traded_at >= walk.not_before]

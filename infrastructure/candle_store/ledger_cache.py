@@ -1,0 +1,120 @@
+"""Ledgers at once: from memory while nobody has written, by one short read when somebody has.
+
+So are the newest rows that were asked for a moment ago: whoever follows a series asks for the same ones again and
+again, and going to the store's thread and back takes longer than all else together.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+
+from ...domain.ledger import Ledger, SeriesKey
+from ...domain.series import CandleSeries
+from ...domain.time_range import TimeRange
+from .connection import reading
+from .store_file import StoreFile
+from .tables import Tables
+
+_PATIENCE_S = 0.25
+"""How long the event loop may stand still for a lock; readers of a write-ahead log hardly ever meet one."""
+
+MOST_ANSWERS, MOST_ROWS = 32, 500
+"""What is remembered: 34 kB each at most, one MB in all."""
+
+Question = tuple[SeriesKey, int, TimeRange]
+
+
+class LedgerWindow:
+    """A connection of its own for short reads, used by the caller's thread.
+
+    Invariant: an answer is at least as new as every write that had ended when it was asked for, whoever wrote.
+    """
+
+    def __init__(self, file: StoreFile, report: Callable[[str, str], None]) -> None:
+        """Open nothing yet."""
+        self._file = file
+        self._report = report
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._version = -1
+        self._state = object()
+        self._known: dict[SeriesKey, Ledger] = {}
+        self._answers: dict[Question, CandleSeries] = {}
+
+    def get(self, key: SeriesKey) -> Ledger:
+        """Return what is known of a series.
+
+        Raises:
+            sqlite3.Error: the file cannot be opened or read.
+            OSError: the folder cannot be made.
+
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._file.open(timeout_s=_PATIENCE_S)
+            self._look(self._connection)
+            if key not in self._known:
+                self._known[key] = self._read(self._connection, key)
+            return self._known[key]
+
+    def _look(self, connection: sqlite3.Connection) -> None:
+        """Forget everything if anybody has written since the last look."""
+        row: tuple[int] = connection.execute("PRAGMA data_version").fetchone()
+        if row[0] != self._version:
+            self._version = row[0]
+            self._forget()
+
+    def _forget(self) -> None:
+        self._state = object()
+        self._known.clear()
+        self._answers.clear()
+
+    def state(self) -> object:
+        """Return an object that is another one as soon as anybody has written.
+
+        Raises:
+            sqlite3.Error: the file cannot be opened or read.
+            OSError: the folder cannot be made.
+
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._file.open(timeout_s=_PATIENCE_S)
+            self._look(self._connection)
+            return self._state
+
+    def recall(self, question: Question) -> tuple[CandleSeries | None, object]:
+        """Return a remembered answer, if nobody has written since, and what ``remember`` needs to know.
+
+        Raises:
+            sqlite3.Error: the file cannot be read.
+
+        """
+        with self._lock:
+            if self._connection is None:
+                return None, None
+            self._look(self._connection)
+            found = self._answers.get(question)
+            return found and CandleSeries(found.columns.slice(0, len(found)), found.coverage), self._state
+
+    def remember(self, question: Question, state: object, answer: CandleSeries) -> None:
+        """Keep an answer that was read after ``recall`` told the state of the file; not if that is over."""
+        with self._lock:
+            if state is not self._state or len(answer) > MOST_ROWS:
+                return
+            if len(self._answers) >= MOST_ANSWERS:
+                del self._answers[next(iter(self._answers))]
+            self._answers[question] = CandleSeries(answer.columns.slice(0, len(answer)), answer.coverage)
+
+    def _read(self, connection: sqlite3.Connection, key: SeriesKey) -> Ledger:
+        tables = Tables(connection, self._report)
+        with reading(connection):
+            return tables.ledger(tables.find(key))
+
+    def close(self) -> None:
+        """Release the connection; the next question opens another."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            self._forget()
+            if connection is not None:
+                connection.close()

@@ -1,0 +1,119 @@
+"""A store that lasts as long as the process; for tests, and for those who want nothing on disk."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import define, evolve, field
+
+from ...domain.columns import CandleColumns
+from ...domain.errors import ClosedError
+from ...domain.ledger import HeldSeries, Ledger, Remembered, SeriesKey
+from ...domain.series import CandleSeries
+from ...domain.time_range import TimeRange
+from .ledger_rules import doubt
+from .merging import held_span, in_order, key_of, recall, recall_newest, remember
+from .rows import sealed_rows
+
+
+@define
+class _Shelf:
+    """One series: its blocks by their start, and what is known of it."""
+
+    blocks: dict[int, CandleColumns] = field(factory=dict[int, CandleColumns])
+    ledger: Ledger = field(factory=Ledger)
+
+    @property
+    def rows(self) -> int:
+        return sum(map(len, self.blocks.values()))
+
+    def oldest_first(self) -> list[CandleColumns]:
+        return [self.blocks[start] for start in sorted(self.blocks)]
+
+    def to_line(self, key: SeriesKey, set_aside: str = "") -> HeldSeries | None:
+        """Return the shelf's line of the inventory, or None for an empty one."""
+        blocks = self.oldest_first()
+        opened = (blocks[0].opened[0], blocks[-1].opened[-1]) if blocks else None
+        span = held_span(opened, self.ledger, key.timeframe)
+        return None if span is None else HeldSeries(key=key, rows=self.rows, span=span, set_aside=set_aside)
+
+
+class MemoryCandleStore:
+    """A ``CandleStore`` in dictionaries, with the merging of ``SqliteCandleStore``."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._shelves: dict[SeriesKey, _Shelf] = {}
+        self._aside: list[tuple[SeriesKey, _Shelf, str]] = []
+        self._state = object()
+        self._is_closed = False
+
+    def state(self) -> object:
+        """Return an object that is another one after every write."""
+        self._check_open()
+        return self._state
+
+    def ledger(self, key: SeriesKey) -> Ledger:
+        """Return what is known of a series."""
+        return self._shelf(key).ledger
+
+    async def read(self, key: SeriesKey, span: TimeRange) -> CandleSeries:
+        """Return every candle of ``span``, and the coverage inside it."""
+        shelf = self._shelf(key)
+        return recall(key, shelf.oldest_first(), shelf.ledger, span)
+
+    async def read_newest(self, key: SeriesKey, count: int, span: TimeRange) -> CandleSeries:
+        """Return the newest ``count`` candles of ``span``."""
+        shelf = self._shelf(key)
+        return recall_newest(key, reversed(shelf.oldest_first()), shelf.ledger, span, count)
+
+    async def write(self, series: CandleSeries) -> Remembered:
+        """Keep what is FINAL and known of a series."""
+        shelf = self._shelf(key_of(series))
+        self._state = object()
+        change = remember(series, sealed_rows(series.columns), shelf.blocks, shelf.ledger)
+        if change.blocks or not change.ledger.is_empty:
+            shelf.blocks.update(change.blocks)
+            shelf.ledger = change.ledger
+            self._shelves[key_of(series)] = shelf
+        return change.remembered
+
+    async def set_aside(self, key: SeriesKey, reason: str) -> int:
+        """Begin a series anew; its rows are kept apart."""
+        shelf = self._shelf(key)
+        self._state = object()
+        if self._shelves.pop(key, None) is not None:
+            self._aside.append((key, shelf, reason or "no reason was given"))
+        return shelf.rows
+
+    async def mark_verified(self, key: SeriesKey, at: datetime) -> None:
+        """Note that stored pages were compared with the venue; of a series that is not held, nothing was."""
+        shelf = self._shelf(key)
+        self._state = object()
+        shelf.ledger = evolve(shelf.ledger, verified_at=at)
+
+    async def doubt(self, key: SeriesKey, span: TimeRange) -> None:
+        """Strike provisional coverage inside ``span``."""
+        shelf = self._shelf(key)
+        self._state = object()
+        shelf.ledger = doubt(shelf.ledger, span, key.timeframe)
+
+    async def inventory(self) -> Sequence[HeldSeries]:
+        """Return what is held, and after that what was set aside."""
+        self._check_open()
+        lines = [shelf.to_line(key) for key, shelf in self._shelves.items()]
+        lines += [shelf.to_line(key, reason) for key, shelf, reason in self._aside]
+        return in_order(line for line in lines if line)
+
+    async def close(self) -> None:
+        """Forget everything; idempotent."""
+        self._is_closed = True
+        self._shelves.clear()
+        self._aside.clear()
+
+    def _shelf(self, key: SeriesKey) -> _Shelf:
+        self._check_open()
+        return self._shelves.get(key) or _Shelf()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("the store of candles is closed; create another")

@@ -1,0 +1,1 @@
+"""A recording, or files of candles, as a market."""

@@ -1,0 +1,56 @@
+"""The admin endpoint: what the sandbox is, and faults by hand."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from ....domain.errors import ConfigurationError
+from ..faults.fault_schedule import FaultBoard, faults_from
+from ..faults.faults import Fault
+from .rest import RestReply
+
+_JSON = {"Content-Type": "application/json"}
+_TEXT = {"Content-Type": "text/plain;charset=UTF-8"}
+
+
+class AdminDesk:
+    """Answers ``GET /sandbox``, ``POST /sandbox/faults`` and ``DELETE /sandbox/faults``."""
+
+    def __init__(
+        self,
+        describe: Callable[[], dict[str, object]],
+        inject: Callable[[Fault], None],
+        clear: Callable[[], None],
+        faults: FaultBoard,
+    ) -> None:
+        """Take what the endpoint needs of the sandbox."""
+        self._describe = describe
+        self._inject = inject
+        self._clear = clear
+        self._faults = faults
+
+    def answer(self, method: str, path: str, body: bytes) -> RestReply:
+        """Return the reply to an admin request; these are outside all limits."""
+        if (method, path) == ("GET", "/sandbox"):
+            return self._information()
+        if (method, path) == ("POST", "/sandbox/faults"):
+            return self._take(body)
+        if (method, path) == ("DELETE", "/sandbox/faults"):
+            self._clear()
+            return self._information()
+        text = "Known: GET /sandbox, POST /sandbox/faults, DELETE /sandbox/faults."
+        return RestReply(404, text.encode(), _TEXT)
+
+    def _information(self) -> RestReply:
+        return RestReply(200, msgspec.json.encode(self._describe()), _JSON)
+
+    def _take(self, body: bytes) -> RestReply:
+        try:
+            faults = faults_from(msgspec.json.decode(body))
+        except (msgspec.DecodeError, RecursionError) as error:
+            return RestReply(400, f"expected a JSON fault or a list of them, but {error}".encode(), _TEXT)
+        except ConfigurationError as error:
+            return RestReply(400, str(error).encode(), _TEXT)
+        for fault in faults:
+            self._inject(fault)
+        return self._information()
