@@ -82,7 +82,7 @@ from .domain.request import (
 from .domain.resampling import resample
 from .domain.routing import ChannelHealth, ChannelView, CircuitState, Grade, RoutePlan, RouteStep, Seam, SeamVerdict
 from .domain.series import CandleSeries
-from .domain.status import Headroom, StreamSigns, VitalSigns
+from .domain.status import Headroom, Status, StreamStatus
 from .domain.symbol import Symbol
 from .domain.telemetry_events import (
     BudgetWaited,
@@ -92,12 +92,12 @@ from .domain.telemetry_events import (
     FollowerLost,
     ItemDropped,
     LoopBlocked,
-    Observation,
     RequestEnded,
     SeriesAnswered,
     SeriesFollowed,
     StreamBegan,
     StreamEnded,
+    TelemetryEvent,
 )
 from .domain.ticker import Ticker
 from .domain.time_range import TimeRange
@@ -187,7 +187,7 @@ __all__ = [
     "MarketDataError",
     "MarketDataRepository",
     "MarketEvent",
-    "Observation",
+    "TelemetryEvent",
     "Observer",
     "OrderBook",
     "OrderBookRequest",
@@ -219,7 +219,7 @@ __all__ = [
     "SmartRoutingPolicy",
     "StreamBegan",
     "StreamEnded",
-    "StreamSigns",
+    "StreamStatus",
     "SubscriptionRefused",
     "SubscriptionUnanswered",
     "Symbol",
@@ -237,7 +237,7 @@ __all__ = [
     "UnifiedMarketDataRepository",
     "UnknownSymbolError",
     "UnsupportedRequestError",
-    "VitalSigns",
+    "Status",
     "WebSocketFirst",
     "create_candle_request",
     "create_orderbook_request",

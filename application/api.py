@@ -29,7 +29,7 @@ from ..domain.request import (
 )
 from ..domain.routing import ChannelHealth, RoutePlan, TracedList
 from ..domain.series import CandleSeries
-from ..domain.status import VitalSigns
+from ..domain.status import Status
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
 from .archive.audit import AuditReport
@@ -40,11 +40,11 @@ from .requests.answer_cache import LiveAnswers
 from .requests.service import Answering
 from .routing.channel_directory import Venues
 from .routing.router import SmartChannelRouter
-from .runtime.loop_monitor import LoopWatch
-from .runtime.tasks import TaskOwner, end_task, start_ending
-from .runtime.telemetry import Witness
+from .runtime.loop_monitor import LoopMonitor
+from .runtime.tasks import TaskSupervisor, cancel_and_wait, spawn_shutdown
+from .runtime.telemetry import Telemetry
 from .scheduling.request_queue import DataRequestQueue
-from .status import vital_signs
+from .status import current_status
 from .streaming.delivery.event_buffer import FollowedEvents
 from .streaming.delivery.subscriber import closed_stream_error
 from .streaming.feeds.context import FRAMES_IN_A_ROW
@@ -187,19 +187,19 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         rules: ApiRules,
         clock: Clock,
         times: Callable[[str], ServerTime],
-        witness: Witness,
-        chance: Callable[[], float],
+        telemetry: Telemetry,
+        rng: Callable[[], float],
     ) -> None:
         """Take over the channels; they are closed with the API.
 
-        ``times`` returns the clock of each venue by its prefix; ``chance`` draws from [0, 1).
+        ``times`` returns the clock of each venue by its prefix; ``rng`` draws from [0, 1).
         """
         self._clock = clock
         self._venues = Venues(channels, times)
-        self._diary = witness
-        self._tasks = TaskOwner(self._report)
+        self._logger = telemetry
+        self._tasks = TaskSupervisor(self._report)
         self._channel_router = SmartChannelRouter(
-            channels, policy, clock, cool_down_s=rules.cool_down_s, chance=chance, witness=witness
+            channels, policy, clock, cool_down_s=rules.cool_down_s, rng=rng, telemetry=telemetry
         )
         self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
         self._archive = Archive(
@@ -209,7 +209,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             clock=clock,
             venues=self._venues,
             grace=rules.grace,
-            diary=witness,
+            logger=telemetry,
         )
         self._hub = self._new_hub(rules)
         self._archive.open(self._hub, self.request_data_sync)
@@ -224,10 +224,10 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             archive=self._archive,
             clock=clock,
             venues=self._venues,
-            diary=witness,
+            logger=telemetry,
             live=live,
         )
-        self._following = self._new_following(rules, LoopWatch(clock, self._tasks, witness))
+        self._following = self._new_following(rules, LoopMonitor(clock, self._tasks, telemetry))
         self._running: dict[str, Any] = {}
         self.metrics_address = ""
         self._resources = AsyncExitStack()
@@ -253,7 +253,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             keeper=self._archive.keeper,
         )
 
-    def _new_following(self, rules: ApiRules, watch: LoopWatch) -> Following:
+    def _new_following(self, rules: ApiRules, watch: LoopMonitor) -> Following:
         return Following(
             hub=self._hub,
             router=self._channel_router,
@@ -270,7 +270,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._resources = resources
 
     def _report(self, task: str, error: Exception) -> None:
-        self._diary.warn("task_failed", task=task, error=f"{type(error).__name__}: {error}")
+        self._logger.warning("task_failed", task=task, error=f"{type(error).__name__}: {error}")
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -355,7 +355,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
     async def _answer(self, request_id: str, request: AnyRequest) -> None:
         if request.data_callback is None:
             return
-        callback = Callback(request.data_callback, request_id, self._diary, self._clock)
+        callback = Callback(request.data_callback, request_id, self._logger, self._clock)
         try:
             if isinstance(request, RealtimeRequest):
                 async with self.follow(request) as events:
@@ -374,7 +374,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         """End a request; answers whether it was still running."""
         self._check_open()
         task = self._running.pop(request_id, None)
-        await end_task(task)
+        await cancel_and_wait(task)
         return task is not None
 
     # --- explanations --------------------------------------------------------------------------
@@ -389,10 +389,10 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._check_open()
         return self._channel_router.channel_health()
 
-    def vital_signs(self) -> VitalSigns:
+    def status(self) -> Status:
         """Return a snapshot: queue, streams and their staleness, sockets, budget and health; asks nobody."""
         self._check_open()
-        return vital_signs(self._queue, self._hub, self._channel_router)
+        return current_status(self._queue, self._hub, self._channel_router)
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure keeps the channel out of plans for one cool-down."""
@@ -419,7 +419,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         """End every stream and request, and release the channels; idempotent."""
         if self._ending is None:
             self._is_closed = True
-            self._ending = start_ending(self._end())
+            self._ending = spawn_shutdown(self._end())
         await asyncio.shield(self._ending)
 
     async def _end(self) -> None:

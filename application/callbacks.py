@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import define, field
 
-from ..domain.ports import Clock, Diary
-from ..domain.request_options import type_of_callback
+from ..domain.ports import Clock, Logger
+from ..domain.request_options import DataCallback
 
 BLOCKED_S = 0.1
 """Real seconds without giving way after which a callback is said to block: every stream waited for it."""
@@ -18,9 +18,9 @@ TOLD_AGAIN_S = 60.0
 class Callback:
     """One user's callback; what it raises is reported, and so is what it holds up."""
 
-    call: type_of_callback
+    call: DataCallback
     request_id: str
-    diary: Diary
+    logger: Logger
     clock: Clock
     _told_at: float | None = None
     _longest_s: float = field(default=0.0, init=False)
@@ -35,7 +35,7 @@ class Callback:
             if inspect.isawaitable(outcome):
                 await _Watched(outcome, self)
         except Exception as error:  # noqa: BLE001 - a stranger's code: its failure must not end the stream
-            self.diary.warn(
+            self.logger.warning(
                 "callback_failed",
                 request_id=self.request_id,
                 item=type(item).__name__,
@@ -54,7 +54,7 @@ class Callback:
         if self._longest_s < BLOCKED_S or is_told:
             return
         self._told_at = now
-        self.diary.warn(
+        self.logger.warning(
             "callback_blocked",
             request_id=self.request_id,
             item=type(item).__name__,

@@ -8,7 +8,7 @@ from ..domain.capabilities import DataKind
 from ..domain.events import MarketEvent
 from ..domain.finality import Grace
 from ..domain.ledger import SeriesKey
-from ..domain.ports import CandleCache, CandleStore, Clock, Diary
+from ..domain.ports import CandleCache, CandleStore, Clock, Logger
 from ..domain.request import CandleRequest, Topic
 from ..domain.series import CandleSeries
 from .archive.audit import Auditor
@@ -19,7 +19,7 @@ from .cache.series_cache import CacheDesk
 from .cache.write_behind import FinalKeeper
 from .routing.channel_directory import Venues
 from .routing.router import SmartChannelRouter
-from .runtime.tasks import TaskOwner
+from .runtime.tasks import TaskSupervisor
 from .scheduling.request_queue import DataRequestQueue
 from .streaming.hub import LiveHub
 
@@ -30,11 +30,11 @@ class Archive:
 
     router: SmartChannelRouter
     queue: DataRequestQueue
-    tasks: TaskOwner
+    tasks: TaskSupervisor
     clock: Clock
     venues: Venues
     grace: Grace
-    diary: Diary
+    logger: Logger
     keeper: FinalKeeper = field(init=False)
     desk: CacheDesk = field(init=False)
     library: CandleLibrary = field(init=False)
@@ -57,7 +57,7 @@ class Archive:
         """Stand between requests and the venue; ``ask`` answers what is not held."""
 
         def publish(key: SeriesKey, event: MarketEvent) -> None:
-            self.diary.warn("history_changed", series=str(key), change=type(event).__name__)
+            self.logger.warning("history_changed", series=str(key), change=type(event).__name__)
             hub.publish(Topic(DataKind.CANDLE, key.symbol, key.timeframe), event)
 
         self.desk = CacheDesk.of(
@@ -91,7 +91,7 @@ class Archive:
         """Say it once: a disk that is full fails every request alike."""
         if error != self._told:
             self._told = error
-            self.diary.warn("store_failed", error=error)
+            self.logger.warning("store_failed", error=error)
 
     async def finish(self, series: CandleSeries) -> CandleSeries:
         """Return an answer with outages told; what was used is compared with the venue again if that is due."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..domain.ports import BudgetedChannel
-from ..domain.status import StreamSigns, VitalSigns
+from ..domain.status import Status, StreamStatus
 from .routing.router import SmartChannelRouter
 from .scheduling.request_queue import DataRequestQueue
 from .streaming.feeds.feed import Feed
@@ -11,16 +11,16 @@ from .streaming.feeds.subscription import Serving
 from .streaming.hub import LiveHub
 
 
-def vital_signs(queue: DataRequestQueue, hub: LiveHub, router: SmartChannelRouter) -> VitalSigns:
+def current_status(queue: DataRequestQueue, hub: LiveHub, router: SmartChannelRouter) -> Status:
     """Return a snapshot; asks nobody and changes nothing."""
     sockets = {name: 0 for name, channel in router.channels.items() if channel.capabilities.follows}
     for feed in hub.feeds:
         if feed.carriers is not None:
             sockets[feed.carriers.live.name] += sum(carrier.is_open for carrier in feed.carriers.sockets)
-    return VitalSigns(
+    return Status(
         queued=queue.depth(),
         in_service=queue.in_service,
-        streams=tuple(signs for feed in hub.feeds for signs in _streams(feed)),
+        streams=tuple(stream for feed in hub.feeds for stream in _streams(feed)),
         sockets=sockets,
         headroom={
             name: dict(channel.headroom())
@@ -31,10 +31,10 @@ def vital_signs(queue: DataRequestQueue, hub: LiveHub, router: SmartChannelRoute
     )
 
 
-def _streams(feed: Feed) -> Iterator[StreamSigns]:
+def _streams(feed: Feed) -> Iterator[StreamStatus]:
     now = feed.clock.monotonic()
     for serving in list(feed.servings.values()):
-        yield StreamSigns(
+        yield StreamStatus(
             topic=serving.state.topic,
             channel=serving.channel,
             is_live=serving.is_live,

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "doubles"
 from rate_models import SERVERS, Desk, FixedWindows, Way, alone, run
 
 from market_backbone.domain.adapter import AdapterContext
-from market_backbone.domain.call_context import Errand, on_errand
+from market_backbone.domain.call_context import CallContext, use_call_context
 from market_backbone.domain.errors import RateLimitedError
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Priority
@@ -123,7 +123,7 @@ async def real_run(calls: int, in_flight: int, priority: Priority, latency_s: fl
                     refused += 1
 
         began = time.perf_counter()
-        with on_errand(Errand(priority)):
+        with use_call_context(CallContext(priority)):
             async with asyncio.TaskGroup() as group:
                 for _ in range(in_flight):
                     group.create_task(one_after_another())

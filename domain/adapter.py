@@ -7,7 +7,7 @@ from attrs import frozen
 
 from .finality import Grace
 from .ports import Channel, Clock, ServerTime
-from .telemetry_events import Observation
+from .telemetry_events import TelemetryEvent
 
 
 @frozen(kw_only=True)
@@ -33,7 +33,7 @@ class AdapterContext:
     server_time: ServerTime
     grace: Grace
     warn: Callable[[str, str], None] = lambda _, __: None
-    observe: Callable[[Observation], None] = lambda _: None
+    observe: Callable[[TelemetryEvent], None] = lambda _: None
     times: Callable[[str], ServerTime] | None = None
 
     def time_of(self, venue_prefix: str) -> ServerTime:

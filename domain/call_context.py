@@ -1,6 +1,6 @@
 """What calls are made for. Travels with the task, so that no port has to carry it through every method.
 
-An adapter asks for the present errand to learn how urgent a call is, and tells it what the call has cost.
+An adapter asks for the current context to learn how urgent a call is, and tells it what the call has cost.
 """
 
 from collections.abc import Generator
@@ -13,18 +13,18 @@ from .request_options import Priority
 
 
 @define(eq=False)
-class Errand:
+class CallContext:
     """One request on its way, and what it has cost so far.
 
     Attributes:
-        parent: the errand that this one is a part of.
+        parent: the context that this one is a part of.
         calls: calls that were sent, whatever became of them.
         waited_s: market seconds that they waited for the budget.
 
     """
 
     _priority: Priority = Priority.INTERACTIVE
-    parent: "Errand | None" = None
+    parent: "CallContext | None" = None
     calls: int = 0
     waited_s: float = 0.0
 
@@ -43,19 +43,19 @@ class Errand:
         self.waited_s += waited_s
 
 
-_present: ContextVar[Errand | None] = ContextVar("market_backbone_errand", default=None)
+_current: ContextVar[CallContext | None] = ContextVar("market_backbone_call_context", default=None)
 
 
-def present_errand() -> Errand:
-    """Return the errand of this task; a new one, that nobody reads, where there is none."""
-    return _present.get() or Errand()
+def current_call_context() -> CallContext:
+    """Return the context of this task; a new one, that nobody reads, where there is none."""
+    return _current.get() or CallContext()
 
 
 @contextmanager
-def on_errand(errand: Errand) -> Generator[Errand]:
-    """Make all calls inside on behalf of ``errand``; tasks that are started inside inherit it."""
-    token = _present.set(errand)
+def use_call_context(context: CallContext) -> Generator[CallContext]:
+    """Make all calls inside on behalf of ``context``; tasks that are started inside inherit it."""
+    token = _current.set(context)
     try:
-        yield errand
+        yield context
     finally:
-        _present.reset(token)
+        _current.reset(token)

@@ -40,8 +40,8 @@ class Capabilities:
         trades_per_call: the most trades that one call returns.
         rows_are_final: its rows never change (files, archives).
         calls_per_s: how many calls a second the venue allows; above 0, pages may be asked for before their
-            turn, as many as are on their way at that rate. Such a channel tells the present errand
-            (``domain.errand``) of each call as it is sent, so that one which still waits can be taken back.
+            turn, as many as are on their way at that rate. Such a channel tells the current call context
+            (``domain.call_context``) of each call as it is sent, so that one which still waits can be taken back.
         calls_are_free: a call takes nothing from the venue's budget.
         answers_from_store: it knows only what was asked for before, and is never newer than that.
         references: the venue's busiest markets; when all of them are silent at once, the venue was.

@@ -14,7 +14,7 @@ from .routing import ChannelView, RoutePlan
 from .series import CandleSeries
 from .status import Headroom
 from .streaming import StreamItem
-from .telemetry_events import Observation
+from .telemetry_events import TelemetryEvent
 from .ticker import Ticker
 from .time_range import TimeRange
 from .trade import Trade
@@ -340,14 +340,14 @@ class RoutingPolicy(Protocol):
         ...
 
 
-class Diary(Protocol):
+class Logger(Protocol):
     """Structured log events with stable names; each is written once, where it is handled."""
 
-    def note(self, event: str, **details: object) -> None:
+    def info(self, event: str, **details: object) -> None:
         """Write what happened in the normal course of things."""
         ...
 
-    def warn(self, event: str, **details: object) -> None:
+    def warning(self, event: str, **details: object) -> None:
         """Write what somebody should look at."""
         ...
 
@@ -360,6 +360,6 @@ class Observer(Protocol):
         It never raises into its caller. If it does all the same, that is reported once and ignored.
     """
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, event: TelemetryEvent) -> None:
         """Take note of a fact. Facts of one topic come in their order."""
         ...

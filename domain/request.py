@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from .capabilities import DataKind
 from .errors import InvalidRangeError, UnsupportedRequestError
-from .request_options import Priority, Question, type_of_callback
+from .request_options import DataCallback, Priority, RequestOptions
 from .resuming import check_reorder, read_resume_point, type_of_resume_point
 from .symbol import Symbol
 from .timeframe import FAR_FUTURE, Timeframe
@@ -51,7 +51,7 @@ def check_depth(depth: int) -> None:
 
 
 @frozen(kw_only=True)
-class CandleRequest(Question):
+class CandleRequest(RequestOptions):
     """Candles of one symbol.
 
     ``count`` rows are candles that exist, the newest before ``end``; ``start`` with ``end`` means
@@ -107,7 +107,7 @@ def _symbols(symbols: str | Iterable[str]) -> tuple[Symbol, ...]:
 
 
 @frozen(kw_only=True)
-class TickerRequest(Question):
+class TickerRequest(RequestOptions):
     """The tickers of one or more symbols of one venue.
 
     Raises:
@@ -129,7 +129,7 @@ class TickerRequest(Question):
 
 
 @frozen(kw_only=True)
-class OrderBookRequest(Question):
+class OrderBookRequest(RequestOptions):
     """The order book of one symbol, ``depth`` levels a side (1 to 30)."""
 
     symbol: Symbol = field(converter=Symbol)
@@ -145,7 +145,7 @@ class OrderBookRequest(Question):
 
 
 @frozen(kw_only=True)
-class TradesRequest(Question):
+class TradesRequest(RequestOptions):
     """The newest trades of one symbol."""
 
     symbol: Symbol = field(converter=Symbol)
@@ -186,7 +186,7 @@ class RealtimeRequest:
     history: int = 0
     resume_after: type_of_resume_point | None = None
     reorder_s: float = 0.0
-    data_callback: type_of_callback | None = field(default=None, eq=False)
+    data_callback: DataCallback | None = field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a history, or a point to go on from, that cannot be meant."""
@@ -273,7 +273,7 @@ def create_candle_request(
     priority: Priority = Priority.INTERACTIVE,
     deadline: float | None = None,
     caller: str = "",
-    data_callback: type_of_callback | None = None,
+    data_callback: DataCallback | None = None,
 ) -> CandleRequest:
     """Ask for candles; ``to`` is another name of ``end``. See :class:`CandleRequest`.
 
@@ -304,7 +304,7 @@ def create_ticker_request(
     *,
     deadline: float | None = None,
     caller: str = "",
-    data_callback: type_of_callback | None = None,
+    data_callback: DataCallback | None = None,
 ) -> TickerRequest:
     """Ask for the tickers of one or more symbols."""
     return TickerRequest(symbols=symbols, deadline=deadline, caller=caller, data_callback=data_callback)
@@ -316,7 +316,7 @@ def create_orderbook_request(
     *,
     deadline: float | None = None,
     caller: str = "",
-    data_callback: type_of_callback | None = None,
+    data_callback: DataCallback | None = None,
 ) -> OrderBookRequest:
     """Ask for the order book of a symbol, ``depth`` levels a side."""
     return OrderBookRequest(symbol=symbol, depth=depth, deadline=deadline, caller=caller, data_callback=data_callback)
@@ -328,7 +328,7 @@ def create_trades_request(
     *,
     deadline: float | None = None,
     caller: str = "",
-    data_callback: type_of_callback | None = None,
+    data_callback: DataCallback | None = None,
 ) -> TradesRequest:
     """Ask for the newest trades of a symbol."""
     return TradesRequest(symbol=symbol, count=count, deadline=deadline, caller=caller, data_callback=data_callback)
@@ -337,7 +337,7 @@ def create_trades_request(
 def create_realtime_request(
     symbol: str,
     timeframe: str = "1m",
-    data_callback: type_of_callback | None = None,
+    data_callback: DataCallback | None = None,
     *,
     kind: str = "candle",
     history: int = 0,

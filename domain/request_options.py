@@ -8,7 +8,7 @@ from attrs import Attribute, field, frozen
 
 from .errors import DeadlineExceededError
 
-type_of_callback = Callable[[Any], Awaitable[None] | None]
+DataCallback = Callable[[Any], Awaitable[None] | None]
 
 
 class Priority(IntEnum):
@@ -32,7 +32,7 @@ def check_deadline(_: object, __: "Attribute[float | None]", deadline: float | N
 
 
 @frozen(kw_only=True)
-class Question:
+class RequestOptions:
     """The part that all questions share; nothing of it changes the answer.
 
     Attributes:
@@ -47,4 +47,4 @@ class Question:
     priority: Priority = Priority.INTERACTIVE
     deadline: float | None = field(default=None, validator=check_deadline)
     caller: str = field(default="", eq=False)
-    data_callback: type_of_callback | None = field(default=None, eq=False)
+    data_callback: DataCallback | None = field(default=None, eq=False)

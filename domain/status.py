@@ -29,7 +29,7 @@ class Headroom:
 
 
 @frozen(kw_only=True)
-class StreamSigns:
+class StreamStatus:
     """One topic that is followed.
 
     Attributes:
@@ -51,7 +51,7 @@ class StreamSigns:
 
 
 @frozen(kw_only=True)
-class VitalSigns:
+class Status:
     """A snapshot of one API.
 
     Attributes:
@@ -66,7 +66,7 @@ class VitalSigns:
 
     queued: Mapping[Priority, int]
     in_service: int
-    streams: tuple[StreamSigns, ...] = ()
+    streams: tuple[StreamStatus, ...] = ()
     sockets: Mapping[str, int] = field(factory=dict[str, int])
     headroom: Mapping[str, Mapping[str, Headroom]] = field(factory=dict[str, Mapping[str, Headroom]])
     health: Mapping[str, ChannelHealth] = field(factory=dict[str, ChannelHealth])

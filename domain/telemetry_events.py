@@ -139,7 +139,7 @@ class LoopBlocked:
     real_s: float
 
 
-Observation = (
+TelemetryEvent = (
     ChannelTried
     | RequestEnded
     | BudgetWaited

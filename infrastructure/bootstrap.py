@@ -61,9 +61,9 @@ class OpeningApi:
             container = wired(loaded, self._policy, observers)
             api: UnifiedMarketDataAPI = container.api()
             if metrics is not None:
-                metrics.observer.watch(api.vital_signs)
+                metrics.observer.watch(api.status)
                 api.metrics_address = metrics.address
-                container.diary().note("metrics_served", address=metrics.address)
+                container.logger().info("metrics_served", address=metrics.address)
             api.closes_with(resources.pop_all())
         return api
 

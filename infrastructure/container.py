@@ -6,12 +6,12 @@ from dependency_injector import containers, providers
 
 from ..application.api import UnifiedMarketDataAPI
 from ..application.repository import UnifiedMarketDataRepository
-from ..application.runtime.telemetry import Witness
+from ..application.runtime.telemetry import Telemetry
 from ..config import Settings
 from . import factories as assembly
 from .clock import MarketClock, VenueTimes
 from .registry import Registry
-from .structured_logging import StructuredDiary
+from .structured_logging import StructlogLogger
 
 
 class Container(containers.DeclarativeContainer):
@@ -23,13 +23,13 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(MarketClock, follows_speed=settings.provided.sandbox.follow_speed)
     times = providers.Singleton(VenueTimes, clock)
-    diary = providers.Singleton(StructuredDiary, settings.provided.log.level, settings.provided.log.format)
-    witness = providers.Singleton(Witness, diary, observers, clock)
+    logger = providers.Singleton(StructlogLogger, settings.provided.log.level, settings.provided.log.format)
+    telemetry = providers.Singleton(Telemetry, logger, observers, clock)
     grace = providers.Singleton(assembly.grace, settings.provided.finality)
     registry = providers.Singleton(Registry, settings.provided.plugins.adapters, settings.provided.plugins.policies)
-    channels = providers.Singleton(assembly.channels, registry, settings, clock, times, grace, witness)
+    channels = providers.Singleton(assembly.channels, registry, settings, clock, times, grace, telemetry)
     routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
     rules = providers.Singleton(assembly.rules, settings, grace)
-    chance = providers.Object(random.random)
-    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, times, witness, chance)
+    rng = providers.Object(random.random)
+    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, times, telemetry, rng)
     repository = providers.Singleton(UnifiedMarketDataRepository, api)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import attrs
 
 from ..application.api import ApiRules
-from ..application.runtime.telemetry import Witness
+from ..application.runtime.telemetry import Telemetry
 from ..config import Settings
 from ..config.settings import FinalitySettings
 from ..domain.adapter import AdapterContext
@@ -29,7 +29,7 @@ def channels(  # noqa: PLR0917 - the container injects by position
     clock: Clock,
     times: Callable[[str], ServerTime],
     grace: Grace,
-    witness: Witness,
+    telemetry: Telemetry,
 ) -> Mapping[str, Channel]:
     """Build every installed channel; one that cannot be built is reported and left out.
 
@@ -42,7 +42,7 @@ def channels(  # noqa: PLR0917 - the container injects by position
     options: Mapping[str, object] = MappingProxyType(sections)
 
     def warn(event: str, text: str) -> None:
-        witness.warn(event, detail=text)
+        telemetry.warning(event, detail=text)
 
     def context_of(name: str) -> AdapterContext:
         return AdapterContext(
@@ -53,12 +53,12 @@ def channels(  # noqa: PLR0917 - the container injects by position
             times=times,
             grace=grace,
             warn=warn,
-            observe=witness.observe,
+            observe=telemetry.observe,
         )
 
     built = registry.build_channels(context_of)
     for problem in registry.problems:
-        witness.warn(
+        telemetry.warning(
             "plugin_skipped", name=problem.name, group=problem.group, origin=problem.origin, error=problem.error
         )
     if not built:

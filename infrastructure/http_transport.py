@@ -60,7 +60,7 @@ class Reply:
         return at if 0 <= at < LAST_DATE_S else None
 
 
-class Witness(Protocol):
+class SendHooks(Protocol):
     """Hears how a request fares."""
 
     def written(self) -> None:
@@ -75,7 +75,7 @@ class Witness(Protocol):
 class Http(Protocol):
     """Calls to one host."""
 
-    async def get(self, path: str, query: Mapping[str, str], witness: Witness | None = None) -> Reply:
+    async def get(self, path: str, query: Mapping[str, str], hooks: SendHooks | None = None) -> Reply:
         """Return the answer to one GET, of any status; raises errors of our tree."""
         ...
 
@@ -151,19 +151,19 @@ class _Sending:
     """When the bytes of a request were written: the last time, should the connection have been a dead one."""
 
     clock: Clock
-    witness: Witness | None
+    hooks: SendHooks | None
     at: float
 
     def written(self) -> None:
         """Note the present instant."""
         self.at = self.clock.monotonic()
-        if self.witness is not None:
-            self.witness.written()
+        if self.hooks is not None:
+            self.hooks.written()
 
     def answered(self) -> None:
         """Pass it on."""
-        if self.witness is not None:
-            self.witness.answered()
+        if self.hooks is not None:
+            self.hooks.answered()
 
 
 async def _note_written(
@@ -185,7 +185,7 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
 
-    async def get(self, path: str, query: Mapping[str, str], witness: Witness | None = None) -> Reply:
+    async def get(self, path: str, query: Mapping[str, str], hooks: SendHooks | None = None) -> Reply:
         """Return the answer to one GET. A request that is abandoned, by time-out or cancelling, is cut off.
 
         Raises:
@@ -195,7 +195,7 @@ class HttpTransport:
             ClosedError: after ``close``.
 
         """
-        sending = _Sending(self._clock, witness, self._clock.monotonic())
+        sending = _Sending(self._clock, hooks, self._clock.monotonic())
         try:
             async with self._open().get(
                 self._base_url + path, params=query, allow_redirects=False, trace_request_ctx=sending

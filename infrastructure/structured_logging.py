@@ -11,7 +11,7 @@ from .sanitize import printable
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 
-class StructuredDiary:
+class StructlogLogger:
     """Writes log events; the process's own logging configuration stays untouched."""
 
     def __init__(self, level: str, form: str) -> None:
@@ -27,11 +27,11 @@ class StructuredDiary:
             wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         ).bind()  # otherwise it is assembled anew for each event: 0.03 ms, even of one that is not written
 
-    def note(self, event: str, **details: object) -> None:
+    def info(self, event: str, **details: object) -> None:
         """Write an event of level INFO."""
         self._log.info(event, **details)
 
-    def warn(self, event: str, **details: object) -> None:
+    def warning(self, event: str, **details: object) -> None:
         """Write an event of level WARNING."""
         self._log.warning(event, **details)
 

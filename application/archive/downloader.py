@@ -27,7 +27,7 @@ from ..cache.cached_channel import CachedRepository
 from ..paging.prefetch import ReadAhead
 from ..routing.channel_directory import Venues, check_listed
 from ..routing.router import Fetched, SmartChannelRouter
-from ..runtime.tasks import first_cause
+from ..runtime.tasks import root_cause
 from ..scheduling.request_queue import DataRequestQueue
 from .catalog import CandleLibrary
 from .series_download import Download, Downloaded, Progress
@@ -83,7 +83,7 @@ class CandleFiller:
                 for download in downloads:
                     group.create_task(download.run())
         except ExceptionGroup as failures:
-            raise first_cause(failures) from failures
+            raise root_cause(failures) from failures
         return [await self._told(download) for download in downloads]
 
     async def _told(self, download: Download) -> Downloaded:

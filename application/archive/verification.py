@@ -19,7 +19,7 @@ from ...domain.time_range import TimeRange
 from ..cache.cached_channel import CachedRepository
 from ..routing.channel_directory import Venues
 from ..routing.router import HistoryRewrittenError
-from ..runtime.tasks import TaskOwner
+from ..runtime.tasks import TaskSupervisor
 from ..scheduling.request_queue import DataRequestQueue
 
 EVERY = timedelta(days=1)
@@ -41,9 +41,9 @@ def pages_to_verify(key: SeriesKey, ledger: Ledger, size: int, day: datetime) ->
     """
     if not ledger.proven:
         return ()
-    chance = zlib.crc32(f"{key} {day:%Y-%m-%d}".encode()) / CHANCES
+    rng = zlib.crc32(f"{key} {day:%Y-%m-%d}".encode()) / CHANCES
     first, last = ledger.proven[0], ledger.proven[-1]
-    at = first.start + (last.end - first.start) * chance
+    at = first.start + (last.end - first.start) * rng
     chosen = next(span for span in ledger.proven if at < span.end)
     ends = (_page_end(key, first, first.start, size), _page_end(key, chosen, max(at, chosen.start), size))
     return tuple(dict.fromkeys(HeldPage(end, size) for end in ends))
@@ -65,7 +65,7 @@ class StoreVerifier:
 
     store: CandleStore | None
     queue: DataRequestQueue
-    tasks: TaskOwner
+    tasks: TaskSupervisor
     venues: Venues
     decorate: Callable[[Channel], CachedRepository | None]
     report: Callable[[str], None]

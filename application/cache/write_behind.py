@@ -20,7 +20,7 @@ from ...domain.ports import CandleStore, Clock
 from ...domain.request import Topic
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
-from ..runtime.tasks import TaskOwner
+from ..runtime.tasks import TaskSupervisor
 
 FLUSH_S = 5.0
 
@@ -37,7 +37,7 @@ class FinalKeeper:
 
     store: CandleStore | None
     clock: Clock
-    tasks: TaskOwner
+    tasks: TaskSupervisor
     report: Callable[[str], None]
     _pages: list[CandleSeries] = field(factory=list[CandleSeries])
     _batches: dict[SeriesKey, _Batch] = field(factory=dict[SeriesKey, _Batch])

@@ -13,13 +13,13 @@ from typing import Protocol
 
 from attrs import define, field
 
-from ...domain.call_context import Errand, on_errand, present_errand
+from ...domain.call_context import CallContext, current_call_context, use_call_context
 from ...domain.errors import MalformedReplyError
 from ...domain.ports import Channel, Clock
 from ...domain.series import CandleSeries
 from ...domain.timeframe import Timeframe
 from ..cache.reconciliation import below
-from ..runtime.tasks import end_fetches, start_fetch
+from ..runtime.tasks import cancel_all, spawn
 from .prefetch_window import Slices
 
 MOST_AHEAD = 16
@@ -49,12 +49,12 @@ class PageSource(Protocol):
 class _Sent:
     """A slice on its way. It is unsent as long as it waits for the budget."""
 
-    errand: Errand
+    call_context: CallContext
     task: "asyncio.Task[CandleSeries]"
 
     @property
     def is_unsent(self) -> bool:
-        return self.errand.calls == 0 and not self.task.done()
+        return self.call_context.calls == 0 and not self.task.done()
 
 
 @define(eq=False)
@@ -163,28 +163,28 @@ class ReadAhead:
             self._sent[ahead.end] = ask(ahead.rows, ahead.end)
 
     def _send(self, work: Callable[[], Awaitable[CandleSeries]]) -> _Sent:
-        parent = present_errand()
-        errand = Errand(parent.priority, parent)  # hurries when somebody urgent joins the walk
-        with on_errand(errand):
-            return _Sent(errand, start_fetch(self._timed(work, errand), "page"))
+        parent = current_call_context()
+        call_context = CallContext(parent.priority, parent)  # hurries when somebody urgent joins the walk
+        with use_call_context(call_context):
+            return _Sent(call_context, spawn(self._timed(work, call_context), "page"))
 
-    async def _timed(self, work: Callable[[], Awaitable[CandleSeries]], errand: Errand) -> CandleSeries:
+    async def _timed(self, work: Callable[[], Awaitable[CandleSeries]], call_context: CallContext) -> CandleSeries:
         began = self.clock.monotonic()
         page = await work()
-        self._round_trips.append(max(0.0, self.clock.monotonic() - began - errand.waited_s))
+        self._round_trips.append(max(0.0, self.clock.monotonic() - began - call_context.waited_s))
         return page
 
     async def _await(self, sent: _Sent) -> CandleSeries:
         """Wait for a page; its cost is the caller's, its waiting as far as the caller waited for it."""
-        began, caller = self.clock.monotonic(), present_errand()
+        began, caller = self.clock.monotonic(), current_call_context()
         self._leftover.append(sent)
         try:
             page = await asyncio.shield(sent.task)
             self._leftover.remove(sent)
             return page
         finally:
-            caller.calls += sent.errand.calls
-            caller.waited_s += min(sent.errand.waited_s, self.clock.monotonic() - began)
+            caller.calls += sent.call_context.calls
+            caller.waited_s += min(sent.call_context.waited_s, self.clock.monotonic() - began)
 
     def _drop_unsent(self, slices: Slices) -> None:
         slices.stop()
@@ -199,7 +199,7 @@ class ReadAhead:
             sent.task.cancel()
         else:
             self.wasted += 1
-            present_errand().calls += sent.errand.calls
+            current_call_context().calls += sent.call_context.calls
         self._leftover.append(sent)
 
     async def close(self) -> None:
@@ -209,7 +209,7 @@ class ReadAhead:
         self._sent.clear()
         self._slices = None
         leftover, self._leftover = self._leftover, []
-        await end_fetches([sent.task for sent in leftover])
+        await cancel_all([sent.task for sent in leftover])
 
 
 def check_page(page: object, symbol: str, timeframe: str, channel: str) -> CandleSeries:

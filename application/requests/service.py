@@ -16,7 +16,7 @@ from ...domain.errors import (
     UnsupportedRequestError,
 )
 from ...domain.orderbook import OrderBook
-from ...domain.ports import Channel, Clock, Diary, MarketDirectory
+from ...domain.ports import Channel, Clock, Logger, MarketDirectory
 from ...domain.request import CandleRequest, OneShotRequest, OrderBookRequest, TickerRequest, Topic, TradesRequest
 from ...domain.request_options import Priority
 from ...domain.routing import RoutePlan, TracedList
@@ -45,7 +45,7 @@ class Answering:
     archive: Archive
     clock: Clock
     venues: Venues
-    diary: Diary
+    logger: Logger
     live: LiveAnswers
 
     async def answer(self, request: OneShotRequest) -> AnyAnswer:
@@ -69,7 +69,7 @@ class Answering:
             waited_ms = round((self.clock.monotonic() - started) * 1000, 1)
             self._tell_failed(request, error, waited_ms)
             told = f"{type(error).__name__}: {error}"
-            self.diary.note("request_failed", request=str(request), error=told, latency_ms=waited_ms)
+            self.logger.info("request_failed", request=str(request), error=told, latency_ms=waited_ms)
             raise
         self._tell_answered(request, trace, started)
         match answer:
@@ -136,7 +136,7 @@ class Answering:
             retries += step.retries
             waited_ms += step.waited_ms
             latency_ms += step.latency_ms
-        self.diary.note(
+        self.logger.info(
             "request_served",
             request=trace.request,
             policy=trace.policy,
@@ -158,19 +158,19 @@ class Answering:
             rows=rows,
             waited_s=waited_ms / 1000,
         )
-        self.router.witness.observe(ended)
+        self.router.telemetry.observe(ended)
 
     def _tell_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
         rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
         outcome = type(error).__name__
         ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
-        self.router.witness.observe(ended)
+        self.router.telemetry.observe(ended)
 
     def _tell_complete(self, series: CandleSeries) -> None:
-        if self.router.witness.is_watched:
+        if self.router.telemetry.has_observers:
             known = series.completeness()
             told = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
-            self.router.witness.observe(told)
+            self.router.telemetry.observe(told)
 
     async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], Fetched]:
         topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]

@@ -1,4 +1,4 @@
-"""How well each channel does; pure: the clock and chance are passed in."""
+"""How well each channel does; pure: the clock and what is drawn are passed in."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -87,37 +87,37 @@ class ChannelPerformance:
         """Begin with the figures of no outcome."""
         self._figures = self._measure()
 
-    def record(self, latency_ms: float, *, success: bool, now: float, error: str = "", chance: float = 0.0) -> None:
-        """Take one outcome into account; ``chance`` in [0, 1) says when the next probe may come.
+    def record(self, latency_ms: float, *, success: bool, now: float, error: str = "", draw: float = 0.0) -> None:
+        """Take one outcome into account; ``draw`` in [0, 1) says when the next probe may come.
 
         What began before the circuit let anything through again says nothing about now.
         """
         self._outcomes.append(Outcome(latency_ms, success))
         self._figures = rate, latencies = self._measure()
         is_probe = self._probe_at is not None and now - latency_ms / 1000 >= self._probe_at - ROUNDING_S
-        self._judge(now, chance, success=success, is_probe=is_probe)
+        self._judge(now, draw, success=success, is_probe=is_probe)
         self._last_error = self._last_error if success else error
         self._grade = grade_of(self._grade, rate, latencies["p90"], len(self._outcomes))
 
-    def report(self, latency_ms: float, *, success: bool, now: float, chance: float = 0.0) -> None:
+    def report(self, latency_ms: float, *, success: bool, now: float, draw: float = 0.0) -> None:
         """Take an outcome that somebody outside saw; a failure opens the circuit at once."""
         told = "" if success else "reported from outside"
         if success and self.state(now) is CircuitState.HALF_OPEN:
             self._close(now)
-        self.record(latency_ms, success=success, now=now, error=told, chance=chance)
+        self.record(latency_ms, success=success, now=now, error=told, draw=draw)
         if not success and self.state(now) is not CircuitState.OPEN:
-            self._open(now, chance)
+            self._open(now, draw)
 
-    def _judge(self, now: float, chance: float, *, success: bool, is_probe: bool) -> None:
+    def _judge(self, now: float, draw: float, *, success: bool, is_probe: bool) -> None:
         state = self.state(now)
         self._failures = 0 if success else self._failures + 1
         if state is CircuitState.HALF_OPEN and is_probe and success:
             self._close(now)
         elif state is CircuitState.HALF_OPEN and is_probe:
             self._factor = min(LONGEST_FACTOR, self._factor * 2)
-            self._open(now, chance)
+            self._open(now, draw)
         elif state is CircuitState.CLOSED and self._failures >= FAILURES_IN_A_ROW:
-            self._open(now, chance)
+            self._open(now, draw)
 
     def begin_probe(self, now: float) -> bool:
         """Note that a request is on its way; answers whether it is the one that a half-open circuit lets through.
@@ -133,8 +133,8 @@ class ChannelPerformance:
         """Note that the probe has ended, however: the next request may be one."""
         self._is_probing = False
 
-    def _open(self, now: float, chance: float) -> None:
-        self._probe_at = now + self.cool_down_s * self._factor * (1 + JITTER * chance)
+    def _open(self, now: float, draw: float) -> None:
+        self._probe_at = now + self.cool_down_s * self._factor * (1 + JITTER * draw)
         self._since = now
 
     def _close(self, now: float) -> None:

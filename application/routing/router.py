@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from ...domain.call_context import Errand, on_errand, present_errand
+from ...domain.call_context import CallContext, current_call_context, use_call_context
 from ...domain.errors import (
     AllChannelsFailedError,
     ChannelError,
@@ -19,7 +19,7 @@ from ...domain.ports import Channel, Clock, RoutingPolicy
 from ...domain.request import AnyRequest
 from ...domain.routing import ChannelHealth, ChannelView, CircuitState, Held, RoutePlan, RouteStep, Seam, StepStatus
 from ...domain.telemetry_events import OK, REPORTED, STREAM_LOST, ChannelTried, CircuitSwitched, ItemDropped
-from ..runtime.telemetry import Witness
+from ..runtime.telemetry import Telemetry
 from .channel_directory import prefix_of, serves
 from .health import ChannelPerformance
 
@@ -60,15 +60,15 @@ class SmartChannelRouter:
         clock: Clock,
         *,
         cool_down_s: float,
-        chance: Callable[[], float] = lambda: 0.0,
-        witness: Witness | None = None,
+        rng: Callable[[], float] = lambda: 0.0,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Know the channels by name; ``chance`` draws from [0, 1), ``witness`` hears of every outcome."""
-        self.witness = Witness() if witness is None else witness
+        """Know the channels by name; ``rng`` draws from [0, 1), ``telemetry`` hears of every outcome."""
+        self.telemetry = Telemetry() if telemetry is None else telemetry
         self.channels = dict(channels)
         self.policy = policy
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._performance = {name: ChannelPerformance(cool_down_s) for name in channels}
         self._tips_served = dict.fromkeys(channels, 0)
         self._opened_at: dict[str, float] = {}
@@ -170,7 +170,7 @@ class SmartChannelRouter:
                 self._tips_served[step.channel] += 1
             taken = _Taken(step, self._clock)
             try:
-                with on_errand(taken.errand):
+                with use_call_context(taken.call_context):
                     result, done, fetched = await self._take_step(taken, fetch)
             except ChannelError as error:
                 errors.append(error)
@@ -222,7 +222,7 @@ class SmartChannelRouter:
         """Note an outcome; answers its latency in milliseconds. A lost stream has a cause in words for its error."""
         now, was_open = self._clock.monotonic(), self._is_open(name)
         latency = (now - started) * 1000
-        self._performance[name].record(latency, success=success, now=now, error=str(error), chance=self._chance())
+        self._performance[name].record(latency, success=success, now=now, error=str(error), draw=self._rng())
         failure = STREAM_LOST if isinstance(error, str) else type(error).__name__
         self._tell(name, OK if success else failure, latency, was_open=was_open)
         return latency
@@ -232,17 +232,17 @@ class SmartChannelRouter:
         return self._performance[name].state(self._clock.monotonic()) is not CircuitState.CLOSED
 
     def _tell(self, name: str, outcome: str, latency_ms: float, *, was_open: bool) -> None:
-        self.witness.observe(ChannelTried(channel=name, outcome=outcome, latency_s=latency_ms / 1000))
+        self.telemetry.observe(ChannelTried(channel=name, outcome=outcome, latency_s=latency_ms / 1000))
         is_open = self._is_open(name)
         if is_open is was_open:
             return
         now = self._clock.monotonic()
-        self.witness.observe(CircuitSwitched(channel=name, is_open=is_open))
+        self.telemetry.observe(CircuitSwitched(channel=name, is_open=is_open))
         if is_open:
             self._opened_at[name] = now
-            self.witness.warn("circuit_opened", channel=name, error=self._performance[name].health(now).last_error)
+            self.telemetry.warning("circuit_opened", channel=name, error=self._performance[name].health(now).last_error)
         else:
-            self.witness.note("circuit_closed", channel=name, open_s=round(now - self._opened_at.pop(name, now), 1))
+            self.telemetry.info("circuit_closed", channel=name, open_s=round(now - self._opened_at.pop(name, now), 1))
 
     def is_usable(self, name: str) -> bool:
         """Return whether the channel's circuit lets a request through."""
@@ -251,7 +251,7 @@ class SmartChannelRouter:
     def count_rejected(self, name: str) -> None:
         """Note a malformed item that was dropped."""
         self._performance[name].rejected += 1
-        self.witness.observe(ItemDropped(channel=name))
+        self.telemetry.observe(ItemDropped(channel=name))
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure opens the channel's circuit for one cool-down.
@@ -264,7 +264,7 @@ class SmartChannelRouter:
             msg = f"no channel named {channel!r}; installed: {', '.join(self._performance)}"
             raise UnsupportedRequestError(msg)
         now, was_open = self._clock.monotonic(), self._is_open(channel)
-        self._performance[channel].report(latency_ms, success=success, now=now, chance=self._chance())
+        self._performance[channel].report(latency_ms, success=success, now=now, draw=self._rng())
         self._tell(channel, OK if success else REPORTED, latency_ms, was_open=was_open)
 
     def channel_health(self) -> dict[str, ChannelHealth]:
@@ -293,14 +293,14 @@ class _Taken:
     step: RouteStep
     clock: Clock
     retries: int = 0
-    errand: Errand = field(factory=present_errand)
+    call_context: CallContext = field(factory=current_call_context)
     _started: float = field(init=False)
     _before: tuple[int, float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Note the time, and what the errand had cost before."""
+        """Note the time, and what the call context had cost before."""
         self._started = self.clock.monotonic()
-        self._before = self.errand.calls, self.errand.waited_s
+        self._before = self.call_context.calls, self.call_context.waited_s
 
     def _so_far(self, calls: int, status: StepStatus, rows: int = 0, error: str = "") -> RouteStep:
         """Return the step with its cost; ``calls`` are those that a channel reports that counts none itself."""
@@ -309,8 +309,8 @@ class _Taken:
             status=status,
             rows=rows,
             error=error,
-            calls=self.errand.calls - self._before[0] or calls,
-            waited_ms=(self.errand.waited_s - self._before[1]) * 1000,
+            calls=self.call_context.calls - self._before[0] or calls,
+            waited_ms=(self.call_context.waited_s - self._before[1]) * 1000,
             retries=self.retries,
             latency_ms=(self.clock.monotonic() - self._started) * 1000,
         )

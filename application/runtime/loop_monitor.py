@@ -8,8 +8,8 @@ from attrs import define
 
 from ...domain.ports import Clock
 from ...domain.telemetry_events import LoopBlocked
-from .tasks import TaskOwner, end_task
-from .telemetry import Witness
+from .tasks import TaskSupervisor, cancel_and_wait
+from .telemetry import Telemetry
 
 LOOK_EVERY_S = 0.1
 BLOCKED_S = 0.25
@@ -19,15 +19,15 @@ TOLD_AGAIN_S = 60.0
 
 
 @define(eq=False)
-class LoopWatch:
+class LoopMonitor:
     """A task that wants to wake up every tenth of a real second, and looks how late it is.
 
     Invariant: it runs exactly while somebody uses what it watches over; an idle API costs nothing.
     """
 
     clock: Clock
-    tasks: TaskOwner
-    witness: Witness
+    tasks: TaskSupervisor
+    telemetry: Telemetry
     _users: int = 0
     _task: "asyncio.Task[None] | None" = None
     _told_at: float | None = None
@@ -49,7 +49,7 @@ class LoopWatch:
             self._users -= 1
             if not self._users:
                 task, self._task = self._task, None
-                await end_task(task)
+                await cancel_and_wait(task)
 
     async def _watch(self) -> None:
         while True:
@@ -60,11 +60,11 @@ class LoopWatch:
                 self._tell(late_s)
 
     def _tell(self, late_s: float) -> None:
-        self.witness.observe(LoopBlocked(real_s=late_s))
+        self.telemetry.observe(LoopBlocked(real_s=late_s))
         now = self.clock.monotonic()
         if self._told_at is None or self.clock.to_real_s(now - self._told_at) >= TOLD_AGAIN_S:
             self._told_at = now
-            self.witness.warn(
+            self.telemetry.warning(
                 "loop_blocked",
                 seconds=round(late_s, 3),
                 advice="every stream waited meanwhile; give way with await, or hand the work to a thread",

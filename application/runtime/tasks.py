@@ -9,7 +9,7 @@ from ...domain.errors import ClosedError, MarketDataError
 Found = TypeVar("Found")
 
 
-class TaskOwner:
+class TaskSupervisor:
     """A task group with the life of an object instead of the life of a block.
 
     Invariant: after ``close`` no task that was started here is left. A task that fails does not take
@@ -64,7 +64,7 @@ class TaskOwner:
             await asyncio.wait(list(self._tasks))
 
 
-async def end_task(task: "asyncio.Task[Any] | None") -> None:
+async def cancel_and_wait(task: "asyncio.Task[Any] | None") -> None:
     """Cancel a task and wait until it is gone; a task that ends itself does not wait for itself."""
     if task is None:
         return
@@ -73,12 +73,12 @@ async def end_task(task: "asyncio.Task[Any] | None") -> None:
         await asyncio.wait([task])
 
 
-def start_fetch(work: Coroutine[Any, Any, Found], name: str) -> "asyncio.Task[Found]":
-    """Run ``work`` beside its caller, who ends it with ``end_fetches`` in any case."""
+def spawn(work: Coroutine[Any, Any, Found], name: str) -> "asyncio.Task[Found]":
+    """Run ``work`` beside its caller, who ends it with ``cancel_all`` in any case."""
     return asyncio.create_task(work, name=name)
 
 
-async def end_fetches(tasks: "list[asyncio.Task[Found]]") -> None:
+async def cancel_all(tasks: "list[asyncio.Task[Found]]") -> None:
     """Cancel tasks and wait until all are gone; what they failed with is nobody's any more."""
     for task in tasks:
         task.cancel()
@@ -89,12 +89,12 @@ async def end_fetches(tasks: "list[asyncio.Task[Found]]") -> None:
             task.exception()
 
 
-def start_ending(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+def spawn_shutdown(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
     """Run what ends an object in a task of its own, so that ending it does not cancel the ending."""
     return asyncio.create_task(work, name="ending")
 
 
-def first_cause(error: Exception) -> Exception:
+def root_cause(error: Exception) -> Exception:
     """Return the first cause inside nested groups."""
     while isinstance(error, ExceptionGroup) and not isinstance(error, MarketDataError):
         group = cast("ExceptionGroup[Exception]", error)

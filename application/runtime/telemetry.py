@@ -1,62 +1,62 @@
-"""Tells the diary and the observers what happens; whatever they do, the caller goes on."""
+"""Tells the logger and the observers what happens; whatever they do, the caller goes on."""
 
 from attrs import define, field
 
-from ...domain.ports import Clock, Diary, Observer
-from ...domain.telemetry_events import Observation
+from ...domain.ports import Clock, Logger, Observer
+from ...domain.telemetry_events import TelemetryEvent
 
 BLOCKED_S = 0.05
 """Real seconds in one observer after which it is said to block."""
 
 
-class NoDiary:
+class NullLogger:
     """Writes nothing."""
 
-    def note(self, event: str, **details: object) -> None:
+    def info(self, event: str, **details: object) -> None:
         """Drop it."""
 
-    def warn(self, event: str, **details: object) -> None:
+    def warning(self, event: str, **details: object) -> None:
         """Drop it."""
 
 
 @define(eq=False)
-class Witness:
-    """A diary, and the observers beside it.
+class Telemetry:
+    """A logger, and the observers beside it.
 
     Invariants:
         What an observer raises never reaches the caller; it is reported once, and so is slowness.
-        Observations reach every observer in the order in which they were told.
+        Events reach every observer in the order in which they were told.
 
     Attributes:
         clock: times the observers; None leaves them untimed.
 
     """
 
-    diary: Diary = field(factory=NoDiary)
+    logger: Logger = field(factory=NullLogger)
     observers: tuple[Observer, ...] = field(default=(), converter=tuple[Observer, ...])
     clock: Clock | None = None
     _failed: set[int] = field(init=False, factory=set[int])
     _slow: set[int] = field(init=False, factory=set[int])
 
     @property
-    def is_watched(self) -> bool:
+    def has_observers(self) -> bool:
         """Whether anybody observes, so that what costs something is worth finding out."""
         return bool(self.observers)
 
-    def note(self, event: str, **details: object) -> None:
+    def info(self, event: str, **details: object) -> None:
         """Write what happened in the normal course of things."""
-        self.diary.note(event, **details)
+        self.logger.info(event, **details)
 
-    def warn(self, event: str, **details: object) -> None:
+    def warning(self, event: str, **details: object) -> None:
         """Write what somebody should look at."""
-        self.diary.warn(event, **details)
+        self.logger.warning(event, **details)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, event: TelemetryEvent) -> None:
         """Tell every observer."""
         for observer in self.observers:
             began = self._now()
             try:
-                observer.observe(observation)
+                observer.observe(event)
             except Exception as error:  # noqa: BLE001 - a stranger's code: its failure must not reach the data
                 self._report_failure(observer, error)
             self._check_pace(observer, began)
@@ -67,7 +67,7 @@ class Witness:
     def _report_failure(self, observer: Observer, error: Exception) -> None:
         if id(observer) not in self._failed:
             self._failed.add(id(observer))
-            self.diary.warn(
+            self.logger.warning(
                 "observer_failed",
                 observer=type(observer).__name__,
                 error=f"{type(error).__name__}: {error}",
@@ -78,7 +78,7 @@ class Witness:
         taken_s = 0.0 if self.clock is None else self.clock.to_real_s(self.clock.monotonic() - began)
         if taken_s >= BLOCKED_S and id(observer) not in self._slow:
             self._slow.add(id(observer))
-            self.diary.warn(
+            self.logger.warning(
                 "observer_blocked",
                 observer=type(observer).__name__,
                 seconds=round(taken_s, 3),

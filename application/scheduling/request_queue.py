@@ -6,11 +6,11 @@ from typing import Any, TypeVar, cast
 
 from attrs import define, field
 
-from ...domain.call_context import Errand, on_errand
+from ...domain.call_context import CallContext, use_call_context
 from ...domain.errors import ClosedError, DeadlineExceededError, QueueFullError
 from ...domain.ports import Clock
 from ...domain.request_options import Priority
-from ..runtime.tasks import TaskOwner
+from ..runtime.tasks import TaskSupervisor
 from .fair_queue import WaitingLine
 
 Answer = TypeVar("Answer")
@@ -22,7 +22,7 @@ class _Ticket:
 
     work: Callable[[], Awaitable[Any]]
     key: Hashable
-    errand: Errand
+    call_context: CallContext
     caller: str
     answer: "asyncio.Future[Any]"
     waiters: int = 0
@@ -42,7 +42,7 @@ class DataRequestQueue:
 
     capacity: int
     concurrency: int
-    tasks: TaskOwner
+    tasks: TaskSupervisor
     clock: Clock
     _shared: dict[Hashable, _Ticket] = field(factory=dict[Hashable, _Ticket])
     _line: WaitingLine[_Ticket] = field(factory=WaitingLine[_Ticket])
@@ -91,7 +91,7 @@ class DataRequestQueue:
             msg = f"{self.capacity} requests are waiting already; wait for some of them before asking for more"
             raise QueueFullError(msg)
         who = caller or f"task {id(asyncio.current_task())}"
-        ticket = _Ticket(work, key, Errand(priority), who, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(work, key, CallContext(priority), who, asyncio.get_running_loop().create_future())
         self._shared[key] = ticket
         self._line.add(ticket, priority, who)
         self._start_waiting()
@@ -103,16 +103,16 @@ class DataRequestQueue:
 
     def _hurry(self, ticket: _Ticket, priority: Priority) -> None:
         """Let a fetch go with the most urgent of those who share it."""
-        if priority >= ticket.errand.priority:
+        if priority >= ticket.call_context.priority:
             return
-        if self._line.discard(ticket, ticket.errand.priority, ticket.caller):
+        if self._line.discard(ticket, ticket.call_context.priority, ticket.caller):
             self._line.add(ticket, priority, ticket.caller)
-        ticket.errand.priority = priority
+        ticket.call_context.priority = priority
         self._start_waiting()
 
     @property
     def _has_place_for_bulk(self) -> bool:
-        bulk = sum(1 for ticket in self._running.values() if ticket.errand.priority is Priority.BULK)
+        bulk = sum(1 for ticket in self._running.values() if ticket.call_context.priority is Priority.BULK)
         return bulk < max(1, self.concurrency // 2)
 
     def _next(self) -> _Ticket | None:
@@ -125,7 +125,7 @@ class DataRequestQueue:
                 self._end(ticket)
                 continue
             self._running[id(ticket)] = ticket
-            with on_errand(ticket.errand):
+            with use_call_context(ticket.call_context):
                 ticket.task = self.tasks.start(self._serve(ticket), f"request {ticket.key}")
             ticket.task.add_done_callback(lambda _, served=ticket: self._finish(served))
 
@@ -153,7 +153,7 @@ class DataRequestQueue:
 
     def _abandon(self, ticket: _Ticket) -> None:
         self._forget(ticket)
-        self._line.discard(ticket, ticket.errand.priority, ticket.caller)
+        self._line.discard(ticket, ticket.call_context.priority, ticket.caller)
         if ticket.task is not None and not ticket.answer.done():
             ticket.task.cancel()
         ticket.answer.cancel()

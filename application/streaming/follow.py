@@ -30,8 +30,8 @@ from ...domain.trade import Trade
 from ..paging.readers import TradeReader
 from ..routing.channel_directory import Venues, are_different, check_listed, directory_among
 from ..routing.router import SmartChannelRouter
-from ..runtime.loop_monitor import LoopWatch
-from ..runtime.tasks import TaskOwner, end_task
+from ..runtime.loop_monitor import LoopMonitor
+from ..runtime.tasks import TaskSupervisor, cancel_and_wait
 from .delivery.event_buffer import FollowedEvents
 from .delivery.subscriber import Follower
 from .hub import FeedRoute, LiveHub
@@ -56,7 +56,7 @@ class Following:
     venues: Venues
     capacity: int
     snapshot_timeout_s: float
-    watch: LoopWatch
+    watch: LoopMonitor
 
     @asynccontextmanager
     async def follow(self, request: RealtimeRequest) -> AsyncGenerator[FollowedEvents]:
@@ -107,8 +107,8 @@ class Following:
 
     def _tell_failed(self, topic: Topic, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
-            self.router.witness.observe(FollowerLost(topic=topic))
-            self.router.witness.warn("follower_too_slow", topic=str(topic), error=str(error))
+            self.router.telemetry.observe(FollowerLost(topic=topic))
+            self.router.telemetry.warning("follower_too_slow", topic=str(topic), error=str(error))
 
     @asynccontextmanager
     async def _in_order(self, request: RealtimeRequest, follower: Follower) -> AsyncGenerator[None]:
@@ -121,7 +121,7 @@ class Following:
         try:
             yield
         finally:
-            await end_task(task)
+            await cancel_and_wait(task)
 
     async def _resume(self, resumed: Resumed, route: FeedRoute) -> None:
         """Subscribe first, read afterwards: what comes live meanwhile waits."""
@@ -233,7 +233,7 @@ class Opening:
     attempt: Callable[[], Awaitable[None]]
     channel: str
     clock: Clock
-    tasks: TaskOwner
+    tasks: TaskSupervisor
     name: str
 
     @asynccontextmanager
@@ -258,7 +258,7 @@ class Opening:
         try:
             yield
         finally:
-            await end_task(task)
+            await cancel_and_wait(task)
 
     async def _try_again(self) -> None:
         """Try until it succeeds, or the follower has ended for another reason."""

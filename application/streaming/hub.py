@@ -22,7 +22,7 @@ from ..cache.write_behind import FinalKeeper
 from ..paging.readers import TradeReader
 from ..routing.channel_directory import Venues, are_different
 from ..routing.router import SmartChannelRouter
-from ..runtime.tasks import TaskOwner, end_task, first_cause
+from ..runtime.tasks import TaskSupervisor, cancel_and_wait, root_cause
 from .delivery.subscriber import Follower
 from .feeds.context import FeedRules
 from .feeds.feed import Feed
@@ -101,7 +101,7 @@ class LiveHub:
     grace: Grace
     repair_bound: timedelta
     rules: FeedRules
-    tasks: TaskOwner
+    tasks: TaskSupervisor
     keeper: FinalKeeper
     _states: dict[tuple[FeedRoute, Topic], TopicState] = field(factory=dict[tuple[FeedRoute, Topic], TopicState])
     _feeds: list[RunningFeed] = field(factory=list[RunningFeed])
@@ -160,7 +160,7 @@ class LiveHub:
                         tasks.create_task(self._derive(state, running))
         except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
             carried = self._end(states, route, running)
-            cause = first_cause(error)
+            cause = root_cause(error)
             for state in carried.values():
                 state.audience.fail(_as_market_error(cause))
             if not isinstance(cause, MarketDataError):
@@ -246,7 +246,7 @@ class LiveHub:
             self._forget(state, route)
         elif not running.feed.is_wanted:
             self._end({}, route, running)
-            await end_task(running.task)
+            await cancel_and_wait(running.task)
         elif isinstance(state, TradeTopic):
             state.begin_anew()
 

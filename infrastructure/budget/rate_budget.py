@@ -8,7 +8,7 @@ from functools import partial
 
 from attrs import define
 
-from ...domain.call_context import Errand, present_errand
+from ...domain.call_context import CallContext, current_call_context
 from ...domain.ports import Clock
 from ...domain.status import Headroom
 from .jitter import BudgetLimits
@@ -30,7 +30,7 @@ class Turn:
     group: str
     waited_s: float
     _address: AddressBudget
-    _errand: Errand
+    _context: CallContext
     _waiter: Waiter
     _row: int | None = None
     _sent_at: float = math.inf
@@ -49,7 +49,7 @@ class Turn:
             self._sent_at = now
             budget.depart(now)
             self._address.wake(self.group)
-        self._errand.note_call(0.0 if self._writings else self.waited_s)
+        self._context.note_call(0.0 if self._writings else self.waited_s)
         self._writings += 1
         self._settle()
 
@@ -117,10 +117,10 @@ class RateBudget:
         A request that is left unanswered counts as sent at the end of the context. Cancelling the wait
         leaves nothing behind.
         """
-        errand, began_at = present_errand(), self._address.now()
-        waiter, row = await self._take_place(group, errand)
+        context, began_at = current_call_context(), self._address.now()
+        waiter, row = await self._take_place(group, context)
         waited_s = (self._address.now() - began_at) / self._address.unit
-        turn = Turn(group, waited_s, self._address, errand, waiter, row)
+        turn = Turn(group, waited_s, self._address, context, waiter, row)
         with self._address.lock:
             self._address.group(group).held[waiter] = turn.end
         try:
@@ -128,12 +128,12 @@ class RateBudget:
         finally:
             turn.end()
 
-    async def _take_place(self, group: str, errand: Errand) -> tuple[Waiter, int | None]:
+    async def _take_place(self, group: str, context: CallContext) -> tuple[Waiter, int | None]:
         number, began_at = self._address.new_number(), self._address.now()
         loop = asyncio.get_running_loop()
         while True:
             looking = asyncio.Event()
-            waiter = Waiter(errand, number, began_at, loop, partial(_wake, loop, looking), loop.is_closed)
+            waiter = Waiter(context, number, began_at, loop, partial(_wake, loop, looking), loop.is_closed)
             await self._wait_in_line(group, waiter, looking)
             if (ledger := self._address.ledger) is None:
                 return waiter, None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 
 from attrs import define, field
 
-from ...domain.call_context import Errand
+from ...domain.call_context import CallContext
 from ...domain.request import Priority
 
 PASSED_AT_MOST = 19
@@ -20,7 +20,7 @@ class Waiter:
     """One request in the line.
 
     Attributes:
-        errand: says how urgent it is; read again each time a place is given.
+        context: says how urgent it is; read again each time a place is given.
         number: orders those who are equally urgent.
         since: when it joined.
         place: whose clock it waits on: its event loop.
@@ -31,7 +31,7 @@ class Waiter:
 
     """
 
-    errand: Errand
+    context: CallContext
     number: int
     since: float
     place: Hashable
@@ -43,7 +43,7 @@ class Waiter:
     @property
     def is_bulk(self) -> bool:
         """Whether it may wait for all others, and must not burst."""
-        return self.errand.priority >= Priority.BULK
+        return self.context.priority >= Priority.BULK
 
 
 @define
@@ -100,7 +100,7 @@ class Line:
         for waiter in self.waiting:
             if waiter.is_bulk:
                 bulk = bulk if bulk is not None and bulk.number < waiter.number else waiter
-            elif urgent is None or (waiter.errand.priority, waiter.number) < (urgent.errand.priority, urgent.number):
+            elif urgent is None or (waiter.context.priority, waiter.number) < (urgent.context.priority, urgent.number):
                 urgent = waiter
         return urgent, bulk
 

@@ -1,11 +1,11 @@
-"""What happened, counted for Prometheus; how things are is read anew at each scrape (see :mod:`.signs`)."""
+"""What happened, counted for Prometheus; how things are is read anew at each scrape (see :mod:`.gauges`)."""
 
 from collections.abc import Callable, Hashable
 
 from attrs import define, field
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from ...domain.status import VitalSigns
+from ...domain.status import Status
 from ...domain.telemetry_events import (
     OK,
     BudgetWaited,
@@ -15,13 +15,13 @@ from ...domain.telemetry_events import (
     FollowerLost,
     ItemDropped,
     LoopBlocked,
-    Observation,
     RequestEnded,
     SeriesAnswered,
     StreamBegan,
     StreamEnded,
+    TelemetryEvent,
 )
-from .gauges import OTHER, SignsCollector
+from .gauges import OTHER, StatusCollector
 
 MOST_SERIES = 500
 """Series of candles that are told apart; all others together are ``(other)``."""
@@ -60,30 +60,30 @@ class PrometheusObserver:
     def _count(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", told, labels, registry=self.registry)
 
-    def watch(self, read: Callable[[], VitalSigns]) -> None:
+    def watch(self, read: Callable[[], Status]) -> None:
         """Ask ``read`` at each scrape how things are."""
-        self.registry.register(SignsCollector(read, MOST_SERIES))
+        self.registry.register(StatusCollector(read, MOST_SERIES))
 
     def text(self) -> bytes:
         """Return all metrics in the text format."""
         return generate_latest(self.registry)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, event: TelemetryEvent) -> None:
         """Count a fact."""
-        match observation:
+        match event:
             case RequestEnded():
-                rule = observation.rule if self._rules.admits(observation.rule) else OTHER
-                self._requests.count(observation, rule)
+                rule = event.rule if self._rules.admits(event.rule) else OTHER
+                self._requests.count(event, rule)
             case SeriesAnswered():
-                key = (str(observation.symbol), str(observation.timeframe))
-                self._requests.count_slots(observation, key if self._series.admits(key) else (OTHER, OTHER))
+                key = (str(event.symbol), str(event.timeframe))
+                self._requests.count_slots(event, key if self._series.admits(key) else (OTHER, OTHER))
             case FollowerLost():
-                self._slow.labels(observation.topic.kind.value).inc()
+                self._slow.labels(event.topic.kind.value).inc()
             case LoopBlocked():
                 self._loop_blocks.inc()
-                self._loop_blocked_s.inc(observation.real_s)
+                self._loop_blocked_s.inc(event.real_s)
             case _:
-                self._channels.count(observation)
+                self._channels.count(event)
 
 
 class _RequestCounters:
@@ -140,14 +140,14 @@ class _ChannelCounters:
         self._circuits = count("circuit_openings", "How often a channel was left alone.", "channel")
         self._dropped = count("rejected_items", "Malformed items that were dropped.", "channel")
 
-    def count(self, observation: Observation) -> None:
-        match observation:
+    def count(self, event: TelemetryEvent) -> None:
+        match event:
             case ChannelTried(channel=channel, outcome=outcome):
                 self._tries.labels(channel, outcome).inc()
                 if outcome == OK:
-                    self._latency.labels(channel).observe(observation.latency_s)
+                    self._latency.labels(channel).observe(event.latency_s)
             case BudgetWaited(channel=channel, group=group):
-                self._waited.labels(channel, group).observe(observation.waited_s)
+                self._waited.labels(channel, group).observe(event.waited_s)
             case DeliverySwitched(old=old, new=new):
                 self._switches.labels(old, new).inc()
             case CircuitSwitched(channel=channel, is_open=True):
@@ -155,14 +155,14 @@ class _ChannelCounters:
             case ItemDropped(channel=channel):
                 self._dropped.labels(channel).inc()
             case _:
-                self._count_stream(observation)
+                self._count_stream(event)
 
-    def _count_stream(self, observation: Observation) -> None:
-        match observation:
+    def _count_stream(self, event: TelemetryEvent) -> None:
+        match event:
             case StreamBegan(channel=channel):
                 self._began.labels(channel).inc()
-                self._reconnects.labels(channel).inc(observation.is_reconnect)
+                self._reconnects.labels(channel).inc(event.is_reconnect)
             case StreamEnded(channel=channel):
-                self._ended.labels(channel, "lost" if observation.is_lost else "closed").inc()
+                self._ended.labels(channel, "lost" if event.is_lost else "closed").inc()
             case _:
                 return

@@ -31,7 +31,7 @@ class Reconnect:
         """Return the state after a connection could not be made."""
         return evolve(self, failures=self.failures + 1)
 
-    def delay_s(self, cause: ChannelError | None, chance: float) -> float:
+    def delay_s(self, cause: ChannelError | None, rng: float) -> float:
         """Return the seconds to wait before the next attempt.
 
         Args:
@@ -40,8 +40,8 @@ class Reconnect:
 
         """
         doubled = FIRST_DELAY_S * 2.0 ** min(max(self.failures - 1, 0), 16)
-        jittered = min(LONGEST_DELAY_S, doubled) * (0.5 + chance / 2)
+        jittered = min(LONGEST_DELAY_S, doubled) * (0.5 + rng / 2)
         if self.failures <= 1 and cause is None:
-            jittered = FIRST_DELAY_S * chance
+            jittered = FIRST_DELAY_S * rng
         least = cause.retry_after if isinstance(cause, RateLimitedError) and cause.retry_after else 0.0
         return max(jittered, least)

@@ -84,7 +84,7 @@ class UpbitExchange:
         if (blocked := self.budget.blocked_for(call.group)) > LONGEST_PATIENCE_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._name, retryable=False, retry_after=blocked)
-        async with self.budget.turn(call.group) as turn:  # counts the call for the errand that it is made on
+        async with self.budget.turn(call.group) as turn:  # counts the call in its context
             self._context.observe(BudgetWaited(channel=self._name, group=turn.group, waited_s=turn.waited_s))
             reply = self._announced(await self._transport.get(call.path, call.query, turn))
         if (date_s := reply.date_s()) is not None:

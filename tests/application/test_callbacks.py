@@ -8,15 +8,15 @@ from market_backbone.application.callbacks import Callback
 
 
 class Notes:
-    """A diary that keeps what it is told."""
+    """A logger that keeps what it is told."""
 
     def __init__(self):
         self.told = []
 
-    def note(self, event, **details):
+    def info(self, event, **details):
         self.told.append((event, details))
 
-    warn = note
+    warning = info
 
 
 class HandClock:

@@ -1,7 +1,7 @@
-"""Vital signs of a feed over a fake exchange: who delivers, since when, and that quiet is not stale."""
+"""Status of a feed over a fake exchange: who delivers, since when, and that quiet is not stale."""
 
 from market_backbone import DataKind
-from market_backbone.application.status import vital_signs
+from market_backbone.application.status import current_status
 from market_backbone.domain.request import Topic
 from market_backbone.domain.request_options import Priority
 
@@ -13,8 +13,8 @@ class IdleQueue:
         return dict.fromkeys(Priority, 0)
 
 
-def signs_of(scene):
-    return vital_signs(IdleQueue(), scene.hub, scene.router)
+def status_of(scene):
+    return current_status(IdleQueue(), scene.hub, scene.router)
 
 
 async def test_a_quiet_pair_on_a_socket_that_lives_is_not_stale(make_scene, kit):
@@ -29,11 +29,11 @@ async def test_a_quiet_pair_on_a_socket_that_lives_is_not_stale(make_scene, kit)
         await scene.pass_s(1)
         scene.stream.give(busy, kit.ticker("KRW-ETH", second=second, source="websocket"), scene.clock)
     await scene.pass_s(0.5)
-    quiet = next(one for one in signs_of(scene).streams if one.topic == scene.topic)
+    quiet = next(one for one in status_of(scene).streams if one.topic == scene.topic)
     assert (quiet.channel, quiet.is_live, quiet.followers) == ("websocket", True, 1)
     assert quiet.staleness_s < 2
     assert quiet.completeness is None
-    assert signs_of(scene).sockets == {"websocket": 1}
+    assert status_of(scene).sockets == {"websocket": 1}
 
 
 async def test_while_nobody_delivers_staleness_is_the_age_of_the_last_news(make_scene, kit):
@@ -45,10 +45,10 @@ async def test_while_nobody_delivers_staleness_is_the_age_of_the_last_news(make_
     await scene.until(lambda: scene.events)
     scene.stream.end()
     await scene.pass_s(10)
-    (signs,) = signs_of(scene).streams
-    assert not signs.is_live
-    assert 9 <= signs.staleness_s <= 12
-    assert signs_of(scene).sockets == {"websocket": 0}
+    (status,) = status_of(scene).streams
+    assert not status.is_live
+    assert 9 <= status.staleness_s <= 12
+    assert status_of(scene).sockets == {"websocket": 0}
 
 
 async def test_a_followed_series_carries_its_completeness(make_scene):
@@ -56,6 +56,6 @@ async def test_a_followed_series_carries_its_completeness(make_scene):
     await scene.open()
     scene.stream.end()
     await scene.pass_s(200)
-    (signs,) = signs_of(scene).streams
-    assert signs.channel == "rest"
-    assert signs.completeness.received == signs.completeness.expected >= 2
+    (status,) = status_of(scene).streams
+    assert status.channel == "rest"
+    assert status.completeness.received == status.completeness.expected >= 2

@@ -136,16 +136,16 @@ class FakeServerTime:
         self.is_known = True
 
 
-class SpyDiary:
+class SpyLogger:
     """Keeps log events."""
 
     def __init__(self):
         self.events = []
 
-    def note(self, event, **details):
+    def info(self, event, **details):
         self.events.append((event, details))
 
-    def warn(self, event, **details):
+    def warning(self, event, **details):
         self.events.append((event, details))
 
 
@@ -314,7 +314,7 @@ class Kit:
     ticker = staticmethod(ticker)
     book = staticmethod(book)
     broken = staticmethod(broken)
-    Clock, ServerTime, Diary = JumpingClock, FakeServerTime, SpyDiary
+    Clock, ServerTime, Logger = JumpingClock, FakeServerTime, SpyLogger
     Channel, LiveChannel = FakeChannel, FakeLiveChannel
 
     @staticmethod

@@ -9,7 +9,7 @@ from math import floor
 
 from attrs import define, field
 
-from market_backbone.domain.call_context import Errand, on_errand
+from market_backbone.domain.call_context import CallContext, use_call_context
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget import AddressBudget, BudgetLimits, RateBudget
 
@@ -151,12 +151,12 @@ class Desk:
 
     async def call(self, priority=Priority.INTERACTIVE):
         clock = asyncio.get_running_loop()
-        errand = Errand(priority)
-        with on_errand(errand):
+        context = CallContext(priority)
+        with use_call_context(context):
             async with self.budget.turn(self.group) as turn:
                 turn.written()
                 self.sent.append(sent_at := clock.time())
-                self.waits[priority].append(errand.waited_s)
+                self.waits[priority].append(context.waited_s)
                 there = self.way.extra()
                 self.beyond_j += there > self.budget.headroom()[self.group].jitter_s
                 await asyncio.sleep(self.way.round_trip_s / 2 + there)

@@ -14,7 +14,7 @@ from market_backbone import (
 from market_backbone.application.cache.write_behind import FinalKeeper
 from market_backbone.application.routing.channel_directory import Venues
 from market_backbone.application.routing.router import SmartChannelRouter
-from market_backbone.application.runtime.tasks import TaskOwner
+from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.context import FeedRules
 from market_backbone.application.streaming.hub import FeedRoute, LiveHub
@@ -37,7 +37,7 @@ class Scene:
         self.router = SmartChannelRouter(
             {"rest": self.rest, "websocket": self.live}, SmartRoutingPolicy(), self.clock, cool_down_s=30.0
         )
-        self.tasks = TaskOwner(lambda name, error: self.reports.append((name, error)))
+        self.tasks = TaskSupervisor(lambda name, error: self.reports.append((name, error)))
         self.hub = LiveHub(
             router=self.router, clock=self.clock, grace=Grace(),
             venues=Venues(self.router.channels, lambda _: self.server_time),

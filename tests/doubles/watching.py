@@ -1,4 +1,4 @@
-"""Somebody who watches and keeps what was told, as a diary and as an observer."""
+"""Somebody who watches and keeps what was told, as a logger and as an observer."""
 
 from market_backbone.domain.log_events import LOG_EVENTS
 
@@ -6,7 +6,7 @@ FIELDS = {event.name: set(event.fields) for event in LOG_EVENTS}
 
 
 class Watcher:
-    """Keeps observations and log events; an event with other fields than the table's is refused."""
+    """Keeps telemetry events and log events; an event with other fields than the table's is refused."""
 
     def __init__(self):
         self.seen = []
@@ -15,11 +15,11 @@ class Watcher:
     def observe(self, observation):
         self.seen.append(observation)
 
-    def note(self, event, **details):
+    def info(self, event, **details):
         assert set(details) == FIELDS[event], event
         self.events.append((event, details))
 
-    warn = note
+    warning = info
 
     def of(self, kind):
         return [one for one in self.seen if isinstance(one, kind)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from market_backbone.infrastructure.cli import console as shell
 from market_backbone.infrastructure.sanitize import excerpt, printable
-from market_backbone.infrastructure.structured_logging import StructuredDiary
+from market_backbone.infrastructure.structured_logging import StructlogLogger
 
 NASTY = "\x1b]0;owned\x07\x9b2J\u202e\u2028\x7f\r"
 
@@ -49,7 +49,7 @@ def test_no_command_hands_an_escape_sequence_to_the_terminal(write, capsys):
 
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_no_log_line_can_be_forged_nor_move_the_cursor(form, capsys):
-    StructuredDiary("INFO", form).warn("frame_rejected", reason=f"{NASTY}\n2026-01-01 error forged")
+    StructlogLogger("INFO", form).warning("frame_rejected", reason=f"{NASTY}\n2026-01-01 error forged")
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable()

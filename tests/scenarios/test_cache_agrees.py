@@ -15,19 +15,17 @@ FIELDS = ("opened_at", "open", "high", "low", "close", "volume", "finality")
 QUESTIONS = int(os.environ.get("MARKET_BACKBONE_QUESTIONS", "40"))
 
 
-def some_question(chance):
+def some_question(rng):
     """Any way of asking for candles of the past: rows before an end, a range, rows from a start."""
-    timeframe = chance.choice(list(WIDTHS))
+    timeframe = rng.choice(list(WIDTHS))
     width = WIDTHS[timeframe]
-    end = START - timedelta(seconds=chance.randrange(2 * width + 120, HORIZONS[timeframe]))
-    if chance.random() < 0.6:
+    end = START - timedelta(seconds=rng.randrange(2 * width + 120, HORIZONS[timeframe]))
+    if rng.random() < 0.6:
         end = datetime.fromtimestamp(end.timestamp() // width * width, UTC)
-    start = end - timedelta(seconds=width * chance.choice([1, 2, 50, 200, 400, 900]))
-    count, rest = chance.choice(COUNTS), {"final_only": chance.random() < 0.2}
-    bounds = chance.choice([{"end": end}, {"start": start, "end": end}, {"start": start}])
-    return create_candle_request(
-        chance.choice(SYMBOLS), timeframe, None if len(bounds) == 2 else count, **bounds, **rest
-    )
+    start = end - timedelta(seconds=width * rng.choice([1, 2, 50, 200, 400, 900]))
+    count, rest = rng.choice(COUNTS), {"final_only": rng.random() < 0.2}
+    bounds = rng.choice([{"end": end}, {"start": start, "end": end}, {"start": start}])
+    return create_candle_request(rng.choice(SYMBOLS), timeframe, None if len(bounds) == 2 else count, **bounds, **rest)
 
 
 def told(series):
@@ -56,13 +54,13 @@ def lies(sandbox, series):
 
 
 async def test_an_answer_from_the_store_is_the_answer_of_the_exchange(open_market):
-    chance = random.Random(20)
+    rng = random.Random(20)
     async with open_market(starts_at=START, speed=200.0, limits=False) as (sandbox, api):
         addresses = {"upbit.rest_url": sandbox.rest_url, "upbit.websocket_url": sandbox.websocket_url}
         quiet = {"log.level": "ERROR", "cache.store": "memory"}
         async with create_unified_api("test", {**addresses, **quiet}, "rest-only") as plain:
             for _ in range(QUESTIONS):
-                request = some_question(chance)
+                request = some_question(rng)
                 expected = await plain.request_data_sync(request)
                 answer = await api.request_data_sync(request)
                 assert told(answer) == told(expected), str(request)

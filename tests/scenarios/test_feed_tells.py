@@ -4,7 +4,7 @@ import pytest
 from watching import Watcher
 
 from market_backbone import DataKind, StreamBegan, StreamEnded
-from market_backbone.application.runtime.telemetry import Witness
+from market_backbone.application.runtime.telemetry import Telemetry
 from market_backbone.application.streaming.feeds.rebalancer import MOST_SOCKETS
 from market_backbone.domain.request import Topic
 
@@ -24,7 +24,7 @@ def watcher():
 def told(make_scene, watcher):
     def make(kind, **rest):
         scene = make_scene(kind, **rest)
-        scene.router.witness = Witness(watcher, [watcher])
+        scene.router.telemetry = Telemetry(watcher, [watcher])
         return scene
 
     return make

@@ -122,7 +122,7 @@ async def test_a_418_is_written_with_how_long_nothing_is_sent(watcher, capsys):
             await api.get_trades("KRW-ETH", 5)
         (line,) = logged(capsys, "budget_blocked")
         assert "nothing is sent to this address for" in line[1]
-        assert api.vital_signs().headroom["rest"]["market"].blocked_for_s > 0
+        assert api.status().headroom["rest"]["market"].blocked_for_s > 0
 
 
 async def test_a_follower_that_reads_nothing_is_told_once_it_is_ended(watcher, capsys):
@@ -187,10 +187,10 @@ async def test_the_loop_is_watched_only_while_somebody_follows(watcher):
         assert api._tasks.count == 0
 
 
-async def test_vital_signs_of_an_idle_api_ask_nobody(watcher):
+async def test_the_status_of_an_idle_api_ask_nobody(watcher):
     async with watched(watcher) as (sandbox, api):
-        signs = api.vital_signs()
-        assert (signs.in_service, sum(signs.queued.values()), signs.streams, signs.followers) == (0, 0, (), 0)
-        assert signs.sockets == {"websocket": 0}
-        assert set(signs.health) == {"rest", "websocket", "cache"}
+        status = api.status()
+        assert (status.in_service, sum(status.queued.values()), status.streams, status.followers) == (0, 0, (), 0)
+        assert status.sockets == {"websocket": 0}
+        assert set(status.health) == {"rest", "websocket", "cache"}
         assert not sandbox.statistics.requests

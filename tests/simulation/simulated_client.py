@@ -85,15 +85,15 @@ class _Point:
 
 
 class Recorder:
-    """A diary that counts events by name."""
+    """A logger that counts events by name."""
 
     def __init__(self, history):
         self._history = history
 
-    def note(self, event, **details):
-        self._history.note(f"diary {event}")
+    def info(self, event, **details):
+        self._history.note(f"info {event}")
 
-    def warn(self, event, **details):
+    def warning(self, event, **details):
         self._history.note(f"warning {event}", *(f"{name}={text}" for name, text in sorted(details.items())))
 
 
@@ -126,7 +126,7 @@ class Process:
 
         registry = Registry(("rest", "websocket", "cache"), discover=discover)
         container.registry.override(providers.Object(registry))
-        container.diary.override(providers.Object(Recorder(world.history)))
+        container.logger.override(providers.Object(Recorder(world.history)))
         return container
 
     def start(self, work):

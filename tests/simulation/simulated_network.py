@@ -163,21 +163,21 @@ class SimulatedHttp:
         self._network, self._limits, self._clock, self._name = network, limits, clock, name
         self._is_closed = False
 
-    async def get(self, path, query, witness=None):
+    async def get(self, path, query, hooks=None):
         if self._is_closed:
             raise ClosedError(f"the channel {self._name!r} is closed; create a new API object")
         try:
             async with asyncio.timeout(self._limits.reply_timeout_s):
-                return await self._exchange(path, query, witness)
+                return await self._exchange(path, query, hooks)
         except TimeoutError as error:
             raise ChannelTimeoutError("no answer in time", channel=self._name) from error
         except ConnectionError as error:
             raise ChannelUnavailableError(f"cannot reach it: {error}", channel=self._name) from error
 
-    async def _exchange(self, path, query, witness):
+    async def _exchange(self, path, query, hooks):
         network, sent = self._network, self._clock.monotonic()
-        if witness is not None:
-            witness.written()
+        if hooks is not None:
+            hooks.written()
         await network.travel(may_straggle=True)
         network.calls += 1
         reply = network.desks.rest.answer(RestRequest("GET", path, dict(query), ADDRESS), network.now_ms)
@@ -185,8 +185,8 @@ class SimulatedHttp:
         await asyncio.sleep(reply.delay_s)
         headers = network.stamped(reply.headers)
         await network.travel()
-        if witness is not None:
-            witness.answered()
+        if hooks is not None:
+            hooks.answered()
         received = self._clock.monotonic()
         return Reply(status=reply.status, headers=headers, body=reply.body, sent=sent, received=received)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import define, field
 
-from ....domain.call_context import Errand, on_errand
+from ....domain.call_context import CallContext, use_call_context
 from ....domain.capabilities import DataKind
 from ....domain.errors import MarketDataError
 from ....domain.ports import Channel, Clock, LiveChannel, ServerTime
@@ -66,7 +66,7 @@ class Feed:
 
     def __attrs_post_init__(self) -> None:
         """Put the parts together."""
-        self.report = FeedReport(self.router.witness, self.clock)
+        self.report = FeedReport(self.router.telemetry, self.clock)
         tools = FeedTools(
             router=self.router,
             clock=self.clock,
@@ -137,7 +137,7 @@ class Feed:
     async def run(self) -> None:
         """Carry the topics until cancelled."""
         try:
-            with on_errand(Errand(Priority.REPAIR)):
+            with use_call_context(CallContext(Priority.REPAIR)):
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keep_time())
                     if self._jobs:

@@ -1,4 +1,4 @@
-"""What a feed tells the diary and the observers: its sockets, who delivers what, and how complete it is.
+"""What a feed tells the logger and the observers: its sockets, who delivers what, and how complete it is.
 
 Events of many codes at once (a lost socket switches all of them) become one line of the log.
 """
@@ -21,7 +21,7 @@ from ....domain.ports import Clock
 from ....domain.request import Topic
 from ....domain.telemetry_events import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
 from ....domain.time_range import TimeRange, clip
-from ...runtime.telemetry import Witness
+from ...runtime.telemetry import Telemetry
 from ..topics.candle_tracker import CandleTail
 from ..topics.candles import CandleTopic
 from ..topics.topic import TopicState
@@ -51,7 +51,7 @@ class _Gathered:
 class FeedReport:
     """Account of one feed; ``flush`` writes what was gathered."""
 
-    witness: Witness = field(factory=Witness)
+    telemetry: Telemetry = field(factory=Telemetry)
     clock: Clock | None = None
     _received: dict[Topic, int] = field(init=False, factory=dict[Topic, int])
     _measured: dict[Topic, Completeness] = field(init=False, factory=dict[Topic, Completeness])
@@ -73,7 +73,7 @@ class FeedReport:
                 case Backfilled():
                     self._received[topic] += 1
                 case ChannelSwitched():
-                    self.witness.observe(DeliverySwitched(topic=topic, old=event.old, new=event.new))
+                    self.telemetry.observe(DeliverySwitched(topic=topic, old=event.old, new=event.new))
                     self._gather(topic, "channel_switched", old=event.old, new=event.new, reason=event.reason)
                 case Degraded() | Recovered() | SubscriptionUnanswered():
                     self._take_trouble(topic, event)
@@ -104,27 +104,27 @@ class FeedReport:
             codes = {"codes": len(gathered.topics), "examples": gathered.topics[:EXAMPLES]}
             match told.event:
                 case "channel_switched":
-                    self.witness.note("channel_switched", **details, **codes)
+                    self.telemetry.info("channel_switched", **details, **codes)
                 case "data_recovered":
-                    self.witness.note("data_recovered", **details, **codes)
+                    self.telemetry.info("data_recovered", **details, **codes)
                 case "data_degraded":
-                    self.witness.warn("data_degraded", **details, staleness_s=worst_s, **codes)
+                    self.telemetry.warning("data_degraded", **details, staleness_s=worst_s, **codes)
                 case _:
-                    self.witness.warn("subscription_unanswered", waited_s=worst_s, **codes)
+                    self.telemetry.warning("subscription_unanswered", waited_s=worst_s, **codes)
 
     # --- sockets -------------------------------------------------------------------------------
 
     def life_began(self, carrier: Carrier, channel: str) -> None:
         """Note that a socket is open."""
         self._began[carrier] = self._now(), channel
-        self.witness.observe(StreamBegan(channel=channel, is_reconnect=carrier in self._lost))
+        self.telemetry.observe(StreamBegan(channel=channel, is_reconnect=carrier in self._lost))
 
     def life_proven(self, carrier: Carrier, channel: str) -> None:
         """Note that a socket shows data."""
         lost_at = self._lost.pop(carrier, None)
         if lost_at is not None:
             down_s = round(self._now() - lost_at, 1)
-            self.witness.note("stream_restored", channel=channel, codes=len(carrier.topics), down_s=down_s)
+            self.telemetry.info("stream_restored", channel=channel, codes=len(carrier.topics), down_s=down_s)
 
     def life_lost(self, carrier: Carrier, channel: str, cause: str) -> None:
         """Note that a socket is gone, or could not be opened; further attempts are no news."""
@@ -132,7 +132,9 @@ class FeedReport:
         if carrier not in self._lost:
             self._lost[carrier] = self._now()
             codes = len(carrier.topics)
-            self.witness.warn("stream_lost", channel=channel, cause=cause, codes=codes, lasted_s=round(lasted_s, 1))
+            self.telemetry.warning(
+                "stream_lost", channel=channel, cause=cause, codes=codes, lasted_s=round(lasted_s, 1)
+            )
 
     def replaced(self, lost: Iterable[Carrier], carrier: Carrier) -> None:
         """Note that a new socket stands for some that were lost."""
@@ -156,24 +158,24 @@ class FeedReport:
         if began_at is None:
             return 0.0
         lasted_s = self._now() - began_at
-        self.witness.observe(StreamEnded(channel=channel, lasted_s=lasted_s, is_lost=is_lost))
+        self.telemetry.observe(StreamEnded(channel=channel, lasted_s=lasted_s, is_lost=is_lost))
         return lasted_s
 
     def stalled(self, carrier: Carrier, channel: str, silent_s: float) -> None:
         """Note that a socket is given up because REST knows more."""
-        self.witness.warn("feed_stalled", channel=channel, silent_s=round(silent_s, 1), codes=len(carrier.topics))
+        self.telemetry.warning("feed_stalled", channel=channel, silent_s=round(silent_s, 1), codes=len(carrier.topics))
 
     def merged(self, channel: str, before: int, after: int, codes: int) -> None:
         """Note that one socket has taken over."""
-        self.witness.note("sockets_merged", channel=channel, before=before, after=after, codes=codes)
+        self.telemetry.info("sockets_merged", channel=channel, before=before, after=after, codes=codes)
 
     def refused(self, topic: Topic, error: Exception) -> None:
         """Note that no socket can carry a topic."""
-        self.witness.warn("subscription_refused", topic=str(topic), error=str(error))
+        self.telemetry.warning("subscription_refused", topic=str(topic), error=str(error))
 
     def code_silent(self, topic: Topic, cause: str) -> None:
         """Note that a single code is dead."""
-        self.witness.warn("code_silent", topic=str(topic), cause=cause)
+        self.telemetry.warning("code_silent", topic=str(topic), cause=cause)
 
     def _now(self) -> float:
         return 0.0 if self.clock is None else self.clock.monotonic()
@@ -188,13 +190,13 @@ class FeedReport:
 
     def measure(self, state: TopicState) -> None:
         """Tell the observers how complete a followed series is, if that has changed."""
-        if not self.witness.is_watched or not isinstance(state, CandleTopic):
+        if not self.telemetry.has_observers or not isinstance(state, CandleTopic):
             return
         found = slots_of(state.tail, self._received.get(state.topic, 0))
         if found != self._measured.get(state.topic, Completeness()):
             self._measured[state.topic] = found
             topic = state.topic
-            self.witness.observe(SeriesFollowed(symbol=topic.symbol, timeframe=state.timeframe, completeness=found))
+            self.telemetry.observe(SeriesFollowed(symbol=topic.symbol, timeframe=state.timeframe, completeness=found))
 
 
 def slots_of(tail: CandleTail, received: int) -> Completeness:

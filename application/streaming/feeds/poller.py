@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from attrs import define, field
 
-from ....domain.call_context import Errand, on_errand
+from ....domain.call_context import CallContext, use_call_context
 from ....domain.capabilities import DataKind
 from ....domain.errors import RequestError
 from ....domain.events import Degraded
@@ -98,7 +98,7 @@ class Polling:
         if not due:
             return
         self._at = now + self.interval_s
-        with on_errand(Errand(Priority.INTERACTIVE)):
+        with use_call_context(CallContext(Priority.INTERACTIVE)):
             await self._ask(due)
         self._failed_rounds = self._failed_rounds + 1 if self.desk.failures else 0
         if self._failed_rounds:

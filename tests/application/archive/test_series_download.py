@@ -60,12 +60,12 @@ async def test_far_away_the_next_pages_are_asked_for_before_the_first_has_come(o
 
 
 async def test_interrupted_anywhere_it_goes_on_and_asks_for_nothing_twice(open_past):
-    chance = random.Random(5)
+    rng = random.Random(5)
     async with open_past() as (sandbox, api):
         span = {"start": MIDNIGHT - 3 * DAY, "end": MIDNIGHT}
         for _ in range(6):
             task = asyncio.create_task(api.download(["KRW-ETH"], "1m", **span))
-            await asyncio.sleep(chance.uniform(0.005, 0.05))
+            await asyncio.sleep(rng.uniform(0.005, 0.05))
             task.cancel()
             await asyncio.wait([task])
         (done,) = await api.download(["KRW-ETH"], "1m", **span)

@@ -23,7 +23,7 @@ from market_backbone import (
 )
 from market_backbone.application.archive.catalog import label_outages, survey
 from market_backbone.application.cache.write_behind import FinalKeeper
-from market_backbone.application.runtime.tasks import TaskOwner
+from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.domain.errors import ChannelUnavailableError
 from market_backbone.domain.request import Topic
 from market_backbone.domain.symbol import Symbol
@@ -34,7 +34,7 @@ from market_backbone.infrastructure.candle_store import MemoryCandleStore
 async def desk(kit):
     """A keeper, its store, and what it reported."""
     reports, store, clock = [], MemoryCandleStore(), kit.Clock()
-    tasks = TaskOwner(lambda name, error: reports.append((name, error)))
+    tasks = TaskSupervisor(lambda name, error: reports.append((name, error)))
     yield FinalKeeper(store=store, clock=clock, tasks=tasks, report=reports.append), store, reports
     await tasks.close()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from market_backbone import ChannelUnavailableError, Priority, Timeframe, create_candle_request
 from market_backbone.application.paging.candle_pager import CandlePaging
 from market_backbone.application.paging.prefetch import MOST_AHEAD, PRESUMED, ReadAhead
-from market_backbone.domain.call_context import Errand, on_errand, present_errand
+from market_backbone.domain.call_context import CallContext, current_call_context, use_call_context
 
 MINUTE = timedelta(minutes=1)
 PAGE = 20
@@ -30,7 +30,7 @@ class FarChannel:
         self.turns, self.on_their_way, self.most = turns, 0, 0
 
     async def get_candles(self, *args, **bounds):
-        present_errand().note_call(0.0)
+        current_call_context().note_call(0.0)
         self.on_their_way += 1
         self.most = max(self.most, self.on_their_way)
         try:
@@ -221,16 +221,16 @@ async def test_pages_on_their_way_hurry_with_the_walk_that_they_belong_to(kit):
 
     class Watching(FarChannel):
         async def get_candles(self, *args, **bounds):
-            errand = present_errand()
+            context = current_call_context()
             found = await super().get_candles(*args, **bounds)
-            seen.append(errand.priority)
+            seen.append(context.priority)
             return found
 
-    errand = Errand(Priority.BULK)
-    with on_errand(errand):
+    context = CallContext(Priority.BULK)
+    with use_call_context(context):
         task = asyncio.create_task(walk(kit, Watching(kit, range(400)), until(kit, 400, start=kit.START)))
     await kit.turns(100)
-    errand.priority = Priority.INTERACTIVE
+    context.priority = Priority.INTERACTIVE
     await task
     assert seen[0] is Priority.BULK
     assert set(seen[4:]) == {Priority.INTERACTIVE}
@@ -238,7 +238,7 @@ async def test_pages_on_their_way_hurry_with_the_walk_that_they_belong_to(kit):
 
 async def test_the_cost_of_every_page_is_the_callers(kit):
     channel = FarChannel(kit, range(1000))
-    errand = Errand()
-    with on_errand(errand):
+    context = CallContext()
+    with use_call_context(context):
         _, calls, wasted = await walk(kit, channel, until(kit, 1000, count=500))
-    assert errand.calls == calls + wasted == len(channel.inner.calls)
+    assert context.calls == calls + wasted == len(channel.inner.calls)

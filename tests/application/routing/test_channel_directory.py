@@ -30,7 +30,7 @@ from market_backbone import (
 from market_backbone.application.api import ApiRules, UnifiedMarketDataAPI
 from market_backbone.application.routing.channel_directory import Venues, are_different
 from market_backbone.application.routing.router import SmartChannelRouter
-from market_backbone.application.runtime.telemetry import Witness
+from market_backbone.application.runtime.telemetry import Telemetry
 from market_backbone.application.streaming.hub import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.ledger import SeriesKey
@@ -91,7 +91,7 @@ class House:
     def open(self):
         self.clock.now += 600
         policy = SmartRoutingPolicy()
-        return UnifiedMarketDataAPI(self.channels, policy, RULES, self.clock, self.times, Witness(), lambda: 0.0)
+        return UnifiedMarketDataAPI(self.channels, policy, RULES, self.clock, self.times, Telemetry(), lambda: 0.0)
 
 
 async def told_until(events, is_last):

@@ -73,7 +73,7 @@ def test_each_probe_that_fails_doubles_the_wait_for_the_next_up_to_eightfold_and
 
 def test_probes_of_many_clients_are_spread_over_a_tenth_of_the_cool_down():
     late = ChannelPerformance(cool_down_s=30.0)
-    late.report(1.0, success=False, now=0.0, chance=0.9)
+    late.report(1.0, success=False, now=0.0, draw=0.9)
     assert late.state(32.6) is CircuitState.OPEN
     assert late.state(32.7) is CircuitState.HALF_OPEN
 

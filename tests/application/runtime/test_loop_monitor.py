@@ -7,9 +7,9 @@ import pytest
 from watching import Watcher
 
 from market_backbone import LoopBlocked
-from market_backbone.application.runtime.loop_monitor import LoopWatch
-from market_backbone.application.runtime.tasks import TaskOwner
-from market_backbone.application.runtime.telemetry import Witness
+from market_backbone.application.runtime.loop_monitor import LoopMonitor
+from market_backbone.application.runtime.tasks import TaskSupervisor
+from market_backbone.application.runtime.telemetry import Telemetry
 
 
 class LateClock:
@@ -34,8 +34,8 @@ class LateClock:
 
 
 async def watched(clock):
-    watcher, tasks = Watcher(), TaskOwner(lambda *_: None)
-    async with LoopWatch(clock, tasks, Witness(watcher, [watcher])).watching():
+    watcher, tasks = Watcher(), TaskSupervisor(lambda *_: None)
+    async with LoopMonitor(clock, tasks, Telemetry(watcher, [watcher])).watching():
         for _ in range(20):
             await asyncio.sleep(0)
     assert tasks.count == 0
@@ -66,8 +66,8 @@ async def test_it_looks_every_tenth_of_a_real_second():
 
 
 async def test_it_runs_while_anybody_uses_it_and_not_a_moment_longer():
-    tasks = TaskOwner(lambda *_: None)
-    watch = LoopWatch(LateClock(), tasks, Witness())
+    tasks = TaskSupervisor(lambda *_: None)
+    watch = LoopMonitor(LateClock(), tasks, Telemetry())
     async with AsyncExitStack() as first, AsyncExitStack() as second:
         await first.enter_async_context(watch.watching())
         await second.enter_async_context(watch.watching())
@@ -81,8 +81,8 @@ async def test_it_runs_while_anybody_uses_it_and_not_a_moment_longer():
 
 @pytest.mark.parametrize("turn", range(4))
 async def test_cancelled_at_any_moment_it_leaves_no_task(turn):
-    tasks = TaskOwner(lambda *_: None)
-    watch = LoopWatch(LateClock(), tasks, Witness())
+    tasks = TaskSupervisor(lambda *_: None)
+    watch = LoopMonitor(LateClock(), tasks, Telemetry())
 
     async def use():
         async with watch.watching():

@@ -3,7 +3,7 @@
 from watching import Watcher
 
 from market_backbone import ItemDropped
-from market_backbone.application.runtime.telemetry import NoDiary, Witness
+from market_backbone.application.runtime.telemetry import NullLogger, Telemetry
 
 FACT = ItemDropped(channel="rest")
 
@@ -38,12 +38,12 @@ class Slow:
 
 
 def test_an_observer_that_raises_is_reported_once_and_the_others_hear_everything():
-    diary, raising, watcher = Watcher(), Raising(), Watcher()
-    witness = Witness(diary, [raising, watcher])
+    logger, raising, watcher = Watcher(), Raising(), Watcher()
+    telemetry = Telemetry(logger, [raising, watcher])
     for _ in range(3):
-        witness.observe(FACT)
+        telemetry.observe(FACT)
     assert (raising.calls, watcher.seen) == (3, [FACT] * 3)
-    ((event, details),) = diary.events
+    ((event, details),) = logger.events
     assert (event, details["observer"], details["error"]) == (
         "observer_failed",
         "Raising",
@@ -52,31 +52,31 @@ def test_an_observer_that_raises_is_reported_once_and_the_others_hear_everything
 
 
 def test_two_observers_that_raise_are_both_reported():
-    diary = Watcher()
-    witness = Witness(diary, [Raising(), Raising()])
-    witness.observe(FACT)
-    assert diary.names == ["observer_failed"] * 2
+    logger = Watcher()
+    telemetry = Telemetry(logger, [Raising(), Raising()])
+    telemetry.observe(FACT)
+    assert logger.names == ["observer_failed"] * 2
 
 
 def test_an_observer_that_is_slow_is_reported_once_by_real_seconds():
-    diary, clock = Watcher(), HandClock()
-    witness = Witness(diary, [Slow(clock, 0.2)], clock)
-    witness.observe(FACT)
-    witness.observe(FACT)
-    ((event, details),) = diary.events
+    logger, clock = Watcher(), HandClock()
+    telemetry = Telemetry(logger, [Slow(clock, 0.2)], clock)
+    telemetry.observe(FACT)
+    telemetry.observe(FACT)
+    ((event, details),) = logger.events
     assert (event, details["observer"], details["seconds"]) == ("observer_blocked", "Slow", 0.1)
 
 
 def test_an_observer_that_is_quick_enough_is_no_news():
-    diary, clock = Watcher(), HandClock()
-    Witness(diary, [Slow(clock, 0.08)], clock).observe(FACT)
-    assert diary.events == []
+    logger, clock = Watcher(), HandClock()
+    Telemetry(logger, [Slow(clock, 0.08)], clock).observe(FACT)
+    assert logger.events == []
 
 
-def test_without_observers_nobody_watches_and_without_a_diary_nothing_is_written():
-    witness = Witness()
-    assert not witness.is_watched
-    assert Witness(NoDiary(), [Watcher()]).is_watched
-    witness.note("request_served")
-    witness.warn("task_failed")
-    witness.observe(FACT)
+def test_without_observers_nobody_watches_and_without_a_logger_nothing_is_written():
+    telemetry = Telemetry()
+    assert not telemetry.has_observers
+    assert Telemetry(NullLogger(), [Watcher()]).has_observers
+    telemetry.info("request_served")
+    telemetry.warning("task_failed")
+    telemetry.observe(FACT)

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from market_backbone import ClosedError, DeadlineExceededError, Priority, QueueFullError
-from market_backbone.application.runtime.tasks import TaskOwner, end_task
+from market_backbone.application.runtime.tasks import TaskSupervisor, cancel_and_wait
 from market_backbone.application.scheduling.request_queue import DataRequestQueue
-from market_backbone.domain.call_context import present_errand
+from market_backbone.domain.call_context import current_call_context
 
 
 @pytest.fixture
 async def owner():
-    owner = TaskOwner(lambda *_: None)
+    owner = TaskSupervisor(lambda *_: None)
     yield owner
     await owner.close()
     assert owner.count == 0
@@ -103,9 +103,9 @@ async def test_cancelling_one_of_two_waiters_leaves_the_fetch_alive_and_cancelli
     work = Work()
     one, two = submit(queue, "same", work), submit(queue, "same", work)
     await kit.turns()
-    await end_task(one)
+    await cancel_and_wait(one)
     assert not work.cancelled
-    await end_task(two)
+    await cancel_and_wait(two)
     await kit.turns()
     assert work.cancelled
     assert len(queue) == 0
@@ -117,7 +117,7 @@ async def test_a_request_that_is_abandoned_before_its_turn_never_runs(kit, queue
     await kit.turns()
     second = submit(queue, "abandoned", work)
     await kit.turns()
-    await end_task(second)
+    await cancel_and_wait(second)
     blocker.release.set()
     await first
     await kit.turns()
@@ -129,7 +129,7 @@ async def test_cancellation_at_any_turn_leaves_nothing_behind(kit, queue, owner,
     work = Work()
     task = submit(queue, "key", work)
     await kit.turns(turn)
-    await end_task(task)
+    await cancel_and_wait(task)
     await kit.turns()
     assert len(queue) == 0
     assert owner.count == 0
@@ -159,7 +159,7 @@ async def test_closing_tells_those_who_wait(kit, queue, owner):
 
 async def test_a_background_task_that_fails_is_reported_and_alone(kit):
     reports = []
-    owner = TaskOwner(lambda name, error: reports.append((name, str(error))))
+    owner = TaskSupervisor(lambda name, error: reports.append((name, str(error))))
 
     async def fail():
         raise ValueError("broken")
@@ -170,7 +170,7 @@ async def test_a_background_task_that_fails_is_reported_and_alone(kit):
     assert reports == [("bad", "broken")]
     assert not other.done()
     await owner.close()
-    await end_task(None)
+    await cancel_and_wait(None)
 
 
 async def test_closing_tells_those_whose_request_has_not_begun_too(kit, queue, owner):
@@ -215,7 +215,7 @@ async def test_ending_a_task_does_not_swallow_the_callers_own_cancellation(kit):
             await asyncio.sleep(0.05)
 
     task = asyncio.create_task(stubborn())
-    ending = asyncio.create_task(end_task(task))
+    ending = asyncio.create_task(cancel_and_wait(task))
     await kit.turns()
     ending.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -288,9 +288,9 @@ async def test_somebody_urgent_who_joins_a_running_fetch_hurries_the_calls_that_
     gate = asyncio.Event()
 
     async def two_calls():
-        seen.append(present_errand().priority)
+        seen.append(current_call_context().priority)
         await gate.wait()
-        seen.append(present_errand().priority)
+        seen.append(current_call_context().priority)
 
     tasks = [submit(queue, "year", two_calls, Priority.BULK), submit(queue, "other", second, Priority.BULK)]
     await kit.turns()
@@ -343,7 +343,7 @@ async def test_a_fetch_in_flight_can_be_found_by_what_it_asks_for(kit, queue):
 
 
 async def test_a_closed_queue_refuses_at_once(kit):
-    tasks = TaskOwner(lambda *_: None)
+    tasks = TaskSupervisor(lambda *_: None)
     queue = DataRequestQueue(10, 2, tasks, kit.Clock())
     queue.close()
     await tasks.close()

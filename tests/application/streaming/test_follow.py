@@ -17,7 +17,7 @@ from market_backbone import (
     UnsupportedRequestError,
     create_realtime_request,
 )
-from market_backbone.application.runtime.tasks import TaskOwner
+from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.follow import Opening
 from market_backbone.domain.errors import AllChannelsFailedError
@@ -110,7 +110,7 @@ class Desk:
 
     def __init__(self, kit, *failures):
         self.failures, self.clock, self.reports = list(failures), kit.Clock(), []
-        self.tasks = TaskOwner(lambda _, error: self.reports.append(error))
+        self.tasks = TaskSupervisor(lambda _, error: self.reports.append(error))
         self.follower = Follower.of(10, waits_for_history=True)
         self.asked_at, self.opened = [], False
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rate_models import LIMITS, FixedWindows, JumpingClock, alone, run
 
-from market_backbone.domain.call_context import Errand, on_errand
+from market_backbone.domain.call_context import CallContext, use_call_context
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget import (
     AddressBudget,
@@ -90,7 +90,7 @@ def test_others_behind_the_same_address_are_seen_in_the_header_and_left_their_sh
 
 def test_ten_may_go_at_once_and_the_eleventh_waits_for_the_window():
     """Before there are samples J is 250 ms."""
-    errand = Errand()
+    context = CallContext()
 
     async def unanswered(budget):
         async with budget.turn("candles") as turn:
@@ -100,25 +100,25 @@ def test_ten_may_go_at_once_and_the_eleventh_waits_for_the_window():
     async def main():
         budget = alone()
         async with asyncio.TaskGroup() as group:
-            with on_errand(errand):
+            with use_call_context(context):
                 for _ in range(11):
                     group.create_task(unanswered(budget))
             await asyncio.sleep(1)
-            assert errand.calls == 10
+            assert context.calls == 10
             await asyncio.sleep(1)
 
     run(main())
-    assert errand.calls == 11, "every call that was sent was told to the errand"
-    assert errand.waited_s == pytest.approx(1.25, abs=1e-3)
+    assert context.calls == 11, "every call that was sent was counted in the context"
+    assert context.waited_s == pytest.approx(1.25, abs=1e-3)
 
 
 def test_bytes_that_are_written_twice_are_counted_twice():
     """A warm connection may turn out dead: the request goes out again on another one."""
-    errand = Errand()
+    context = CallContext()
 
     async def main():
         budget = alone(BudgetLimits(per_second=2))
-        with on_errand(errand):
+        with use_call_context(context):
             async with budget.turn("candles") as turn:
                 turn.written()
                 turn.written()
@@ -126,7 +126,7 @@ def test_bytes_that_are_written_twice_are_counted_twice():
         return budget.delay("candles")
 
     assert run(main()) > 1
-    assert errand.calls == 2
+    assert context.calls == 2
 
 
 @pytest.mark.parametrize("is_written", [True, False])
@@ -352,7 +352,7 @@ def test_bulk_goes_once_per_spacing_and_only_the_urgent_burst_from_idleness():
         clock, budget, sent = JumpingClock(), alone(), []
 
         async def one():
-            with on_errand(Errand(priority)):
+            with use_call_context(CallContext(priority)):
                 async with budget.turn("candles") as turn:
                     turn.written()
                     sent.append(clock.monotonic() - 1000)

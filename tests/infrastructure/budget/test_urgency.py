@@ -6,7 +6,7 @@ import random
 import pytest
 from rate_models import LIMITS, Desk, FixedWindows, JumpingClock, Way, alone, run
 
-from market_backbone.domain.call_context import Errand, on_errand
+from market_backbone.domain.call_context import CallContext, use_call_context
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget import BudgetLimits
 
@@ -14,8 +14,8 @@ REPAIR, INTERACTIVE, BULK = Priority
 SPACING = (1 + LIMITS.least_jitter_s) / LIMITS.per_second
 
 
-async def go(budget, errand, order, name):
-    with on_errand(errand):
+async def go(budget, context, order, name):
+    with use_call_context(context):
         async with budget.turn("candles") as turn:
             turn.written()
             order.append(name)
@@ -32,10 +32,10 @@ def served(*priorities):
 
     async def main():
         budget = narrow()
-        await go(budget, Errand(), [], "")
+        await go(budget, CallContext(), [], "")
         async with asyncio.TaskGroup() as group:
             for number, priority in enumerate(priorities):
-                group.create_task(go(budget, Errand(priority), order, (priority, number)))
+                group.create_task(go(budget, CallContext(priority), order, (priority, number)))
 
     run(main())
     return order
@@ -48,17 +48,17 @@ def test_repair_goes_before_interactive_before_bulk_and_equals_in_the_order_of_a
 
 
 def test_whoever_becomes_urgent_while_waiting_is_served_as_urgent():
-    order, errand = [], Errand(BULK)
+    order, context = [], CallContext(BULK)
 
     async def main():
         budget = narrow()
-        await go(budget, Errand(), [], "")
+        await go(budget, CallContext(), [], "")
         async with asyncio.TaskGroup() as group:
             for number in range(5):
-                group.create_task(go(budget, Errand(), order, number))
-            group.create_task(go(budget, errand, order, "risen"))
+                group.create_task(go(budget, CallContext(), order, number))
+            group.create_task(go(budget, context, order, "risen"))
             await asyncio.sleep(0.1)
-            errand.priority = REPAIR
+            context.priority = REPAIR
 
     run(main())
     assert order[0] == "risen"
@@ -131,7 +131,7 @@ def scene(turn):
 
     async def main():
         clock, budget = JumpingClock(), alone(BudgetLimits(per_second=1, first_jitter_s=0.02))
-        tasks[:] = [asyncio.create_task(go(budget, Errand(), order, name)) for name in ("first", "doomed", "last")]
+        tasks[:] = [asyncio.create_task(go(budget, CallContext(), order, name)) for name in ("first", "doomed", "last")]
         await asyncio.wait(tasks)
         group = budget._address.group("candles")
         assert (group.line.waiting, group.budget.unanswered) == ([], 0)
@@ -164,8 +164,8 @@ def test_a_place_that_was_given_to_somebody_who_is_gone_goes_to_the_next(is_give
     async def main():
         budget = alone(BudgetLimits(per_second=1))
         async with budget.turn("candles") as turn:
-            doomed = asyncio.create_task(go(budget, Errand(), order, "doomed"))
-            last = asyncio.create_task(go(budget, Errand(), order, "last"))
+            doomed = asyncio.create_task(go(budget, CallContext(), order, "doomed"))
+            last = asyncio.create_task(go(budget, CallContext(), order, "last"))
             await asyncio.sleep(0)
             turn.written()
             turn.answered()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from market_backbone.domain.call_context import Errand
+from market_backbone.domain.call_context import CallContext
 from market_backbone.domain.request import Priority
 from market_backbone.infrastructure.budget.wait_queue import Line, Waiter
 
@@ -11,7 +11,7 @@ def test_bulk_that_was_kept_waiting_has_a_spacing_of_it_made_up_for_and_idle_bul
     line, spacing = Line(), 0.1
 
     def given_at(now, *, since):
-        waiter = Waiter(Errand(Priority.BULK), 0, since, "loop", lambda: None, lambda: False)
+        waiter = Waiter(CallContext(Priority.BULK), 0, since, "loop", lambda: None, lambda: False)
         line.join(waiter)
         line.give(waiter, now, spacing)
         return line.bulk_at
@@ -27,7 +27,7 @@ def test_bulk_that_was_kept_waiting_has_a_spacing_of_it_made_up_for_and_idle_bul
 def test_what_the_urgent_took_from_bulk_is_not_made_up_for():
     line = Line()
     bulk, urgent = (
-        Waiter(Errand(priority), number, 0.0, "loop", lambda: None, lambda: False)
+        Waiter(CallContext(priority), number, 0.0, "loop", lambda: None, lambda: False)
         for number, priority in enumerate((Priority.BULK, Priority.INTERACTIVE))
     )
     line.bulk_at = 0.1

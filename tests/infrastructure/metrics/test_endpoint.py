@@ -75,7 +75,7 @@ async def background():
 
 
 def left(api):
-    group = api.vital_signs().headroom["rest"].get("candles")
+    group = api.status().headroom["rest"].get("candles")
     return 10 if group is None else group.left
 
 
@@ -102,7 +102,7 @@ async def test_a_scrape_tells_a_cut_a_download_and_complete_seconds(open_market,
         assert during("budget_headroom_requests", channel="rest", group="candles") < 10
         assert during("budget_limit_requests_per_second", channel="rest", group="candles") == 10
         await loading
-        await until(lambda: all(stream.is_live for stream in api.vital_signs().streams))
+        await until(lambda: all(stream.is_live for stream in api.status().streams))
         await asyncio.sleep(3)
 
         after = await scrape(api)
@@ -129,7 +129,7 @@ async def test_staleness_grows_while_nobody_delivers_and_ends_with_the_trouble(o
     async with open_market(speed=10.0, settings=SERVED) as (sandbox, api), AsyncExitStack() as following:
         request = create_realtime_request("KRW-BTC", kind="ticker")
         background(drain(await following.enter_async_context(api.follow(request))))
-        await until(lambda: [stream.is_live for stream in api.vital_signs().streams] == [True])
+        await until(lambda: [stream.is_live for stream in api.status().streams] == [True])
         labels = {"symbol": "KRW-BTC", "timeframe": "", "kind": "ticker"}
         sandbox.inject(Fault("maintenance", hours=40 / 3600, status=503))
         await asyncio.sleep(2.5)
@@ -138,7 +138,7 @@ async def test_staleness_grows_while_nobody_delivers_and_ends_with_the_trouble(o
         assert max(filter(None, stale)) > 10
         assert down("open_sockets", channel="websocket") == 0
         assert down("channel_tries_total", channel="rest", outcome="ChannelUnavailableError") >= 1
-        await until(lambda: api.vital_signs().streams[0].staleness_s < 5)
+        await until(lambda: api.status().streams[0].staleness_s < 5)
 
 
 async def test_the_depth_of_the_queue_is_told_by_urgency(open_market, background):
@@ -147,7 +147,7 @@ async def test_the_depth_of_the_queue_is_told_by_urgency(open_market, background
         sandbox.inject(Fault("slow-rest", seconds=20))
         for symbol in ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL"):
             background(ask(api, symbol))
-        await until(lambda: api.vital_signs().in_service)
+        await until(lambda: api.status().in_service)
         told = await scrape(api)
         assert told("queue_depth", priority="interactive") == 3
         assert told("queue_depth", priority="bulk") == 0
@@ -207,7 +207,7 @@ async def test_a_port_that_is_taken_is_named_and_nothing_is_left_open():
 async def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("prometheus_client")]:
         monkeypatch.setitem(sys.modules, name, None)
-    for name in ("prometheus", "signs"):
+    for name in ("prometheus", "gauges"):
         monkeypatch.delitem(sys.modules, f"market_backbone.infrastructure.metrics.{name}", raising=False)
     with pytest.raises(ConfigurationError, match=r"pip install 'market-backbone\[metrics\]'"):
         await create_unified_api("test", {"metrics.port": 0, "log.level": "ERROR"})

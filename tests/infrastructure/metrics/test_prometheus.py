@@ -1,4 +1,4 @@
-"""Observations and vital signs as metrics: what is counted, what is read, and that labels stay few."""
+"""Events and status as metrics: what is counted, what is read, and that labels stay few."""
 
 import re
 from pathlib import Path
@@ -22,18 +22,18 @@ from market_backbone import (
     RequestEnded,
     SeriesAnswered,
     SeriesFollowed,
+    Status,
     StreamBegan,
     StreamEnded,
-    StreamSigns,
+    StreamStatus,
     Symbol,
     Timeframe,
-    VitalSigns,
 )
 from market_backbone.domain.request import Topic
 from market_backbone.infrastructure.metrics import prometheus_observer
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "observability.md"
-IDLE = VitalSigns(queued={}, in_service=0)
+IDLE = Status(queued={}, in_service=0)
 
 
 @pytest.fixture
@@ -140,15 +140,15 @@ def test_rules_and_series_beyond_the_bound_are_counted_together(observer):
 
 
 def stream(number, *, staleness_s=0.5, completeness=KNOWN):
-    return StreamSigns(
+    return StreamStatus(
         topic=topic(number), channel="websocket", is_live=True, staleness_s=staleness_s, followers=2,
         completeness=completeness,
     )  # fmt: skip
 
 
 def test_how_things_are_is_read_at_each_scrape(observer):
-    signs = [
-        VitalSigns(
+    status = [
+        Status(
             queued={Priority.BULK: 3, Priority.REPAIR: 0},
             in_service=8,
             streams=(stream(0), stream(1, completeness=None)),
@@ -158,7 +158,7 @@ def test_how_things_are_is_read_at_each_scrape(observer):
         ),
         IDLE,
     ]
-    observer.watch(lambda: signs[0])
+    observer.watch(lambda: status[0])
     bitcoin = {"symbol": "KRW-C0", "timeframe": "1m"}
     candles = {"channel": "rest", "group": "candles"}
     assert value(observer, "queue_depth", priority="bulk") == 3
@@ -173,14 +173,14 @@ def test_how_things_are_is_read_at_each_scrape(observer):
     assert value(observer, "budget_blocked_seconds", **candles) == 1.5
     assert value(observer, "channel_success_ratio", channel="rest") == 0.9
     assert value(observer, "channel_usable", channel="rest") == 0.5
-    signs.pop(0)
+    status.pop(0)
     assert value(observer, "requests_in_service") == 0
     assert value(observer, "queue_depth", priority="bulk") is None
 
 
 def test_followed_series_beyond_the_bound_are_shown_together(observer):
     streams = tuple(stream(number, staleness_s=float(number)) for number in range(502))
-    observer.watch(lambda: VitalSigns(queued={}, in_service=0, streams=streams))
+    observer.watch(lambda: Status(queued={}, in_service=0, streams=streams))
     text = observer.text().decode()
     assert text.count("market_backbone_stream_staleness_seconds{") == 501
     assert text.count("market_backbone_followed_slots{") == 4 * 501
@@ -205,7 +205,7 @@ def test_the_docs_show_every_metric_with_its_type(observer):
 
 
 def test_the_docs_show_every_label(observer):
-    observer.watch(lambda: VitalSigns(queued={}, in_service=0))
+    observer.watch(lambda: Status(queued={}, in_service=0))
     labels = {name.removesuffix("_total"): set(re.findall(r"`(\w+)`", cell)) for name, cell in label_cells()}
     collectors = observer.registry._collector_to_names
     made = {one._name: set(one._labelnames) for one in collectors if hasattr(one, "_labelnames")}

@@ -224,11 +224,11 @@ def test_a_sandbox_announces_its_dataset_and_speed():
 
 
 @given(st.integers(0, 60), st.floats(0, 1, exclude_max=True))
-def test_the_wait_before_the_next_socket_grows_and_has_an_end(failures, chance):
+def test_the_wait_before_the_next_socket_grows_and_has_an_end(failures, rng):
     state = Reconnect()
     for _ in range(failures):
         state = state.after_refusal()
-    delay = state.delay_s(ChannelUnavailableError("down", channel="websocket"), chance)
+    delay = state.delay_s(ChannelUnavailableError("down", channel="websocket"), rng)
 
     assert 0.1 <= delay <= 60.0
     assert delay >= 30.0 or failures < 11, "an exchange that is down is asked once in 30 to 60 s"

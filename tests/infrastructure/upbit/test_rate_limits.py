@@ -8,7 +8,7 @@ from rest_scripts import TICKER
 from socket_scripts import answers
 
 from market_backbone.domain.adapter import AdapterContext
-from market_backbone.domain.call_context import Errand, on_errand
+from market_backbone.domain.call_context import CallContext, use_call_context
 from market_backbone.domain.errors import ChannelTimeoutError, RateLimitedError
 from market_backbone.domain.finality import Grace
 from market_backbone.infrastructure.budget import RateBudget
@@ -99,17 +99,17 @@ async def test_an_abandoned_request_is_cut_off_and_its_place_stays_used(raw_serv
     assert 0 < used_for <= 1.26, "for a second and J"
 
 
-async def test_every_call_is_told_to_the_errand_that_it_is_made_on(scripted, make_rest):
+async def test_every_call_is_counted_in_the_context_that_it_is_made_in(scripted, make_rest):
     scripted.on("/v1/ticker", (json.dumps([TICKER]),), ("", 500))
-    channel, errand = make_rest(scripted.url, requests_per_s=1), Errand()
+    channel, context = make_rest(scripted.url, requests_per_s=1), CallContext()
 
-    with on_errand(errand):
+    with use_call_context(context):
         await channel.get_ticker("KRW-BTC")
         with pytest.raises(Exception, match="500"):
             await channel.get_ticker("KRW-BTC")
 
-    assert errand.calls == 2
-    assert errand.waited_s >= 1.0
+    assert context.calls == 2
+    assert context.waited_s >= 1.0
 
 
 async def test_a_budget_for_the_machine_lies_in_the_cache_folder_and_one_without_a_folder_says_so(tmp_path):

@@ -13,7 +13,7 @@ from market_backbone import ChannelUnavailableError, DataKind, SmartRoutingPolic
 from market_backbone.application.cache.write_behind import FinalKeeper
 from market_backbone.application.routing.channel_directory import Venues
 from market_backbone.application.routing.router import SmartChannelRouter
-from market_backbone.application.runtime.tasks import TaskOwner
+from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.context import FeedRules
 from market_backbone.application.streaming.hub import FeedRoute, LiveHub
@@ -56,7 +56,7 @@ async def hub_of():
 
     def make(channel):
         clock, server_time = channel._context.clock, channel._context.server_time
-        tasks = TaskOwner(lambda name, error: None)
+        tasks = TaskSupervisor(lambda name, error: None)
         owners.append(tasks)
         return LiveHub(
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),

@@ -15,7 +15,7 @@ from market_backbone import (
     Timeframe,
     TimeRange,
 )
-from market_backbone.application.runtime.telemetry import Witness
+from market_backbone.application.runtime.telemetry import Telemetry
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.connection import Carrier
 from market_backbone.application.streaming.feeds.feed_telemetry import FeedReport, slots_of
@@ -33,7 +33,7 @@ def watcher():
 
 @pytest.fixture
 def report(watcher, kit):
-    return FeedReport(Witness(watcher, [watcher]), kit.Clock())
+    return FeedReport(Telemetry(watcher, [watcher]), kit.Clock())
 
 
 def carrier_of(*codes):
@@ -43,7 +43,7 @@ def carrier_of(*codes):
 @pytest.fixture
 async def scene(make_scene, watcher):
     made = make_scene(DataKind.TICKER)
-    made.router.witness = Witness(watcher, [watcher])
+    made.router.telemetry = Telemetry(watcher, [watcher])
     await made.until(lambda: made.live.streams)
     stream = made.live.streams[0]
     stream.begin()
@@ -184,7 +184,7 @@ def test_before_the_first_promise_there_is_nothing_to_complete(kit):
 
 async def test_a_followed_series_tells_its_completeness_each_time_that_it_changes(make_scene, watcher):
     made = make_scene(DataKind.CANDLE, minutes=[0, 1, 3, 4, 5, 6, 7])
-    made.router.witness = Witness(watcher, [watcher])
+    made.router.telemetry = Telemetry(watcher, [watcher])
     await made.until(lambda: made.live.streams)
     made.live.streams[0].end()  # REST alone
     await made.pass_s(420)
