@@ -22,10 +22,10 @@ ROUNDS = 3
 KEPT = 2 / 3
 TRIES = 3
 FLOW_S = 0.3
-MOST_CONFLATED = 0.2
+MAX_CONFLATED = 0.2
 """Share of the tickers or books of a flow that may be left out because newer ones were there."""
 PAGES = 40
-LONGEST_S = 60
+MAX_DURATION_S = 60
 PYTHON = sys.executable
 KINDS = ("trade", "ticker", "orderbook")
 IMPORT = "import time; began = time.process_time(); {}; print(time.process_time() - began)"
@@ -63,7 +63,7 @@ def frames(server: Market, kind: str) -> float:
         cpu = figure_of(client, told, "cpu_seconds")
         sent = server.report()["sent"][kind]
         lost = 1 - told["events"] / sent
-        if lost > (0 if kind == "trade" else MOST_CONFLATED) or told.get("others"):
+        if lost > (0 if kind == "trade" else MAX_CONFLATED) or told.get("others"):
             msg = f"{client.script}: {lost:.1%} of {sent} frames of kind {kind} are missing, {told.get('others')}"
             raise NotMeasuredError(msg)
         per_event.append(cpu / sent)
@@ -89,8 +89,10 @@ def imports() -> float:
     best = {}
     for statement in (OURS, THEIRS) * ROUNDS:
         command = [PYTHON, "-c", IMPORT.format(statement)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment(), timeout=LONGEST_S)
-        best[statement] = min(best.get(statement, LONGEST_S), float(done.stdout))
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment(), timeout=MAX_DURATION_S
+        )
+        best[statement] = min(best.get(statement, MAX_DURATION_S), float(done.stdout))
     return best[THEIRS] / best[OURS]
 
 

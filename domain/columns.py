@@ -28,7 +28,7 @@ _ABSENT = -(2**63)
 _ABSENT_TOP, _TOPS = 0x80, slice(7 if sys.byteorder == "little" else 0, None, 8)
 _LARGEST = 2**63 - 1
 NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume")
-_LONGEST_INTEGER = 12
+_MAX_INTEGER = 12
 """Digits before the point beyond which units of 1e-8 overflow an int64."""
 
 
@@ -36,7 +36,7 @@ def _scaled(number: Decimal | None) -> int | None:
     """Return the number in units of 1e-8, or None when it does not fit exactly."""
     if number is None:
         return _ABSENT
-    if not number.is_finite() or number.adjusted() >= _LONGEST_INTEGER:
+    if not number.is_finite() or number.adjusted() >= _MAX_INTEGER:
         return None  # far too large: not worth expanding a million digits to find out
     try:
         units = int(EXACT.to_integral_exact(EXACT.scaleb(number, SCALE)))
@@ -51,7 +51,7 @@ def _all_scaled(numbers: list[Decimal | None]) -> "array[int] | None":
     Each step is taken for all numbers at once, in little more than half the time: nearly all pages are ordinary.
     """
     try:
-        if max(map(Decimal.adjusted, numbers), default=0) >= _LONGEST_INTEGER:  # pyright: ignore[reportArgumentType] - None is found out
+        if max(map(Decimal.adjusted, numbers), default=0) >= _MAX_INTEGER:  # pyright: ignore[reportArgumentType] - None is found out
             return None
         scaled = map(EXACT.multiply, numbers, repeat(_UNIT))  # pyright: ignore[reportArgumentType] - as above
         units = array("q", map(int, map(EXACT.to_integral_exact, scaled)))
@@ -269,7 +269,7 @@ def _mark_of(candle: Candle) -> Mark:
     return Mark(candle.source, candle.finality, candle.sealed_by, candle.revision, candle.is_empty)
 
 
-MOST_NARROW_MARKS = 256
+MAX_NARROW_MARKS = 256
 """Places in a table that fit into a byte."""
 
 
@@ -350,7 +350,7 @@ def _marked(mark: "array[int]", part: CandleColumns, table: dict[Mark, int]) -> 
     used = set(part.mark if len(part.marks) > 1 else part.mark[:1])
     places = {old: table.setdefault(part.marks[old], len(table)) for old in sorted(used)}
     is_same = all(old == place for old, place in places.items())
-    if len(table) > MOST_NARROW_MARKS and mark.typecode == "B":
+    if len(table) > MAX_NARROW_MARKS and mark.typecode == "B":
         mark = array("I", mark)
     mark.extend(array(mark.typecode, part.mark if is_same else map(places.__getitem__, part.mark)))
     return mark

@@ -77,7 +77,7 @@ class Ledger:
 
 
 @frozen(kw_only=True)
-class Remembered:
+class WriteResult:
     """What became of a write.
 
     Attributes:
@@ -92,12 +92,12 @@ class Remembered:
 
 @frozen(kw_only=True)
 class HeldSeries:
-    """One line of a store's inventory; ``set_aside`` says why it is no longer served, if so."""
+    """One line of a store's inventory; ``quarantine`` says why it is no longer served, if so."""
 
     key: SeriesKey
     rows: int
     span: TimeRange
-    set_aside: str = ""
+    quarantine_reason: str = ""
 
 
 def keep(held: Candle | None, new: Candle) -> Candle:

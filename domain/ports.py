@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from .capabilities import Capabilities
-from .ledger import HeldSeries, Ledger, Remembered, SeriesKey
+from .ledger import HeldSeries, Ledger, SeriesKey, WriteResult
 from .market import Market
 from .orderbook import OrderBook
 from .request import AnyRequest, Topic
@@ -238,7 +238,7 @@ class CandleStore(Protocol):
         """Return the newest ``count`` candles of ``span``; coverage as of ``read``."""
         ...
 
-    async def write(self, series: CandleSeries) -> Remembered:
+    async def write(self, series: CandleSeries) -> WriteResult:
         """Keep the FINAL candles, the proven and provisional ranges and ``BEFORE_LISTING`` of a series.
 
         A provisional range that is proven now is provisional no more. Which view of a slot stays is
@@ -246,7 +246,7 @@ class CandleStore(Protocol):
         """
         ...
 
-    async def set_aside(self, key: SeriesKey, reason: str) -> int:
+    async def quarantine(self, key: SeriesKey, reason: str) -> int:
         """Serve nothing of a series any more and begin it anew; its rows are kept apart, never deleted.
 
         Returns how many rows were set aside.
@@ -257,7 +257,7 @@ class CandleStore(Protocol):
         """Note that stored pages were compared with the venue."""
         ...
 
-    async def doubt(self, key: SeriesKey, span: TimeRange) -> None:
+    async def invalidate(self, key: SeriesKey, span: TimeRange) -> None:
         """Strike provisional coverage inside ``span``: a page of the venue has contradicted it."""
         ...
 

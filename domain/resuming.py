@@ -11,7 +11,7 @@ from .timeframe import Timeframe
 from .timestamps import to_text, to_utc
 from .trade import LARGEST_ID, Trade
 
-LONGEST_REORDER_S = 60.0
+MAX_REORDER_S = 60.0
 
 type_of_resume_point = Trade | Candle | datetime | int
 
@@ -83,8 +83,8 @@ def check_reorder(reorder_s: float, kind: DataKind) -> None:
 
     """
     is_number = isinstance(reorder_s, int | float) and not isinstance(reorder_s, bool)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
-    if not is_number or not math.isfinite(reorder_s) or not 0 <= reorder_s <= LONGEST_REORDER_S:
-        msg = f"reorder_s must be from 0 (off) to {LONGEST_REORDER_S:g} market seconds, got {reorder_s!r}"
+    if not is_number or not math.isfinite(reorder_s) or not 0 <= reorder_s <= MAX_REORDER_S:
+        msg = f"reorder_s must be from 0 (off) to {MAX_REORDER_S:g} market seconds, got {reorder_s!r}"
         raise InvalidRangeError(msg)
     if reorder_s and kind is not DataKind.TRADE:
         msg = f"reorder_s is for trades only, got reorder_s={reorder_s:g} for kind={kind.value!r}; leave it out"

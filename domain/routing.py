@@ -45,7 +45,7 @@ def _read_only(figures: Mapping[str, float]) -> Mapping[str, float]:
     return MappingProxyType(dict(figures))
 
 
-class Holding(StrEnum):
+class Extent(StrEnum):
     """How much of a request a channel holds already, without asking anybody."""
 
     NOTHING = "nothing"
@@ -54,7 +54,7 @@ class Holding(StrEnum):
 
 
 @frozen(kw_only=True)
-class Held:
+class Holdings:
     """What a channel holds of one request.
 
     Attributes:
@@ -63,7 +63,7 @@ class Held:
 
     """
 
-    extent: Holding = Holding.NOTHING
+    extent: Extent = Extent.NOTHING
     missing_slots: int | None = None
     lacks_only_tip: bool = False
 
@@ -132,7 +132,7 @@ class ChannelView:
     capabilities: Capabilities
     health: ChannelHealth = ChannelHealth()
     followed: frozenset[str] = frozenset()
-    holding: Held = Held()
+    holding: Holdings = Holdings()
     tips_served: int = 0
 
     @property

@@ -107,7 +107,10 @@ async def _store(cache: CandleCache) -> Finding:
     except MarketDataError as error:
         advice = "answers go on without it, but nothing is remembered"
         return Finding(what, is_ok=False, found=str(error), advice=advice)
-    held, aside = [line for line in lines if not line.set_aside], [line for line in lines if line.set_aside]
+    held, aside = (
+        [line for line in lines if not line.quarantine_reason],
+        [line for line in lines if line.quarantine_reason],
+    )
     found = f"{sum(line.rows for line in held)} candles of {len(held)} series"
     return Finding(what, is_ok=True, found=found + (f", {len(aside)} series set aside" if aside else ""))
 

@@ -22,17 +22,17 @@ from .sanitize import excerpt
 CLOSING_S = 1.0
 """Real seconds in which a server that said good-bye has to hang up."""
 
-MOST_PIECES = 1024
+MAX_PIECES = 1024
 """Pieces of one message; empty ones cost us memory and the server next to nothing."""
 
-MOST_UNREAD = 1 << 20
+MAX_UNREAD = 1 << 20
 """Bytes of messages that nobody has read; the server has to wait then."""
 
-MOST_HELD = 1 << 25
+MAX_HELD = 1 << 25
 """Bytes that one reading may unpack to: a few bytes can stand for megabytes, again and again."""
 
 END_OF_HEAD = b"\r\n\r\n"
-MOST_UNSENT = 1 << 20
+MAX_UNSENT = 1 << 20
 """Bytes of pongs that wait for a server which pings and does not read."""
 
 
@@ -177,7 +177,7 @@ class _CuttingConnection(ClientConnection):
         self._cutter.feed(data)
         if self._messages:
             self._wake()
-            if self._unread > MOST_UNREAD and not self._is_paused:
+            if self._unread > MAX_UNREAD and not self._is_paused:
                 self._is_paused = True
                 self.transport.pause_reading()
         if self.protocol.close_expected() and not self._is_ending:
@@ -207,8 +207,8 @@ class _CuttingConnection(ClientConnection):
             if event.fin:
                 self._messages.append(b"".join(self._pieces))
                 self._pieces.clear()
-        is_unread = isinstance(event, Frame) and self.transport.get_write_buffer_size() > MOST_UNSENT
-        if is_unread or len(self._pieces) > MOST_PIECES or self._unread > MOST_HELD:
+        is_unread = isinstance(event, Frame) and self.transport.get_write_buffer_size() > MAX_UNSENT
+        if is_unread or len(self._pieces) > MAX_PIECES or self._unread > MAX_HELD:
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

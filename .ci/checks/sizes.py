@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-LONGEST_FILE = 400
-LONGEST_BODY = 40
+MAX_FILE = 400
+MAX_BODY = 40
 PACKAGE = ("domain", "application", "infrastructure", "config")
 TESTS = ("tests", "features")
 
@@ -27,7 +27,7 @@ def main() -> int:
     for path, offence in offences:
         print(f"{path.relative_to(root)}{offence}")
     if not offences:
-        print(f"{len(package)} files of the package: none over {LONGEST_FILE} lines, no body over {LONGEST_BODY}")
+        print(f"{len(package)} files of the package: none over {MAX_FILE} lines, no body over {MAX_BODY}")
     return 1 if offences else 0
 
 
@@ -40,15 +40,15 @@ def python_files(root: Path, folders: tuple[str, ...]) -> Iterator[Path]:
 def long_file(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield the file itself when it has too many lines."""
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    if lines > LONGEST_FILE:
-        yield path, f": {lines} lines, at most {LONGEST_FILE}"
+    if lines > MAX_FILE:
+        yield path, f": {lines} lines, at most {MAX_FILE}"
 
 
 def long_bodies(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield each function of the file whose body has too many lines."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
-        if isinstance(node, Function) and (lines := body_lines(node)) > LONGEST_BODY:
-            yield path, f":{node.lineno}: {node.name} has a body of {lines} lines, at most {LONGEST_BODY}"
+        if isinstance(node, Function) and (lines := body_lines(node)) > MAX_BODY:
+            yield path, f":{node.lineno}: {node.name} has a body of {lines} lines, at most {MAX_BODY}"
 
 
 def body_lines(function: Function) -> int:

@@ -94,7 +94,7 @@ class CandleLibrary:
             yield part
 
 
-SHORTEST_OUTAGE = timedelta(minutes=3)
+MIN_OUTAGE = timedelta(minutes=3)
 SLOTS_AT_ONCE = 20_000
 
 
@@ -112,7 +112,7 @@ async def label_outages(series: CandleSeries, store: CandleStore, references: Se
         key = SeriesKey(series.venue, Symbol(symbol), Timeframe.M1)
         held = await store.read(key, TimeRange(silent[0].start, silent[-1].end))
         empty = [part.span for part in held.quiet() if _is_long(part)]
-        silent = [span for window in silent for span in clip(empty, window) if span.end - span.start >= SHORTEST_OUTAGE]
+        silent = [span for window in silent for span in clip(empty, window) if span.end - span.start >= MIN_OUTAGE]
         if not silent:
             return series
     coverage = series.coverage
@@ -122,7 +122,7 @@ async def label_outages(series: CandleSeries, store: CandleStore, references: Se
 
 
 def _is_long(part: ExplainedRange) -> bool:
-    return part.reason is Reason.NO_TRADE and part.end - part.start >= SHORTEST_OUTAGE
+    return part.reason is Reason.NO_TRADE and part.end - part.start >= MIN_OUTAGE
 
 
 async def each_part(

@@ -22,9 +22,9 @@ from ..paging.prefetch import ReadAhead
 from ..routing.router import HistoryRewrittenError
 from .catalog import survey
 
-LONGEST_PAUSE_S = 60.0
+MAX_PAUSE_S = 60.0
 FIRST_PAUSE_S = 1.0
-MOST_FAILURES = 8
+MAX_FAILURES = 8
 """Failures of one page in a row before a download gives up: about two minutes of an exchange that is down."""
 
 RESTARTS = 3
@@ -156,13 +156,13 @@ class Download:
         await cached.remember_beginning(self.key, walk.explained)
 
     async def _page(self, cached: CachedRepository, page: Page) -> CandleSeries:
-        for failures in range(MOST_FAILURES):
+        for failures in range(MAX_FAILURES):
             try:
                 return await self._ask(cached, page)
             except (AllChannelsFailedError, ChannelError):
-                if failures == MOST_FAILURES - 1 or cached.store_error is not None:
+                if failures == MAX_FAILURES - 1 or cached.store_error is not None:
                     raise
-                await self.clock.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**failures))
+                await self.clock.sleep(min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**failures))
         msg = "the last attempt neither answered nor failed"
         raise AssertionError(msg)
 

@@ -240,7 +240,7 @@ class CachedRepository:
         try:
             found = compare(await self.store.read(key, span), page)
             for doubted in found.doubted:
-                await self.store.doubt(key, doubted)
+                await self.store.invalidate(key, doubted)
         except ChannelError as error:
             self._give_up_store(error)
             return UNVERIFIED
@@ -258,7 +258,7 @@ class CachedRepository:
             return
         detail = f"{len(found.differences) + len(again.differences)} slots of two pages differ from what was held"
         try:
-            await self.store.set_aside(key, f"rewritten by the venue: {detail}")
+            await self.store.quarantine(key, f"rewritten by the venue: {detail}")
             for fresh in (page, second):
                 await self.store.write(fresh)
         except ChannelError as error:

@@ -11,7 +11,7 @@ from ...domain.events import MarketEvent
 from ...domain.ledger import Ledger, SeriesKey
 from ...domain.ports import CandleCache, Channel
 from ...domain.request import AnyRequest, CandleRequest
-from ...domain.routing import Held, Holding
+from ...domain.routing import Extent, Holdings
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from ..paging.prefetch import ReadAhead
@@ -87,25 +87,25 @@ class CacheDesk:
         """Return what the answer to a request is kept under."""
         return SeriesKey(self.venues.venue_of(request.symbol.venue_prefix), request.symbol, request.timeframe)
 
-    def held(self, channel: str, request: AnyRequest) -> Held:
+    def held(self, channel: str, request: AnyRequest) -> Holdings:
         """Return how much of a request the named channel holds."""
         if self.cache is None or channel != self.cache.name or not isinstance(request, CandleRequest):
-            return Held()
+            return Holdings()
         try:
             key = self.key(request)
             ledger = self.cache.store.ledger(key)
         except ChannelError as error:
             self.report(str(error))
-            return Held()
+            return Holdings()
         if ledger.is_empty:
-            return Held()
+            return Holdings()
         live, now = self.tip(key), self.venues.time_of(request.symbol.venue_prefix).latest()
         return how_much_is_held(request, ledger, now, None if live is None else live.coverage.asked.start)
 
 
 def how_much_is_held(
     request: CandleRequest, ledger: Ledger, server_now: datetime | None, live_from: datetime | None = None
-) -> Held:
+) -> Holdings:
     """Return how much of a request a ledger knows; pure.
 
     A series of which anything is held is held in part, even where the request meets nothing of it: what is
@@ -115,15 +115,17 @@ def how_much_is_held(
     than is reckoned here, and the plan's figure is the least.
     """
     if ledger.is_empty:
-        return Held()
+        return Holdings()
     span = _asked_span(request, server_now)
     if span is None:
-        return Held(extent=Holding.PART)
+        return Holdings(extent=Extent.PART)
     if live_from is not None and ledger.known_below(live_from) is not None and span.start <= live_from < span.end:
         span = TimeRange(span.start, live_from)
     missing = sum(request.timeframe.count_slots(part) for part in ledger.missing(span))
-    extent = Holding.PART if missing else Holding.WHOLE
-    return Held(extent=extent, missing_slots=missing, lacks_only_tip=_lacks_only_tip(request, ledger, span, server_now))
+    extent = Extent.PART if missing else Extent.WHOLE
+    return Holdings(
+        extent=extent, missing_slots=missing, lacks_only_tip=_lacks_only_tip(request, ledger, span, server_now)
+    )
 
 
 def _lacks_only_tip(request: CandleRequest, ledger: Ledger, span: TimeRange, server_now: datetime | None) -> bool:

@@ -22,7 +22,7 @@ from ..cache.reconciliation import below
 from ..runtime.tasks import cancel_all, spawn
 from .prefetch_window import Slices
 
-MOST_AHEAD = 16
+MAX_AHEAD = 16
 ROUND_TRIPS_KEPT = 20
 PRESUMED = 2
 """Slices that are asked for before the first page has come. They wait for their turn behind it, so that where a page
@@ -123,7 +123,7 @@ class ReadAhead:
             self._drop_unsent(slices)
         able = self.channel.capabilities
         round_trip_s = min(self._round_trips, default=0.0)  # the least: a busy server does not widen it further
-        width = min(MOST_AHEAD, 1 + len(self._round_trips), ceil(able.calls_per_s * round_trip_s) + 1)
+        width = min(MAX_AHEAD, 1 + len(self._round_trips), ceil(able.calls_per_s * round_trip_s) + 1)
         self._fill(slices, ask, width)
         return page if end is None or whole is None else _newest(below(page, slices.timeframe.ceil(end)), count)
 

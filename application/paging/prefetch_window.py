@@ -18,7 +18,7 @@ from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 
-LEAST_DENSITY = 0.95
+MIN_DENSITY = 0.95
 
 
 def is_dense(page: CandleSeries, count: int, end: datetime | None) -> bool:
@@ -28,7 +28,7 @@ def is_dense(page: CandleSeries, count: int, end: datetime | None) -> bool:
     closed_at = page.timeframe.next(page.opened_at(-1))
     newest = closed_at if end is None else max(end, closed_at)
     slots = page.timeframe.count_slots(TimeRange(page.opened_at(0), newest))
-    return len(page) >= LEAST_DENSITY * slots
+    return len(page) >= MIN_DENSITY * slots
 
 
 @frozen

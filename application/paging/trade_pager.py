@@ -10,7 +10,7 @@ from ...domain.time_range import TimeRange
 from ...domain.trade import ONE_DAY, OVERLAP, Trade, order_of_trade, start_of_day
 
 DAYS_KEPT = 7
-MOST_DOUBTS = 5
+MAX_DOUBTS = 5
 
 
 @frozen
@@ -106,7 +106,7 @@ class TradePaging:
 
     def _doubt(self, asked: TradePage, page: Sequence[Trade]) -> None:
         self._doubts += 1
-        if self._doubts >= MOST_DOUBTS:
+        if self._doubts >= MAX_DOUBTS:
             told = " and ".join(sorted({f"{trade.traded_at:%Y-%m-%d}" for trade in page})) or "none, around midnight"
             msg = (
                 f"asked {self._doubts} times for trades of {asked.day} (UTC), got {told}; is the server's clock right?"

@@ -31,7 +31,7 @@ from ..routing.router import SmartChannelRouter
 from ..streaming.hub import LiveHub
 from ..streaming.topics.candles import CandleTopic
 
-MOST_KEPT, MOST_ROWS = 32, 500
+MAX_KEPT, MAX_ROWS = 32, 500
 """As many as the store of candles remembers: 34 kB each at most."""
 
 ANSWERS_A_TURN = 16
@@ -160,7 +160,7 @@ class LiveAnswers:
         """
         if before is None or not isinstance(request, CandleRequest) or self._store is None or series.trace is None:
             return
-        if series.trace.calls or series.has_empty_slots or len(series) > MOST_ROWS or self.look(request) != before:
+        if series.trace.calls or series.has_empty_slots or len(series) > MAX_ROWS or self.look(request) != before:
             return
         open_slots = before.topic.tail.current()
         try:
@@ -170,7 +170,7 @@ class LiveAnswers:
         if verified_at is None or not _ends_with(series, open_slots):
             return
         self._kept.pop((before.key, request.count), None)
-        if len(self._kept) >= MOST_KEPT:
+        if len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         columns = series.columns.slice(0, len(series))
         kept = CandleSeries(columns, series.coverage, series.seams)

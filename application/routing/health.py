@@ -10,12 +10,12 @@ from ...domain.routing import ChannelHealth, CircuitState, Grade
 
 OUTCOMES_KEPT = 100
 FAILURES_IN_A_ROW = 3
-LEAST_OUTCOMES = 5
+MIN_OUTCOMES = 5
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 JITTER = 0.1
 """A probe comes up to a tenth of the cool-down later, so that many clients do not probe at one instant."""
 
-LONGEST_FACTOR = 8.0
+MAX_FACTOR = 8.0
 ROUNDING_S = 1e-6
 
 
@@ -53,7 +53,7 @@ def grade_of(before: Grade, rate: float, p90_ms: float, outcomes: int) -> Grade:
 
     Invariant: a channel whose figures stay between a bound and its margin keeps the grade that it has.
     """
-    if outcomes < LEAST_OUTCOMES:
+    if outcomes < MIN_OUTCOMES:
         return Grade.GOOD if before is Grade.OUT else before
     for grade, threshold in THRESHOLDS.items():
         if threshold.is_crossed(rate, p90_ms, leaving=before >= grade):
@@ -114,7 +114,7 @@ class ChannelPerformance:
         if state is CircuitState.HALF_OPEN and is_probe and success:
             self._close(now)
         elif state is CircuitState.HALF_OPEN and is_probe:
-            self._factor = min(LONGEST_FACTOR, self._factor * 2)
+            self._factor = min(MAX_FACTOR, self._factor * 2)
             self._open(now, draw)
         elif state is CircuitState.CLOSED and self._failures >= FAILURES_IN_A_ROW:
             self._open(now, draw)

@@ -17,7 +17,7 @@ from ...domain.errors import (
 )
 from ...domain.ports import Channel, Clock, RoutingPolicy
 from ...domain.request import AnyRequest
-from ...domain.routing import ChannelHealth, ChannelView, CircuitState, Held, RoutePlan, RouteStep, Seam, StepStatus
+from ...domain.routing import ChannelHealth, ChannelView, CircuitState, Holdings, RoutePlan, RouteStep, Seam, StepStatus
 from ...domain.telemetry_events import OK, REPORTED, STREAM_LOST, ChannelTried, CircuitSwitched, ItemDropped
 from ..runtime.telemetry import Telemetry
 from .channel_directory import prefix_of, serves
@@ -25,7 +25,7 @@ from .health import ChannelPerformance
 
 ATTEMPTS = 2
 PAUSE_S = 0.2
-LONGEST_PAUSE_S = 2.0
+MAX_PAUSE_S = 2.0
 Result = TypeVar("Result")
 
 
@@ -73,7 +73,7 @@ class SmartChannelRouter:
         self._tips_served = dict.fromkeys(channels, 0)
         self._opened_at: dict[str, float] = {}
         self._followed: Callable[[str], frozenset[str]] = lambda _: frozenset()
-        self._held: Callable[[str, AnyRequest], Held] = lambda _, __: Held()
+        self._held: Callable[[str, AnyRequest], Holdings] = lambda _, __: Holdings()
 
     def watch_followed(self, followed: Callable[[str], frozenset[str]]) -> None:
         """Learn from whom to hear which topics a channel delivers live now."""
@@ -102,7 +102,7 @@ class SmartChannelRouter:
             for name, performance in self._performance.items()
         )
 
-    def watch_holdings(self, held: Callable[[str, AnyRequest], Held]) -> None:
+    def watch_holdings(self, held: Callable[[str, AnyRequest], Holdings]) -> None:
         """Learn from whom to hear how much of a request a channel holds already."""
         self._held = held
 
@@ -194,7 +194,7 @@ class SmartChannelRouter:
                     self.record(name, started, success=False, error=error)
                 if not error.retryable or attempt == ATTEMPTS - 1:
                     raise
-                await self._clock.sleep(min(LONGEST_PAUSE_S, error.retry_after or PAUSE_S))
+                await self._clock.sleep(min(MAX_PAUSE_S, error.retry_after or PAUSE_S))
                 continue
             if fetched.calls or self.channels[name].capabilities.calls_are_free:
                 self.record(name, started, success=True)

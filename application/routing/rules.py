@@ -7,7 +7,7 @@ from attrs import field, frozen
 from ...domain.capabilities import DataKind, HistoryDepth
 from ...domain.request import AnyRequest, CandleRequest, OrderBookRequest, RealtimeRequest, TickerRequest, TradesRequest
 from ...domain.resampling import is_made_of
-from ...domain.routing import CACHE, REST, WEBSOCKET, ChannelView, Grade, Holding
+from ...domain.routing import CACHE, REST, WEBSOCKET, ChannelView, Extent, Grade
 from ...domain.timeframe import Timeframe
 
 Views = Sequence[ChannelView]
@@ -65,7 +65,7 @@ def can_serve(view: ChannelView, request: AnyRequest) -> bool:
             )
             return able.can_follow(request.kind, request.timeframe) or polled
         case CandleRequest():
-            holds_any = not able.answers_from_store or view.holding.extent is not Holding.NOTHING
+            holds_any = not able.answers_from_store or view.holding.extent is not Extent.NOTHING
             return holds_any and able.can_answer_candles(request.timeframe, history_needed(request))
         case TickerRequest():
             return DataKind.TICKER in able.answers
@@ -140,17 +140,17 @@ def _is_tip_live(request: AnyRequest, views: Views) -> bool:
     return f"{DataKind.CANDLE}.{request.timeframe}:{request.symbol}" in socket.followed
 
 
-def _holds(*extents: Holding) -> Callable[[AnyRequest, Views], bool]:
+def _holds(*extents: Extent) -> Callable[[AnyRequest, Views], bool]:
     return lambda request, views: isinstance(request, CandleRequest) and _held(views) in extents
 
 
-def _held(views: Views) -> Holding:
+def _held(views: Views) -> Extent:
     cache = view_of(CACHE, views)
-    return Holding.NOTHING if cache is None else cache.holding.extent
+    return Extent.NOTHING if cache is None else cache.holding.extent
 
 
 def _is_held_to_a_live_tip(request: AnyRequest, views: Views) -> bool:
-    return _held(views) is Holding.WHOLE and _is_tip_live(request, views)
+    return _held(views) is Extent.WHOLE and _is_tip_live(request, views)
 
 
 def _lacks_only_tip(request: AnyRequest, views: Views) -> bool:
@@ -236,7 +236,7 @@ CANDLES_HELD = Rule(
     "candles-held",
     "everything that is over is held; nothing has to be asked",
     (REST,),
-    _holds(Holding.WHOLE),
+    _holds(Extent.WHOLE),
     (CACHE,),
 )
 CANDLES_HYBRID = Rule(
@@ -252,7 +252,7 @@ CANDLES_PARTLY_HELD = Rule(
     "candles-partly-held",
     "only what is not held is asked for, and one row more to compare",
     (REST,),
-    _holds(Holding.PART),
+    _holds(Extent.PART),
     (CACHE,),
 )
 CANDLES_BULK = Rule("candles-bulk", "bulk and stable", (REST,), is_a(CandleRequest))

@@ -213,7 +213,7 @@ def _resumed(request: RealtimeRequest, state: TopicState, follower: Follower) ->
     return Resumed(after=after, topic=state, follower=follower, before=state.newest)
 
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
 NOT_NOW = (AllChannelsFailedError, ChannelError, DeadlineExceededError, QueueFullError)
 
 
@@ -265,7 +265,7 @@ class Opening:
         pause_s = FIRST_PAUSE_S
         while not self.follower.buffer.has_failed:
             await self.clock.sleep(pause_s)
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            pause_s = min(MAX_PAUSE_S, pause_s * 2)
             try:
                 await self.attempt()
             except NOT_NOW:

@@ -182,7 +182,7 @@ class LiveHub:
                     rest=rest,
                     clock=self.clock,
                     server_time=running.feed.server_time,
-                    patience_s=self.rules.snapshot_timeout_s,
+                    timeout_s=self.rules.snapshot_timeout_s,
                     settled_after=max(self.grace.of(rung) for rung in RUNGS),
                     on_minute=running.feed.note_fresh,
                 )

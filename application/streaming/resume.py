@@ -16,7 +16,7 @@ from ..paging.readers import TradeReader
 from ..paging.trade_pager import TradePaging
 from .delivery.replay_filter import TradeGate
 from .delivery.subscriber import Follower
-from .topics.trades import MOST_TRIES, TradeTopic
+from .topics.trades import MAX_TRIES, TradeTopic
 
 PAUSE_S = 1.0
 """REST may lag behind the stream by as much."""
@@ -169,7 +169,7 @@ class TradeResumption:
             resumed.topic.go_on_from(newest)
 
     async def _read(self, missed: MissedTrades, rest: TradeHistory, page_size: int, resumed: Resumed) -> None:
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             walk = missed.next_walk(page_size)
             await self._walk(rest, resumed.topic.topic.symbol, walk)
             missed.take(walk)
@@ -179,11 +179,11 @@ class TradeResumption:
 
     async def _walk(self, rest: TradeHistory, symbol: Symbol, walk: TradePaging) -> None:
         """Walk on after a failure that a retry may mend; what was read is kept."""
-        for attempt in range(1, MOST_TRIES + 1):
+        for attempt in range(1, MAX_TRIES + 1):
             try:
                 await self.reader.walk(rest, symbol, walk)
             except ChannelError as error:
-                if not error.retryable or attempt == MOST_TRIES:
+                if not error.retryable or attempt == MAX_TRIES:
                     raise
                 await self.reader.clock.sleep(error.retry_after or PAUSE_S)
             else:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pages import page_ends
 
-LONGEST_TRIES = 1000
+MAX_TRIES = 1000
 PAUSE_S = 1.0
 
 

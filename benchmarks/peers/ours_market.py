@@ -27,7 +27,7 @@ from market_backbone import (
 )
 
 KINDS = ("trade", "orderbook", "candle")
-LONGEST_SETUP_S = 60.0
+MAX_SETUP_S = 60.0
 FASTER = 10
 """How much faster than the exchange's own rate frames come while it is measured."""
 SETTLING_S = 3.0
@@ -95,11 +95,11 @@ async def measure(api: UnifiedMarketDataAPI, reader: Reader, rest: str) -> dict[
     symbols, rate, seconds = (int(text) for text in sys.argv[3:6])
     names = [str(market.symbol) for market in await api.get_markets()][:symbols]
     topics = [(name, kind) for name in names for kind in KINDS]
-    await asyncio.to_thread(call, f"{rest}/bench/start", rate=rate // FASTER, seconds=LONGEST_SETUP_S * 2)
+    await asyncio.to_thread(call, f"{rest}/bench/start", rate=rate // FASTER, seconds=MAX_SETUP_S * 2)
     began = time.perf_counter()
     tasks = [asyncio.create_task(follow(api, name, kind, partial(reader.take, (name, kind)))) for name, kind in topics]
     with suppress(TimeoutError):
-        async with asyncio.timeout(LONGEST_SETUP_S):
+        async with asyncio.timeout(MAX_SETUP_S):
             await reader.all_heard(len(topics))
     setup_s = time.perf_counter() - began
     await asyncio.sleep(SETTLING_S)

@@ -6,7 +6,7 @@ Run: python upbit_sdk_download.py candles ADDRESS COUNT SYMBOL
 import asyncio
 import time
 
-from downloading import LONGEST_TRIES, PAUSE_S, arguments, range_end, tell
+from downloading import MAX_TRIES, PAUSE_S, arguments, range_end, tell
 from pages import ROWS
 from tally import addresses
 from upbit import APIStatusError, AsyncUpbit
@@ -18,7 +18,7 @@ async def main() -> None:
     client = AsyncUpbit(base_url=addresses()[1])
     rows, to = 0, f"{range_end():%Y-%m-%dT%H:%M:%S}Z"
     began = time.perf_counter()
-    for _ in range(LONGEST_TRIES):
+    for _ in range(MAX_TRIES):
         try:
             page = await client.candles.list_minutes(1, market="KRW-BTC", count=ROWS, to=to)
         except APIStatusError:

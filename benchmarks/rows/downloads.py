@@ -8,7 +8,7 @@ from side.settings import Lab
 ALLOWED_PER_S, PER_CALL = 10, 200
 ONE, FIVE = "KRW-BTC", "KRW-BTC,KRW-ETH,KRW-XRP,KRW-SOL,KRW-DOGE"
 RUNS = ((ONE, 0.0), (ONE, 0.014), (ONE, 0.17), (FIVE, 0.014))
-LONGEST_S = 90.0
+MAX_DURATION_S = 90.0
 
 
 def measure(lab: Lab) -> list[Section]:
@@ -38,7 +38,7 @@ def _run(client: Client, name: str, candles: int, symbols: str, delay_s: float) 
     figure = Figure(name)
     with market(python_of("ours")) as server:
         server.plan(rest_delay_s=delay_s)
-        told = client.run("candles", server.url, candles, symbols, longest_s=LONGEST_S)
+        told = client.run("candles", server.url, candles, symbols, longest_s=MAX_DURATION_S)
         _take(figure, told, server)
     return figure
 

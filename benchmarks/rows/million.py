@@ -8,7 +8,7 @@ from side.findings import Figure, Goal, Section
 from side.running import Client
 from side.settings import Lab
 
-LONGEST_FILL_S = 240.0
+MAX_FILL_S = 240.0
 VERSION = 1
 
 
@@ -24,7 +24,7 @@ def filled(count: int) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         told = Client("market-backbone", python_of("ours"), "ours_million.py").run(
-            "fill", folder, count, longest_s=LONGEST_FILL_S
+            "fill", folder, count, longest_s=MAX_FILL_S
         )
         if "failed" in told:
             raise RuntimeError(told["failed"])

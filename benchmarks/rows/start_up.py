@@ -10,14 +10,14 @@ from side.settings import Lab
 TIMED = "import time; began = time.perf_counter(); {}; print((time.perf_counter() - began) * 1000)"
 WHOLE, FACE = "import market_backbone", "from market_backbone import create_unified_api, create_candle_request"
 STATEMENTS = (WHOLE, FACE, "import aiohttp", "pass")
-LONGEST_S = 30
+MAX_DURATION_S = 30
 
 
 def import_ms(python: str, statement: str) -> float:
     """Return how long a fresh interpreter takes for one statement, in ms."""
     code = TIMED.format(statement)
     done = subprocess.run(
-        [python, "-c", code], check=True, capture_output=True, text=True, env=environment(), timeout=LONGEST_S
+        [python, "-c", code], check=True, capture_output=True, text=True, env=environment(), timeout=MAX_DURATION_S
     )
     return float(done.stdout)
 

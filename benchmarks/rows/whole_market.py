@@ -6,7 +6,7 @@ from side.running import Client, Outcome, market
 from side.settings import Lab
 
 SYMBOLS, RATE = 855, 8000
-LONGEST_S = 150.0
+MAX_DURATION_S = 150.0
 
 
 def measure(lab: Lab) -> list[Section]:
@@ -38,7 +38,7 @@ def follow(client: Client, symbols: int, rate: int, seconds: int) -> tuple[Outco
     """Return what the client tells, and how many of the frames did not arrive as events."""
     with market(python_of("ours"), "--whole-market") as server:
         server.plan(kind="")
-        told = client.run("market", server.url, symbols, rate, seconds, longest_s=LONGEST_S)
+        told = client.run("market", server.url, symbols, rate, seconds, longest_s=MAX_DURATION_S)
         sent = server.report()["sent"]
     delivered = told.get("delivered", {})
     return told, sum(max(0, many - delivered.get(kind, 0)) for kind, many in sent.items())

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".bench"
 PINS = ROOT / "benchmarks" / "pins.toml"
-LONGEST_INSTALL_S = 600
+MAX_INSTALL_S = 600
 
 
 def python_of(name: str) -> Path:
@@ -38,13 +38,13 @@ def _digest(packages: list[str]) -> str:
 
 def _install(name: str, packages: list[str]) -> None:
     folder = HOME / "venvs" / name
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=LONGEST_INSTALL_S)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=MAX_INSTALL_S)
     command = [python_of(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-    subprocess.run(command, check=True, timeout=LONGEST_INSTALL_S, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, timeout=MAX_INSTALL_S, stderr=subprocess.DEVNULL)
 
 
 def versions_of(name: str) -> dict[str, str]:
     """Return the versions of everything in an environment."""
     command = [python_of(name), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
-    listed = subprocess.run(command, check=True, capture_output=True, timeout=LONGEST_INSTALL_S).stdout
+    listed = subprocess.run(command, check=True, capture_output=True, timeout=MAX_INSTALL_S).stdout
     return {one["name"].lower(): one["version"] for one in json.loads(listed)}

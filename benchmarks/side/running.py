@@ -16,7 +16,7 @@ from typing import Any
 from side import machine
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
-LONGEST_CLIENT_S = 40.0
+MAX_CLIENT_S = 40.0
 CONTROL_S = 10.0
 Outcome = dict[str, Any]
 
@@ -86,7 +86,7 @@ class Client:
     script: str
     options: list[str] = field(default_factory=list)
 
-    def run(self, *arguments: object, longest_s: float = LONGEST_CLIENT_S) -> Outcome:
+    def run(self, *arguments: object, longest_s: float = MAX_CLIENT_S) -> Outcome:
         """Return what the client printed last, or why it failed."""
         core = (machine.cores() or (None, None))[1]
         process = subprocess.Popen(

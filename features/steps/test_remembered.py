@@ -20,7 +20,7 @@ from market_backbone import (
     create_candle_request,
     create_realtime_request,
 )
-from market_backbone.application.paging.prefetch import MOST_AHEAD
+from market_backbone.application.paging.prefetch import MAX_AHEAD
 from market_backbone.domain.coverage_report import CANDLES, HOLE
 from market_backbone.domain.ledger import SeriesKey
 from market_backbone.infrastructure.sandbox import Fault
@@ -72,7 +72,7 @@ def hold(desk, series):
 
     async def written():
         store = desk.api.channels["cache"].store
-        await store.set_aside(SeriesKey(series.venue, series.symbol, series.timeframe), "for this scenario")
+        await store.quarantine(SeriesKey(series.venue, series.symbol, series.timeframe), "for this scenario")
         await store.write(series)
 
     desk.run(written())
@@ -335,15 +335,15 @@ def told_of_rewriting(desk):
 
 
 @then("what was held before is set aside and not lost")
-def set_aside(desk):
-    aside = [line for line in desk.run(desk.api.inventory()) if line.set_aside]
+def quarantine(desk):
+    aside = [line for line in desk.run(desk.api.inventory()) if line.quarantine_reason]
     assert [(line.key.symbol, line.rows >= len(desk.other)) for line in aside] == [("KRW-ETH", True)]
 
 
 @then("it brings what lacked and nothing twice")
 def only_the_rest(desk):
     assert 0 < calls(desk) - desk.mark <= PAGES - PAGES // 2 + 2
-    assert calls(desk) <= PAGES + 3 + MOST_AHEAD  # what was on its way is asked for again
+    assert calls(desk) <= PAGES + 3 + MAX_AHEAD  # what was on its way is asked for again
 
 
 @then("the three days are as the market made them")

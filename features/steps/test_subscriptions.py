@@ -20,7 +20,7 @@ def an_open_market(desk):
 
 OTHERS = ("KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA")
 LEFT = 2
-MOST_OPEN = 3
+MAX_OPEN = 3
 APART_S = 0.1
 SETTLED_MS = 3_000
 
@@ -81,7 +81,7 @@ def wait_for_trades(desk):
 def few_connections(desk):
     async def waiting():
         async with asyncio.timeout(20):
-            while len(desk.sandbox._server._sockets) > MOST_OPEN:  # noqa: ASYNC110 - the sandbox tells nobody
+            while len(desk.sandbox._server._sockets) > MAX_OPEN:  # noqa: ASYNC110 - the sandbox tells nobody
                 await asyncio.sleep(0.02)
 
     desk.run(waiting())

@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from ..clock import read_monotonic
 
 KEPT_S = 60.0
-LONGEST_UNSENT_S = 20.0
+MAX_UNSENT_S = 20.0
 """A place that was taken for so long without a word belongs to a process that is gone."""
 
 ASK_AGAIN_S = 0.02
@@ -118,7 +118,7 @@ class MachineLedger:
         connection.execute(
             "DELETE FROM sends WHERE taken_at > :now OR sent_at > :now OR sent_at < :old"
             " OR (sent_at IS NULL AND taken_at < :unsent)",
-            {"now": now, "old": now - KEPT_S, "unsent": now - LONGEST_UNSENT_S},
+            {"now": now, "old": now - KEPT_S, "unsent": now - MAX_UNSENT_S},
         )
         connection.execute("DELETE FROM blocks WHERE told_at > ? OR until <= ?", (now, now))
 

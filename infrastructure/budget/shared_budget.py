@@ -22,7 +22,7 @@ from .window import WINDOW_S, Arrivals, GroupBudget
 CONNECTS = "websocket"
 """The group of WebSocket upgrades, as the server names it."""
 
-SHORTEST_BLOCK_S, LONGEST_BLOCK_S = 60.0, 600.0
+MIN_BLOCK_S, MAX_BLOCK_S = 60.0, 600.0
 SHARE_LEFT, COMPANY_S = 0.15, 10.0
 """The share of a spacing that bulk leaves free in each second, for so long after somebody urgent has sent."""
 
@@ -32,8 +32,8 @@ LINGER_S = 3.0
 LOOK_AGAIN_S = 1.0
 """Real seconds after which to look whether an event loop was closed that holds places: it tells nobody."""
 
-MOST_GROUPS = 64
-MOST_REFUSALS, REFUSALS_WITHIN_S = 8, 10.0
+MAX_GROUPS = 64
+MAX_REFUSALS, REFUSALS_WITHIN_S = 8, 10.0
 """After so many refusals in so many seconds the address rests: refusals that go on are answered with a block."""
 
 
@@ -284,7 +284,7 @@ class AddressBudget:
 
     def learn(self, expected: str, name: str, left: int, per_second: int | None, sent_at: float) -> None:
         """Take a ``Remaining-Req`` into account; a group is called what the server calls it."""
-        if name not in self._groups and len(self._groups) >= MOST_GROUPS:
+        if name not in self._groups and len(self._groups) >= MAX_GROUPS:
             name = expected  # names without end are no groups
         if name != expected:
             self._rename(expected, name)
@@ -320,14 +320,14 @@ class AddressBudget:
         self._refusals.append(now)
         while self._refusals[0] <= now - rest:
             self._refusals.popleft()
-        if len(self._refusals) >= MOST_REFUSALS:
-            self.stop_until(self._refusals[-MOST_REFUSALS] + rest)
+        if len(self._refusals) >= MAX_REFUSALS:
+            self.stop_until(self._refusals[-MAX_REFUSALS] + rest)
         if self.ledger is not None:
             self.ledger.block(name, until)
 
     def stop(self, stated_s: float | None) -> float:
         """Stop all groups after a 418, for the stated time or twice as long each time; answers market seconds."""
-        waits_s = stated_s or min(LONGEST_BLOCK_S, SHORTEST_BLOCK_S * 2**self._blocks)
+        waits_s = stated_s or min(MAX_BLOCK_S, MIN_BLOCK_S * 2**self._blocks)
         self._blocks += 1
         until = self.now() + waits_s * self.unit
         self.stop_until(until)

@@ -18,7 +18,7 @@ from .tables import Tables
 _PATIENCE_S = 0.25
 """How long the event loop may stand still for a lock; readers of a write-ahead log hardly ever meet one."""
 
-MOST_ANSWERS, MOST_ROWS = 32, 500
+MAX_ANSWERS, MAX_ROWS = 32, 500
 """What is remembered: 34 kB each at most, one MB in all."""
 
 Question = tuple[SeriesKey, int, TimeRange]
@@ -100,9 +100,9 @@ class LedgerWindow:
     def remember(self, question: Question, state: object, answer: CandleSeries) -> None:
         """Keep an answer that was read after ``recall`` told the state of the file; not if that is over."""
         with self._lock:
-            if state is not self._state or len(answer) > MOST_ROWS:
+            if state is not self._state or len(answer) > MAX_ROWS:
                 return
-            if len(self._answers) >= MOST_ANSWERS:
+            if len(self._answers) >= MAX_ANSWERS:
                 del self._answers[next(iter(self._answers))]
             self._answers[question] = CandleSeries(answer.columns.slice(0, len(answer)), answer.coverage)
 

@@ -16,7 +16,7 @@ from ...domain.timeframe import Timeframe
 from .rows import unsealed_slots
 
 
-def learn(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
+def apply(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
     """Return what is known after a series with these columns was written.
 
     A coverage speaks of its question only: a series that was cut has lost the candles outside. A slot
@@ -49,12 +49,12 @@ def _before(span: TimeRange, oldest: datetime | None) -> TimeRange | None:
     return TimeRange(span.start, oldest) if span.start < oldest else None
 
 
-def doubt(ledger: Ledger, span: TimeRange, timeframe: Timeframe) -> Ledger:
+def invalidate(ledger: Ledger, span: TimeRange, timeframe: Timeframe) -> Ledger:
     """Return the ledger without provisional coverage of any slot that ``span`` touches."""
     return evolve(ledger, provisional=_whole(without(ledger.provisional, (span,)), timeframe))
 
 
-def strike(ledger: Ledger, span: TimeRange) -> Ledger:
+def drop(ledger: Ledger, span: TimeRange) -> Ledger:
     """Return the ledger without any coverage of whole slots: their candles are lost."""
     return evolve(ledger, proven=without(ledger.proven, (span,)), provisional=without(ledger.provisional, (span,)))
 

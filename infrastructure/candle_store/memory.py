@@ -7,11 +7,11 @@ from attrs import define, evolve, field
 
 from ...domain.columns import CandleColumns
 from ...domain.errors import ClosedError
-from ...domain.ledger import HeldSeries, Ledger, Remembered, SeriesKey
+from ...domain.ledger import HeldSeries, Ledger, SeriesKey, WriteResult
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
-from .ledger_rules import doubt
-from .merging import held_span, in_order, key_of, recall, recall_newest, remember
+from .ledger_rules import invalidate
+from .merging import assemble, assemble_newest, held_span, in_order, key_of, merge_in
 from .rows import sealed_rows
 
 
@@ -29,12 +29,12 @@ class _Shelf:
     def oldest_first(self) -> list[CandleColumns]:
         return [self.blocks[start] for start in sorted(self.blocks)]
 
-    def to_line(self, key: SeriesKey, set_aside: str = "") -> HeldSeries | None:
+    def to_line(self, key: SeriesKey, reason: str = "") -> HeldSeries | None:
         """Return the shelf's line of the inventory, or None for an empty one."""
         blocks = self.oldest_first()
         opened = (blocks[0].opened[0], blocks[-1].opened[-1]) if blocks else None
         span = held_span(opened, self.ledger, key.timeframe)
-        return None if span is None else HeldSeries(key=key, rows=self.rows, span=span, set_aside=set_aside)
+        return None if span is None else HeldSeries(key=key, rows=self.rows, span=span, quarantine_reason=reason)
 
 
 class MemoryCandleStore:
@@ -59,25 +59,25 @@ class MemoryCandleStore:
     async def read(self, key: SeriesKey, span: TimeRange) -> CandleSeries:
         """Return every candle of ``span``, and the coverage inside it."""
         shelf = self._shelf(key)
-        return recall(key, shelf.oldest_first(), shelf.ledger, span)
+        return assemble(key, shelf.oldest_first(), shelf.ledger, span)
 
     async def read_newest(self, key: SeriesKey, count: int, span: TimeRange) -> CandleSeries:
         """Return the newest ``count`` candles of ``span``."""
         shelf = self._shelf(key)
-        return recall_newest(key, reversed(shelf.oldest_first()), shelf.ledger, span, count)
+        return assemble_newest(key, reversed(shelf.oldest_first()), shelf.ledger, span, count)
 
-    async def write(self, series: CandleSeries) -> Remembered:
+    async def write(self, series: CandleSeries) -> WriteResult:
         """Keep what is FINAL and known of a series."""
         shelf = self._shelf(key_of(series))
         self._state = object()
-        change = remember(series, sealed_rows(series.columns), shelf.blocks, shelf.ledger)
+        change = merge_in(series, sealed_rows(series.columns), shelf.blocks, shelf.ledger)
         if change.blocks or not change.ledger.is_empty:
             shelf.blocks.update(change.blocks)
             shelf.ledger = change.ledger
             self._shelves[key_of(series)] = shelf
         return change.remembered
 
-    async def set_aside(self, key: SeriesKey, reason: str) -> int:
+    async def quarantine(self, key: SeriesKey, reason: str) -> int:
         """Begin a series anew; its rows are kept apart."""
         shelf = self._shelf(key)
         self._state = object()
@@ -91,11 +91,11 @@ class MemoryCandleStore:
         self._state = object()
         shelf.ledger = evolve(shelf.ledger, verified_at=at)
 
-    async def doubt(self, key: SeriesKey, span: TimeRange) -> None:
+    async def invalidate(self, key: SeriesKey, span: TimeRange) -> None:
         """Strike provisional coverage inside ``span``."""
         shelf = self._shelf(key)
         self._state = object()
-        shelf.ledger = doubt(shelf.ledger, span, key.timeframe)
+        shelf.ledger = invalidate(shelf.ledger, span, key.timeframe)
 
     async def inventory(self) -> Sequence[HeldSeries]:
         """Return what is held, and after that what was set aside."""

@@ -7,13 +7,13 @@ from attrs import frozen
 
 from ...domain.candle import Candle
 from ...domain.columns import CandleColumns, cut, join
-from ...domain.ledger import HeldSeries, Ledger, Remembered, SeriesKey
+from ...domain.ledger import HeldSeries, Ledger, SeriesKey, WriteResult
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.timestamps import from_micros
 from .blocks import split
-from .ledger_rules import coverage_of, learn
+from .ledger_rules import apply, coverage_of
 from .rows import merge, no_rows
 
 _PLACE = {timeframe: place for place, timeframe in enumerate(Timeframe)}
@@ -30,10 +30,10 @@ class Change:
 
     blocks: Mapping[int, CandleColumns]
     ledger: Ledger
-    remembered: Remembered
+    remembered: WriteResult
 
 
-def remember(series: CandleSeries, sealed: CandleColumns, held: Mapping[int, CandleColumns], ledger: Ledger) -> Change:
+def merge_in(series: CandleSeries, sealed: CandleColumns, held: Mapping[int, CandleColumns], ledger: Ledger) -> Change:
     """Return what changes when a series is written.
 
     Args:
@@ -54,12 +54,12 @@ def remember(series: CandleSeries, sealed: CandleColumns, held: Mapping[int, Can
             blocks[start] = merged.columns
     return Change(
         blocks=blocks,
-        ledger=learn(ledger, series.coverage, series.columns),
-        remembered=Remembered(added=added, revised=tuple(revised)),
+        ledger=apply(ledger, series.coverage, series.columns),
+        remembered=WriteResult(added=added, revised=tuple(revised)),
     )
 
 
-def recall(
+def assemble(
     key: SeriesKey, blocks: Iterable[CandleColumns], ledger: Ledger, span: TimeRange, *, room: int = 0
 ) -> CandleSeries:
     """Return the candles of ``span`` from blocks, oldest first and about ``room``, with the whole span's coverage."""
@@ -67,7 +67,7 @@ def recall(
     return CandleSeries(join(chain((no_rows(key),), parts), room=room), coverage_of(ledger, span))
 
 
-def recall_newest(
+def assemble_newest(
     key: SeriesKey, newest_first: Iterable[CandleColumns], ledger: Ledger, span: TimeRange, count: int
 ) -> CandleSeries:
     """Return the newest ``count`` candles of ``span``; takes no more blocks than it needs.
@@ -104,6 +104,12 @@ def in_order(held: Iterable[HeldSeries]) -> tuple[HeldSeries, ...]:
     """Return an inventory by venue, symbol and timeframe; what was set aside comes last, in the order of doing so."""
     return tuple(
         sorted(
-            held, key=lambda line: (bool(line.set_aside), line.key.venue, line.key.symbol, _PLACE[line.key.timeframe])
+            held,
+            key=lambda line: (
+                bool(line.quarantine_reason),
+                line.key.venue,
+                line.key.symbol,
+                _PLACE[line.key.timeframe],
+            ),
         )
     )

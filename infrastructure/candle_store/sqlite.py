@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...domain.errors import ChannelUnavailableError, ClosedError
-from ...domain.ledger import HeldSeries, Ledger, Remembered, SeriesKey
+from ...domain.ledger import HeldSeries, Ledger, SeriesKey, WriteResult
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from . import transactions
 from .connection import CHANNEL, in_our_words, is_corruption
 from .ledger_cache import LedgerWindow
-from .ledger_rules import doubt
+from .ledger_rules import invalidate
 from .store_file import StoreFile
 from .tables import Tables
 
@@ -95,23 +95,23 @@ class SqliteCandleStore:
             self._window.remember(question, state, answer)
         return answer
 
-    async def write(self, series: CandleSeries) -> Remembered:
+    async def write(self, series: CandleSeries) -> WriteResult:
         """Keep what is FINAL and known of a series."""
         return await self._run(partial(transactions.write, written=series))
 
-    async def set_aside(self, key: SeriesKey, reason: str) -> int:
+    async def quarantine(self, key: SeriesKey, reason: str) -> int:
         """Begin a series anew; its rows are kept apart."""
-        return await self._run(partial(transactions.set_aside, key=key, reason=reason))
+        return await self._run(partial(transactions.quarantine, key=key, reason=reason))
 
     async def mark_verified(self, key: SeriesKey, at: datetime) -> None:
         """Note that stored pages were compared with the venue; of a series that is not held, nothing was."""
         await self._run(partial(transactions.change_ledger, key=key, change=transactions.verified(at)))
 
-    async def doubt(self, key: SeriesKey, span: TimeRange) -> None:
+    async def invalidate(self, key: SeriesKey, span: TimeRange) -> None:
         """Strike provisional coverage inside ``span``."""
 
         def change(ledger: Ledger) -> Ledger:
-            return doubt(ledger, span, key.timeframe)
+            return invalidate(ledger, span, key.timeframe)
 
         await self._run(partial(transactions.change_ledger, key=key, change=change))
 

@@ -16,7 +16,7 @@ from ...domain.timestamps import to_micros
 from .blocks import block_span, block_start, block_width
 from .codec import ROW_BYTES, DamagedBytesError, decode_block, decode_ledger, encode_block, encode_ledger
 from .connection import damaged
-from .ledger_rules import strike
+from .ledger_rules import drop
 from .merging import held_span
 
 _IN_SPAN = "series = ? AND start > ? AND start < ?"
@@ -132,7 +132,7 @@ class Tables:
             (series, start, len(columns), columns.opened[0], columns.opened[-1], encode_block(columns)),
         )
 
-    def strike(self, key: SeriesKey, damage: DamagedBlockError) -> None:
+    def drop(self, key: SeriesKey, damage: DamagedBlockError) -> None:
         """Move a damaged block out of the series, and with it the coverage of its slots."""
         series = self.find(key)
         data = None if series is None else self._bytes_of(series, damage.start)
@@ -144,11 +144,11 @@ class Tables:
         )
         self.connection.execute("DELETE FROM blocks WHERE series = ? AND start = ?", place)
         span = block_span(damage.start, key.timeframe)
-        self.keep_ledger(series, strike(self.ledger(series), span))
+        self.keep_ledger(series, drop(self.ledger(series), span))
         told = f"{key}: the stored candles of {span} are damaged ({damage.reason}); they were set aside"
         self.report("cache_block_damaged", f"{told} and will be asked for again")
 
-    def set_aside(self, series: int, reason: str) -> int:
+    def quarantine(self, series: int, reason: str) -> int:
         """Serve a series no more; answers its rows."""
         self.connection.execute("UPDATE series SET set_aside = ? WHERE id = ?", (reason, series))
         count = self.connection.execute("SELECT coalesce(sum(rows), 0) FROM blocks WHERE series = ?", (series,))
@@ -175,7 +175,7 @@ class Tables:
         key = SeriesKey(venue, Symbol(symbol), Timeframe(timeframe))
         opened = None if oldest is None else (oldest, newest)
         span = held_span(opened, self._ledger_of(ledger), key.timeframe)
-        return None if span is None else HeldSeries(key=key, rows=int(count), span=span, set_aside=reason)
+        return None if span is None else HeldSeries(key=key, rows=int(count), span=span, quarantine_reason=reason)
 
 
 def _spelled(key: SeriesKey) -> tuple[str, str, str]:

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from ...domain.ledger import HeldSeries, Ledger, Remembered, SeriesKey
+from ...domain.ledger import HeldSeries, Ledger, SeriesKey, WriteResult
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from .blocks import split
 from .connection import damaged, reading, writing
-from .merging import in_order, key_of, recall, recall_newest, remember
+from .merging import assemble, assemble_newest, in_order, key_of, merge_in
 from .rows import sealed_rows
 from .tables import DamagedBlockError, Tables
 
@@ -28,7 +28,7 @@ def read(tables: Tables, key: SeriesKey, span: TimeRange) -> CandleSeries:
         with reading(tables.connection):
             series = tables.find(key)
             room = tables.count_rows(series, key, span)
-            return recall(key, tables.blocks(series, key, span), tables.ledger(series), span, room=room)
+            return assemble(key, tables.blocks(series, key, span), tables.ledger(series), span, room=room)
 
     return _striking_damage(tables, key, work)
 
@@ -40,22 +40,22 @@ def read_newest(tables: Tables, key: SeriesKey, count: int, span: TimeRange) -> 
         with reading(tables.connection):
             series = tables.find(key)
             newest_first = tables.blocks(series, key, span, newest_first=True)
-            return recall_newest(key, newest_first, tables.ledger(series), span, count)
+            return assemble_newest(key, newest_first, tables.ledger(series), span, count)
 
     return _striking_damage(tables, key, work)
 
 
-def write(tables: Tables, written: CandleSeries) -> Remembered:
+def write(tables: Tables, written: CandleSeries) -> WriteResult:
     """Store blocks and ledger together."""
     key, sealed = key_of(written), sealed_rows(written.columns)
     starts = [start for start, _ in split(sealed)]
 
-    def work() -> Remembered:
+    def work() -> WriteResult:
         with writing(tables.connection):
             series = tables.find(key)
             held = {} if series is None else tables.held(series, key, starts)
             before = tables.ledger(series)
-            change = remember(written, sealed, held, before)
+            change = merge_in(written, sealed, held, before)
             if series is None:
                 if not change.blocks and change.ledger.is_empty:
                     return change.remembered
@@ -69,11 +69,11 @@ def write(tables: Tables, written: CandleSeries) -> Remembered:
     return _striking_damage(tables, key, work)
 
 
-def set_aside(tables: Tables, key: SeriesKey, reason: str) -> int:
+def quarantine(tables: Tables, key: SeriesKey, reason: str) -> int:
     """Serve a series no more; answers its rows."""
     with writing(tables.connection):
         series = tables.find(key)
-        return 0 if series is None else tables.set_aside(series, reason or "no reason was given")
+        return 0 if series is None else tables.quarantine(series, reason or "no reason was given")
 
 
 def change_ledger(tables: Tables, key: SeriesKey, change: Callable[[Ledger], Ledger]) -> None:
@@ -105,4 +105,4 @@ def _striking_damage(tables: Tables, key: SeriesKey, work: Callable[[], _T]) -> 
                 raise damaged(f"a block that was struck is still there: {damage}") from damage
             struck.add(damage.start)
             with writing(tables.connection):
-                tables.strike(key, damage)
+                tables.drop(key, damage)

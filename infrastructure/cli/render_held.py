@@ -24,7 +24,7 @@ def inventory_table(lines: Sequence[HeldSeries]) -> Table:
     for line in lines:
         key, span = line.key, line.span
         told = (key.symbol, key.timeframe, str(line.rows), to_text(span.start), to_text(span.end), key.venue)
-        table.add_row(*map(str, told), line.set_aside)
+        table.add_row(*map(str, told), line.quarantine_reason)
     return table
 
 

@@ -60,7 +60,7 @@ def coverage(
 def _inventory_fields(line: HeldSeries) -> dict[str, object]:
     key, span = line.key, line.span
     whose = {"venue": key.venue, "symbol": key.symbol, "timeframe": key.timeframe}
-    return {**whose, "start": span.start, "end": span.end, "candles": line.rows, "set_aside": line.set_aside}
+    return {**whose, "start": span.start, "end": span.end, "candles": line.rows, "set_aside": line.quarantine_reason}
 
 
 def download(

@@ -19,7 +19,7 @@ from .promises import promise, refused, require, require_equal, require_is_a
 from .targets import BREAKABLE, CANARY, SOMETHING_LIVE, ChannelUnderTest, do
 from .task_watch import TaskWatch
 
-_MOST_ITEMS = 200
+_MAX_ITEMS = 200
 _TYPES = {
     DataKind.CANDLE: Candle,
     DataKind.TICKER: Ticker,
@@ -50,7 +50,7 @@ async def heard(under_test: ChannelUnderTest, *, canary: Topic | None = None) ->
         items = await take_until(source, lambda item: isinstance(item, Received))
         try:
             async with asyncio.timeout(under_test.listen_s):
-                while len(items) < _MOST_ITEMS:
+                while len(items) < _MAX_ITEMS:
                     items.append(await anext(source))
         except TimeoutError:
             pass
@@ -131,7 +131,7 @@ class LivePromises:
         Do: open a stream and leave at once, after the first item, and while waiting for the next.
         Pass: one second later no task is left that the stream started.
         """
-        for most in (0, 1, _MOST_ITEMS):
+        for most in (0, 1, _MAX_ITEMS):
             with TaskWatch() as watch:
                 await _left_after(under_test, most)
                 left = await watch.left()

@@ -18,7 +18,7 @@ from ...domain.request import (
     create_trades_request,
 )
 from ...domain.resampling import is_made_of
-from ...domain.routing import ChannelHealth, ChannelView, CircuitState, Held, Holding
+from ...domain.routing import ChannelHealth, ChannelView, CircuitState, Extent, Holdings
 from ...domain.timeframe import Timeframe
 
 _STREAMED = frozenset(
@@ -59,7 +59,7 @@ VIEWS = (
             calls_are_free=True,
             answers_from_store=True,
         ),
-        holding=Held(extent=Holding.PART, missing_slots=7, lacks_only_tip=True),
+        holding=Holdings(extent=Extent.PART, missing_slots=7, lacks_only_tip=True),
     ),
     ChannelView(
         name="archive",
@@ -94,9 +94,9 @@ def questions(prefix: str) -> tuple[AnyRequest, ...]:
 
 
 _HOLDINGS = (
-    Held(),
-    Held(extent=Holding.PART, missing_slots=7, lacks_only_tip=True),
-    Held(extent=Holding.WHOLE, missing_slots=0),
+    Holdings(),
+    Holdings(extent=Extent.PART, missing_slots=7, lacks_only_tip=True),
+    Holdings(extent=Extent.WHOLE, missing_slots=0),
 )
 
 

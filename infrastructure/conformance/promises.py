@@ -13,10 +13,10 @@ from attrs import frozen
 
 
 class Subject(Protocol):
-    """What is tested; no promise waits longer for it than ``patience_s`` seconds."""
+    """What is tested; no promise waits longer for it than ``timeout_s`` seconds."""
 
     @property
-    def patience_s(self) -> float:
+    def timeout_s(self) -> float:
         """The longest that the trial of one promise may take."""
         ...
 
@@ -100,7 +100,7 @@ def promise(
         async def tried(self: object, under_test: S) -> None:
             _skip_unless_met(needs, under_test, card)
             with _telling(card, under_test):
-                async with asyncio.timeout(under_test.patience_s):
+                async with asyncio.timeout(under_test.timeout_s):
                     await test(self, under_test)
 
         return tried
@@ -145,7 +145,7 @@ def _telling(card: Card, under_test: Subject) -> Generator[None]:
     try:
         yield
     except TimeoutError as error:
-        late = AssertionError(f"nothing came of it within {under_test.patience_s:g} s")
+        late = AssertionError(f"nothing came of it within {under_test.timeout_s:g} s")
         raise BrokenPromiseError(card, late) from error
     except Exception as error:  # a subject may raise anything, and whatever it is breaks the promise
         raise BrokenPromiseError(card, error) from error

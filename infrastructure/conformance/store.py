@@ -61,11 +61,11 @@ class CandleStoreContract(StoreRowPromises, StoreCoveragePromises):
         store = under_test.store
         found = await store.read(KEY, span(0, 5))
         newest = await store.read_newest(KEY, 3, span(0, 5))
-        await store.doubt(KEY, span(0, 5))
+        await store.invalidate(KEY, span(0, 5))
         await store.mark_verified(KEY, span(0, 5).start)
         require_equal((len(found), found.coverage.proven, len(newest)), (0, (), 0), "what is read")
         require_equal(found.coverage.asked, span(0, 5), "the question that the coverage names")
-        require_equal(await store.set_aside(KEY, "of no use"), 0, "rows set aside")
+        require_equal(await store.quarantine(KEY, "of no use"), 0, "rows set aside")
         require_equal((store.ledger(KEY), len(await store.inventory())), (Ledger(), 0), "ledger and inventory")
 
     @promise()
@@ -102,7 +102,7 @@ class CandleStoreContract(StoreRowPromises, StoreCoveragePromises):
         """
         store = under_test.store
         await store.write(page(0, 50))
-        await store.set_aside(KEY, "two pages disagreed")
+        await store.quarantine(KEY, "two pages disagreed")
         await store.write(page(0, 20))
         await store.mark_verified(KEY, span(0, 1).end)
         before = (store.ledger(KEY), list(await store.inventory()))
@@ -153,9 +153,9 @@ class CandleStoreContract(StoreRowPromises, StoreCoveragePromises):
             lambda: store.read(KEY, span(0, 1)),
             lambda: store.read_newest(KEY, 1, span(0, 1)),
             lambda: store.write(page(0, 5)),
-            lambda: store.set_aside(KEY, "late"),
+            lambda: store.quarantine(KEY, "late"),
             lambda: store.mark_verified(KEY, span(0, 1).start),
-            lambda: store.doubt(KEY, span(0, 1)),
+            lambda: store.invalidate(KEY, span(0, 1)),
             store.inventory,
         ):
             with refused("a call of a closed store", ClosedError):

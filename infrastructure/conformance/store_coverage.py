@@ -62,7 +62,7 @@ class StoreCoveragePromises:
         store = under_test.store
         rows = series(map(candle, range(4)), proven=(span(0, 4),), provisional=(span(4, 10),))
         await store.write(rows)
-        await store.doubt(KEY, TimeRange(minute(2), minute(5) + (minute(1) - minute(0)) / 2))
+        await store.invalidate(KEY, TimeRange(minute(2), minute(5) + (minute(1) - minute(0)) / 2))
         ledger = store.ledger(KEY)
         require_equal((ledger.proven, ledger.provisional), ((span(0, 4),), (span(6, 10),)), "the ledger")
         require_equal(len(await store.read(KEY, span(0, 4))), 4, "candles that are held")
@@ -91,11 +91,11 @@ class StoreCoveragePromises:
         """
         store = under_test.store
         await store.write(page(0, 100))
-        count = await store.set_aside(KEY, "two pages disagreed")
+        count = await store.quarantine(KEY, "two pages disagreed")
         found = await store.read(KEY, span(0, 100))
         require_equal((count, len(found), store.ledger(KEY)), (len(page(0, 100)), 0, Ledger()), "what is served")
         again = await store.write(page(0, 10))
-        lines = [(line.rows, line.set_aside) for line in await store.inventory()]
+        lines = [(line.rows, line.quarantine_reason) for line in await store.inventory()]
         expected = [(len(page(0, 10)), ""), (len(page(0, 100)), "two pages disagreed")]
         require_equal((again.added, lines), (len(page(0, 10)), expected), "the inventory")
 

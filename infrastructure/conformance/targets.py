@@ -53,7 +53,7 @@ class ChannelUnderTest:
     now: Callable[[], datetime] | None = field(default=None, kw_only=True)
     break_source: Deed | None = field(default=None, kw_only=True)
     mend_source: Deed | None = field(default=None, kw_only=True)
-    patience_s: float = field(default=30.0, kw_only=True)
+    timeout_s: float = field(default=30.0, kw_only=True)
     listen_s: float = field(default=1.0, kw_only=True)
 
     @property
@@ -147,7 +147,7 @@ class StoreUnderTest:
     reopen: Callable[[], Awaitable[CandleStore] | CandleStore] | None = field(default=None, kw_only=True)
     break_medium: Deed | None = field(default=None, kw_only=True)
     mend_medium: Deed | None = field(default=None, kw_only=True)
-    patience_s: float = field(default=30.0, kw_only=True)
+    timeout_s: float = field(default=30.0, kw_only=True)
 
     async def open_again(self) -> CandleStore:
         """Return another store on the same medium."""
@@ -170,7 +170,7 @@ class PolicyUnderTest:
 
     policy: RoutingPolicy
     views: Sequence[ChannelView] = field(default=(), kw_only=True)
-    patience_s: float = field(default=30.0, kw_only=True)
+    timeout_s: float = field(default=30.0, kw_only=True)
 
 
 def answers(kind: DataKind) -> Need[ChannelUnderTest]:

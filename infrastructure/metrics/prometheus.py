@@ -23,9 +23,9 @@ from ...domain.telemetry_events import (
 )
 from .gauges import OTHER, StatusCollector
 
-MOST_SERIES = 500
+MAX_SERIES = 500
 """Series of candles that are told apart; all others together are ``(other)``."""
-MOST_RULES = 50
+MAX_RULES = 50
 LATENCIES_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 PREFIX = "market_backbone"
 
@@ -50,7 +50,7 @@ class PrometheusObserver:
     def __init__(self) -> None:
         """Begin at zero."""
         self.registry = CollectorRegistry()
-        self._series, self._rules = Bound(MOST_SERIES), Bound(MOST_RULES)
+        self._series, self._rules = Bound(MAX_SERIES), Bound(MAX_RULES)
         self._channels = _ChannelCounters(self.registry)
         self._requests = _RequestCounters(self.registry)
         self._slow = self._count("slow_followers", "Followers that were ended because they read too slowly.", "kind")
@@ -62,7 +62,7 @@ class PrometheusObserver:
 
     def watch(self, read: Callable[[], Status]) -> None:
         """Ask ``read`` at each scrape how things are."""
-        self.registry.register(StatusCollector(read, MOST_SERIES))
+        self.registry.register(StatusCollector(read, MAX_SERIES))
 
     def text(self) -> bytes:
         """Return all metrics in the text format."""

@@ -17,7 +17,7 @@ from ..sanitize import excerpt
 
 TOO_MANY = 429
 BLOCKED = 418
-SHORTEST_BLOCK_S, LONGEST_BLOCK_S = 60.0, 86_400.0
+MIN_BLOCK_S, MAX_BLOCK_S = 60.0, 86_400.0
 """A server that states more than a day is believed for a day."""
 
 PAUSE_S = 1.0
@@ -64,11 +64,11 @@ def stated_wait(headers: Mapping[str, str], message: str) -> float | None:
     """
     header = headers.get("Retry-After", "").strip()
     if _NUMBER.fullmatch(header):
-        return min(float(header), LONGEST_BLOCK_S)
+        return min(float(header), MAX_BLOCK_S)
     found = _WAIT.search(excerpt(message))
     if found is None:
         return None
-    return min(float(found[1]) * (60 if found[2][0].lower() in "m분" else 1), LONGEST_BLOCK_S)
+    return min(float(found[1]) * (60 if found[2][0].lower() in "m분" else 1), MAX_BLOCK_S)
 
 
 def explain_status(status: int, headers: Mapping[str, str], body: bytes, *, channel: str) -> Exception | Refusal:
@@ -83,7 +83,7 @@ def explain_status(status: int, headers: Mapping[str, str], body: bytes, *, chan
         msg = f"{said}; too many requests this second, try again in a moment"
         return RateLimitedError(msg, channel=channel, retry_after=max(PAUSE_S, stated_wait(headers, "") or 0.0))
     if status == BLOCKED:
-        wait = stated_wait(headers, detail.message) or SHORTEST_BLOCK_S
+        wait = stated_wait(headers, detail.message) or MIN_BLOCK_S
         msg = f"{said}; this address is blocked for {wait:g} s, send nothing until then"
         return RateLimitedError(msg, channel=channel, retryable=False, retry_after=wait)
     if status == NOT_FOUND and (isinstance(detail.name, int) or detail.message == "Code not found"):

@@ -30,7 +30,7 @@ from .mapping import LAST_MICROS, to_instant, to_slot
 from .protocol import stream_type
 
 CHANNEL = "websocket"
-MOST_KNOWN = 10_000
+MAX_KNOWN = 10_000
 """Names that are remembered; Upbit has some 700 codes, and a server that makes up more costs no memory."""
 
 
@@ -176,7 +176,7 @@ class FrameReader:
         topic = wanted or _topic(tag, code)
         is_wanted = wanted is not None or not self._topics
         known = _Known(topic, Provenance(origin.venue, topic.symbol, origin.source), _READERS.get(tag), is_wanted)
-        if len(self._known) < MOST_KNOWN:
+        if len(self._known) < MAX_KNOWN:
             self._known[row.__class__, code] = known
         return known
 

@@ -16,7 +16,7 @@ from ..budget import CONNECTS, BudgetLimits, GroupBudget, MachineLedger, RateBud
 from .errors import BLOCKED, TOO_MANY, read_error, stated_wait
 from .options import UpbitOptions
 
-LONGEST_PATIENCE_S = 5.0
+MAX_TIMEOUT_S = 5.0
 """A group that is stopped for longer refuses its callers at once, so that another channel may serve them."""
 
 MARGIN_S = 0.25
@@ -107,7 +107,7 @@ class ConnectBudget:
             RateLimitedError: the address is blocked for longer than anybody should wait here.
 
         """
-        if (blocked := self._budget.blocked_for(CONNECTS)) > LONGEST_PATIENCE_S:
+        if (blocked := self._budget.blocked_for(CONNECTS)) > MAX_TIMEOUT_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._context.name, retry_after=blocked)
         async with self._budget.turn(CONNECTS) as turn:

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from ...domain.errors import ChannelError, RateLimitedError
 
 FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 60.0
+MAX_DELAY_S = 60.0
 """An exchange that is down is asked once in 30 to 60 s."""
 STEADY_AFTER_S = 10.0
 
@@ -40,7 +40,7 @@ class Reconnect:
 
         """
         doubled = FIRST_DELAY_S * 2.0 ** min(max(self.failures - 1, 0), 16)
-        jittered = min(LONGEST_DELAY_S, doubled) * (0.5 + rng / 2)
+        jittered = min(MAX_DELAY_S, doubled) * (0.5 + rng / 2)
         if self.failures <= 1 and cause is None:
             jittered = FIRST_DELAY_S * rng
         least = cause.retry_after if isinstance(cause, RateLimitedError) and cause.retry_after else 0.0

@@ -18,7 +18,7 @@ from .errors import BLOCKED, Refusal, explain_status, read_error, stated_wait
 from .markets import MarketList
 from .options import UpbitOptions
 from .protocol import Call, Remaining, markets_call, read_remaining
-from .rate_limits import LONGEST_PATIENCE_S, Refusals, shared_budget
+from .rate_limits import MAX_TIMEOUT_S, Refusals, shared_budget
 from .rest_decoding import decode_markets, reading, to_market
 from .venue_identity import VenueIdentity
 
@@ -81,7 +81,7 @@ class UpbitExchange:
         raise self._slow_down(found, call, reply) if isinstance(found, RateLimitedError) else found
 
     async def _send(self, call: Call) -> Reply:
-        if (blocked := self.budget.blocked_for(call.group)) > LONGEST_PATIENCE_S:
+        if (blocked := self.budget.blocked_for(call.group)) > MAX_TIMEOUT_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._name, retryable=False, retry_after=blocked)
         async with self.budget.turn(call.group) as turn:  # counts the call in its context

@@ -37,7 +37,7 @@ from .mapping import to_figure, to_instant, to_slot
 from .protocol import CANDLES_PER_CALL, TRADES_PER_CALL
 
 CHANNEL = "rest"
-MOST_MARKETS = 10_000
+MAX_MARKETS = 10_000
 """Rows of an answer about all markets; Upbit lists some 700 in Korea. More would keep the event loop for too long."""
 
 
@@ -95,7 +95,7 @@ class InstrumentRow(msgspec.Struct):
 Row = TypeVar("Row")
 
 
-def _decoder(row: type[Row], most: int = MOST_MARKETS) -> Callable[[bytes], list[Row]]:
+def _decoder(row: type[Row], most: int = MAX_MARKETS) -> Callable[[bytes], list[Row]]:
     decoder = msgspec.json.Decoder(Annotated[list[row], msgspec.Meta(max_length=most)])
 
     def decode(body: bytes) -> list[Row]:

@@ -44,9 +44,9 @@ from .venue_identity import VenueIdentity
 
 Value = TypeVar("Value")
 
-MOST_WAITING = 1
+MAX_WAITING = 1
 """Questions that may wait for their turn: a SNAPSHOT takes 170-350 ms, and a new question would replace the old."""
-LONGEST_WAIT_S = 0.3
+MAX_WAIT_S = 0.3
 """Market seconds that a single answer waits for the socket's message budget before another channel is asked."""
 
 CAPABILITIES = Capabilities(
@@ -185,7 +185,7 @@ class UpbitWebSocket:
         """Return the SNAPSHOT of every topic; one request at a time, since a new one replaces the old."""
         for topic in topics:
             stream_type(topic)
-        if self._waiting > MOST_WAITING:
+        if self._waiting > MAX_WAITING:
             msg = f"{self._waiting} questions wait for this socket already; another channel can answer at once"
             raise RateLimitedError(msg, channel=self.name, retryable=False, is_fault=False)
         self._waiting += 1
@@ -202,7 +202,7 @@ class UpbitWebSocket:
             self._waiting -= 1
 
     async def _ask_alone(self, topics: Sequence[Topic], depth: int | None) -> dict[Topic, LiveValue]:
-        if self._kept is not None and (waits_s := self._kept.message_delay_s()) > LONGEST_WAIT_S:
+        if self._kept is not None and (waits_s := self._kept.message_delay_s()) > MAX_WAIT_S:
             msg = f"the socket may send its next message in {waits_s:.1f} s only; another channel can answer at once"
             raise RateLimitedError(msg, channel=self.name, retryable=False, retry_after=waits_s, is_fault=False)
         try:

@@ -69,7 +69,7 @@ class FakeExchange:
             break_source=self.fail,
             mend_source=self.recover,
             listen_s=0.02,
-            patience_s=5,
+            timeout_s=5,
         )
 
     def fail(self):

@@ -6,7 +6,7 @@ from itertools import count
 from attrs import evolve, frozen
 
 from market_backbone import CandleSeries, ChannelUnavailableError, RoutePlan, RouteStep, SmartRoutingPolicy
-from market_backbone.domain.ledger import Ledger, Remembered
+from market_backbone.domain.ledger import Ledger, WriteResult
 from market_backbone.domain.routing import StepStatus
 from market_backbone.infrastructure.candle_store import MemoryCandleStore
 from market_backbone.infrastructure.conformance import PolicyUnderTest, StoreUnderTest
@@ -41,7 +41,7 @@ class LyingStore(MemoryCandleStore):
 
 class HalfAStore(LyingStore):
     breaks = "S-01"
-    doubt = None
+    invalidate = None
 
 
 class NeverEmpty(LyingStore):
@@ -104,7 +104,7 @@ class CountsTwice(LyingStore):
 
     async def write(self, series):
         await super().write(series)
-        return Remembered(added=len(series))
+        return WriteResult(added=len(series))
 
 
 class LastViewWins(LyingStore):
@@ -132,7 +132,7 @@ class NoMonths(LyingStore):
     breaks = "S-11"
 
     async def write(self, series):
-        return Remembered() if not series.timeframe.is_fixed else await super().write(series)
+        return WriteResult() if not series.timeframe.is_fixed else await super().write(series)
 
 
 class VouchesForWhatWasCut(LyingStore):
@@ -166,7 +166,7 @@ class TellsBoth(LyingStore):
 class NeverDoubts(LyingStore):
     breaks = "S-15"
 
-    async def doubt(self, key, span):
+    async def invalidate(self, key, span):
         pass
 
 
@@ -180,8 +180,8 @@ class ForgetsTheListing(LyingStore):
 class ThrowsAway(LyingStore):
     breaks = "S-17"
 
-    async def set_aside(self, key, reason):
-        rows = await super().set_aside(key, reason)
+    async def quarantine(self, key, reason):
+        rows = await super().quarantine_reason(key, reason)
         self._aside.clear()
         return rows
 
@@ -250,7 +250,7 @@ class TakesWhatItCannotKeep(LyingStore):
     breaks = "S-24"
 
     async def write(self, series):
-        return Remembered() if self.is_full else await super().write(series)
+        return WriteResult() if self.is_full else await super().write(series)
 
 
 @frozen

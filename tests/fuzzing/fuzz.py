@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["market_backbone"]):
     from targets import TARGETS
 
 HERE = Path(__file__).parent
-LONGEST_S, MOST_MB, LARGEST_INPUT = 10, 2048, 65_536
+MAX_DURATION_S, MAX_MB, LARGEST_INPUT = 10, 2048, 65_536
 
 
 def main():
@@ -30,8 +30,8 @@ def main():
             (Path(corpus) / f"seed-{number}").write_bytes(seed)
         options = {
             "max_total_time": seconds,
-            "timeout": LONGEST_S,
-            "rss_limit_mb": MOST_MB,
+            "timeout": MAX_DURATION_S,
+            "rss_limit_mb": MAX_MB,
             "max_len": LARGEST_INPUT,
             "artifact_prefix": f"{crashers}/",
             "dict": HERE / "words.dict",

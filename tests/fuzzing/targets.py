@@ -34,7 +34,7 @@ from market_backbone.domain.timestamps import to_micros
 from market_backbone.infrastructure.candle_store import transactions
 from market_backbone.infrastructure.candle_store.codec import DamagedBytesError, decode_block, decode_ledger
 from market_backbone.infrastructure.candle_store.connection import in_our_words
-from market_backbone.infrastructure.candle_store.merging import recall
+from market_backbone.infrastructure.candle_store.merging import assemble
 from market_backbone.infrastructure.candle_store.store_file import StoreFile
 from market_backbone.infrastructure.candle_store.tables import Tables
 from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
@@ -55,7 +55,7 @@ from market_backbone.infrastructure.upbit.venue_identity import VenueIdentity
 
 BTC = Symbol("KRW-BTC")
 NOW = seeds.START + timedelta(hours=1)
-LONGEST_MESSAGE = 4000
+MAX_MESSAGE = 4000
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a disk that is not there is quick
 _FOLDER = Path(mkdtemp(prefix="fuzzing-", dir=_MEMORY if _MEMORY.is_dir() else None))
 atexit.register(rmtree, _FOLDER, ignore_errors=True)
@@ -81,7 +81,7 @@ def _context():
 
 def _is_told(error):
     """Check that an error of ours may be shown to anybody."""
-    assert len(str(error)) < LONGEST_MESSAGE, "a message without end"
+    assert len(str(error)) < MAX_MESSAGE, "a message without end"
 
 
 class _Canned:
@@ -165,7 +165,7 @@ def headers(data):
     for explain in (failures.explain_status, failures.explain_upgrade):
         error = explain(status, known, body, channel="fuzz")
         _is_told(error)
-        assert (getattr(error, "retry_after", None) or 0.0) <= failures.LONGEST_BLOCK_S
+        assert (getattr(error, "retry_after", None) or 0.0) <= failures.MAX_BLOCK_S
 
 
 def _stream(frame_format):
@@ -184,7 +184,7 @@ def frames(data):
         for item in stream.ready():
             if isinstance(item, Rejected):
                 assert item.excerpt.isprintable()
-                assert len(item.reason) + len(item.excerpt) < LONGEST_MESSAGE
+                assert len(item.reason) + len(item.excerpt) < MAX_MESSAGE
             elif isinstance(item, Received):
                 _use(item.value)
 
@@ -238,7 +238,7 @@ def _use_file(file):
         transactions.read_newest(tables, _KEY, 5, _SPAN)
         repr(transactions.inventory(tables))
         transactions.write(tables, seeds.candles())
-        transactions.set_aside(tables, _KEY, "fuzzing")
+        transactions.quarantine(tables, _KEY, "fuzzing")
 
 
 def cache_bytes(data):
@@ -249,11 +249,11 @@ def cache_bytes(data):
             ledger = decode_ledger(given)
             repr(ledger)
             with suppress(IntegrityError):
-                _use(recall(_KEY, [], ledger, _SPAN))
+                _use(assemble(_KEY, [], ledger, _SPAN))
         with suppress(DamagedBytesError):
             block = decode_block(_KEY, given)
             with suppress(IntegrityError):
-                _use(recall(_KEY, [block], decode_ledger(seeds.ledger()), _SPAN))
+                _use(assemble(_KEY, [block], decode_ledger(seeds.ledger()), _SPAN))
 
 
 def recording(data):

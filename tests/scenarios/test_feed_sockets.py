@@ -12,7 +12,7 @@ from market_backbone import (
     Timeframe,
     TradeReceived,
 )
-from market_backbone.application.streaming.feeds.rebalancer import MOST_SOCKETS
+from market_backbone.application.streaming.feeds.rebalancer import MAX_SOCKETS
 from market_backbone.domain.request import Topic
 
 CODES = ("KRW-ETH", "KRW-XRP", "KRW-SOL")
@@ -52,7 +52,7 @@ async def crowded(make_scene, kit, kind=DataKind.TRADE, *, after_s=0):
     await scene.until(lambda: scene.feed.is_witnessing(scene.topic))
     scene.clock.now += after_s
     await open_more(scene, kit, map(trades_of, CODES))
-    await scene.until(lambda: len(scene.live.streams) == MOST_SOCKETS + 2)
+    await scene.until(lambda: len(scene.live.streams) == MAX_SOCKETS + 2)
     merged = scene.live.streams[-1]
     assert merged.topics == {scene.topic, *map(trades_of, CODES)}
     return scene, merged
@@ -84,7 +84,7 @@ async def test_merging_closes_the_old_sockets_only_after_every_code_has_shown_it
     let_old_ones_catch_up(scene, kit)
     scene.give(kit.trade(2, milliseconds=900))
     await scene.pass_s(5)
-    assert len(scene.sockets) == MOST_SOCKETS + 2, "the scene's own code has not shown itself there"
+    assert len(scene.sockets) == MAX_SOCKETS + 2, "the scene's own code has not shown itself there"
     merged.give(scene.topic, kit.trade(1), scene.clock, is_snapshot=True)
     await scene.until(lambda: scene.sockets == [merged], turns=4000)
     assert scene.kinds(ChannelSwitched) == []
@@ -141,7 +141,7 @@ async def test_a_merging_that_does_not_succeed_costs_nobody_anything(kit, make_s
     scene.give(kit.trade(2))
     await scene.until(lambda: 2 in ids(scene))
     await scene.pass_s(60)
-    assert len(scene.live.streams) == MOST_SOCKETS + 2, "a union that was refused is not tried again soon"
+    assert len(scene.live.streams) == MAX_SOCKETS + 2, "a union that was refused is not tried again soon"
     assert scene.kinds(ChannelSwitched) == []
 
 

@@ -5,7 +5,7 @@ from watching import Watcher
 
 from market_backbone import DataKind, StreamBegan, StreamEnded
 from market_backbone.application.runtime.telemetry import Telemetry
-from market_backbone.application.streaming.feeds.rebalancer import MOST_SOCKETS
+from market_backbone.application.streaming.feeds.rebalancer import MAX_SOCKETS
 from market_backbone.domain.request import Topic
 
 CODES = ("KRW-ETH", "KRW-XRP", "KRW-SOL")
@@ -49,7 +49,7 @@ async def test_a_merging_is_told_with_how_many_sockets_there_were(told, kit, wat
     await scene.open()
     await show(scene, kit, scene.stream, [scene.topic])
     await open_more(scene, kit, CODES)
-    await scene.until(lambda: len(scene.live.streams) == MOST_SOCKETS + 2)
+    await scene.until(lambda: len(scene.live.streams) == MAX_SOCKETS + 2)
     merged = scene.live.streams[-1]
     merged.begin()
     for stream in scene.live.streams:
@@ -68,7 +68,7 @@ async def test_a_merging_that_fails_is_none(told, kit, watcher):
     await scene.open()
     await show(scene, kit, scene.stream, [scene.topic])
     await open_more(scene, kit, CODES)
-    await scene.until(lambda: len(scene.live.streams) == MOST_SOCKETS + 2)
+    await scene.until(lambda: len(scene.live.streams) == MAX_SOCKETS + 2)
     await scene.pass_s(15)
     assert watcher.told("sockets_merged") == []
 

@@ -7,7 +7,7 @@ import pytest
 from waiting import until
 
 from market_backbone import CandleUpdated, TradeReceived, create_realtime_request
-from market_backbone.application.streaming.feeds.rebalancer import MOST_SOCKETS
+from market_backbone.application.streaming.feeds.rebalancer import MAX_SOCKETS
 
 SPEED = 4.0
 OTHERS = ("KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA")
@@ -109,7 +109,7 @@ async def test_codes_come_and_go_and_those_who_stay_lose_nothing(open_market, ta
         await leaving["KRW-ETH"].aclose()
         await leaving["KRW-SOL"].aclose()
         assert most > 1
-        await until(lambda: open_sockets(sandbox) <= MOST_SOCKETS, seconds=20)
+        await until(lambda: open_sockets(sandbox) <= MAX_SOCKETS, seconds=20)
         seen = len(stays)
         await until(lambda: len(stays) > seen + 20)
         now = sandbox.now_ms()

@@ -21,8 +21,8 @@ from attrs import frozen
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PARTS = ("__init__.py", "__main__.py", "py.typed", "domain", "application", "infrastructure", "config")
-MOST_SEEDS = 60
-LONGEST_S = 600
+MAX_SEEDS = 60
+MAX_DURATION_S = 600
 
 
 @frozen
@@ -210,7 +210,7 @@ def hunt(mutant, first, most):
         ]
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))}
         given = {**kept, "PYTHONPATH": folder, "PYTHONHASHSEED": "0", "MARKET_BACKBONE_ENV": "test"}
-        done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+        done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=MAX_DURATION_S, check=False)
     seconds = time.perf_counter() - began
     words = done.stdout.split("\t")
     if done.returncode != 1 or len(words) != 3:
@@ -223,7 +223,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="bugs to plant (default: all)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--seeds", type=int, default=MOST_SEEDS, help=f"seeds to try (default {MOST_SEEDS})")
+    parser.add_argument("--seeds", type=int, default=MAX_SEEDS, help=f"seeds to try (default {MAX_SEEDS})")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count(), help="how many at once (default: one per processor)"
     )

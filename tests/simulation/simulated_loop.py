@@ -13,7 +13,7 @@ import selectors
 from collections import deque
 
 EPOCH_S = 10_000.0
-LONGEST_EXECUTOR_S = 0.02
+MAX_EXECUTOR_S = 0.02
 
 
 class DeadlockError(Exception):
@@ -98,7 +98,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             settle, found = future.set_result, func(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             settle, found = future.set_exception, error
-        self.call_later(self._dice.uniform(0, LONGEST_EXECUTOR_S), _settle, future, settle, found)
+        self.call_later(self._dice.uniform(0, MAX_EXECUTOR_S), _settle, future, settle, found)
         return future
 
     def _write_to_self(self):

@@ -27,7 +27,7 @@ from market_backbone.infrastructure.websocket_transport import ConnectionLost, U
 
 JITTER_S = 0.018
 ADDRESS, CANARY = "127.0.0.1", "KRW-BTC"
-MOST_UNREAD = 50_000
+MAX_UNREAD = 50_000
 
 
 @contextmanager
@@ -271,7 +271,7 @@ class SimulatedConnection:
                     return
                 self._inbox.append(outgoing)
                 self._network.history.frame(outgoing)
-            if len(self._inbox) > MOST_UNREAD:
+            if len(self._inbox) > MAX_UNREAD:
                 self._end("the server gave up: nobody reads")
                 return
             if self._inbox:

@@ -15,7 +15,7 @@ VICTIM = "KRW-STRAX"
 SETTLE_S = 135.0
 """Quiet at the end: a block of 60 s, a back-off of up to 60 s, and repair have to be over."""
 TEMPTING = {"empty-page", "revise-candle", "unit-lag"}
-SHORTEST_S, LONGEST_S = 60.0, 330.0
+MIN_DURATION_S, MAX_DURATION_S = 60.0, 330.0
 
 
 @frozen
@@ -72,7 +72,7 @@ class Plan:
 def draw_plan(seed, hours=0.0):
     """Draw a plan; ``hours`` makes it longer than usual."""
     dice = random.Random(f"{seed}/plan")
-    lasts_s = hours * 3600 or dice.uniform(SHORTEST_S, LONGEST_S)
+    lasts_s = hours * 3600 or dice.uniform(MIN_DURATION_S, MAX_DURATION_S)
     symbols = (dice.choice(THIN), dice.choice(USUAL))
     moments = max(1, round(lasts_s / 120))
     misfortunes = dice.randint(1, dice.choice([2, 4, 12]) * moments)

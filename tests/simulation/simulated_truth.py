@@ -4,7 +4,7 @@ from market_backbone.domain.coverage import Reason
 from market_backbone.infrastructure.sandbox.units import ms, utc
 
 NUMBERS = ("open", "high", "low", "close", "volume")
-MOST_TOLD = 3
+MAX_TOLD = 3
 GRACE_MS = 5_000
 
 
@@ -57,7 +57,7 @@ def _broken_knowledge(market, now_ms, told, series, proven):
     broken = [text for span in proven for text in _broken_span(span, series, held, truth, now_ms)]
     broken += [text for slot, candle in held.items() if (text := _untrue(candle, truth.get(slot), now_ms))]
     broken += [text for part in series.quiet() if (text := _not_quiet(market, series, part, now_ms))]
-    return [f"{told}: {text}" for text in broken[:MOST_TOLD]]
+    return [f"{told}: {text}" for text in broken[:MAX_TOLD]]
 
 
 def _broken_span(span, series, held, truth, now_ms):

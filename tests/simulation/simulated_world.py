@@ -19,7 +19,7 @@ from simulated_truth import broken_answer, broken_budget, broken_ledger
 
 from market_backbone.infrastructure.budget import shared_budget as address
 
-MOST_TASKS, MOST_TIMERS, MOST_BYTES = 400, 2_000, 1_000_000
+MAX_TASKS, MAX_TIMERS, MAX_BYTES = 400, 2_000, 1_000_000
 
 
 @frozen(kw_only=True)
@@ -147,15 +147,15 @@ class World:
             self._take(broken_promptness(self.troubles, self.began_ms, self.network.now_ms, market, followed))
             self._take(broken_lateness(self.troubles, self.began_ms, followed))
         held = held_bytes(self.process.api)
-        self._take([f"the program holds on to {held} bytes"] if held > MOST_BYTES else [])
+        self._take([f"the program holds on to {held} bytes"] if held > MAX_BYTES else [])
         self._take(broken_subscriptions(self.troubles, self._passed_s(), self.network, self.followed))
         self._take(broken_budget(self.network))
 
     async def _judge_the_store(self):
         store = self.process.container.channels()["cache"].store
         for held in await store.inventory():
-            if held.set_aside:
-                self._take([f"{held.key} was set aside: {held.set_aside}"])
+            if held.quarantine_reason:
+                self._take([f"{held.key} was set aside: {held.quarantine}"])
                 continue
             ledger, series = store.ledger(held.key), await store.read(held.key, held.span)
             self._take(broken_ledger(self.network.sandbox.market, self.network.now_ms, held.key, ledger, series))
@@ -167,8 +167,8 @@ class World:
 
     def _check_bounds(self):
         tasks = len(asyncio.all_tasks())
-        self._take([f"{tasks} tasks"] if tasks > MOST_TASKS else [])
-        self._take([f"{self.loop.timers} timers"] if self.loop.timers > MOST_TIMERS else [])
+        self._take([f"{tasks} tasks"] if tasks > MAX_TASKS else [])
+        self._take([f"{self.loop.timers} timers"] if self.loop.timers > MAX_TIMERS else [])
 
     def _check_nothing_is_left(self):
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -31,7 +31,7 @@ CALM_S = 12.0
 JUDGED_EVERY_S = 10.0
 EDGE_MS = 20_000
 PATIENCE_S = 30
-LONGEST_LINE = 1 << 24
+MAX_LINE = 1 << 24
 
 
 @define
@@ -164,7 +164,7 @@ async def soak(minutes, speed, seed):
             given = {"monotonic": time.monotonic(), "market_ms": sandbox.now_ms(), "speed": speed, "seed": seed}
             client = await asyncio.create_subprocess_exec(
                 sys.executable, str(CLIENT), json.dumps({**given, "settings": settings}),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
             )  # fmt: skip
             judge = Judge(sandbox)
             try:

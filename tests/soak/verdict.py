@@ -6,10 +6,10 @@ from statistics import median
 from attrs import frozen
 
 WARM_UP = 0.4
-MOST_GROWN = 0.1
+MAX_GROWN = 0.1
 """The share of what it held after the warm-up by which a process may have grown at the end, by its trend."""
 SPARE_TASKS, SPARE_HANDLES, SPARE_THREADS = 3, 4, 2
-MOST_SAMPLES = 200
+MAX_SAMPLES = 200
 
 
 @frozen
@@ -23,7 +23,7 @@ class Trend:
     @property
     def is_leak(self) -> bool:
         """Whether it grows by more than noise does."""
-        return self.growth > MOST_GROWN * self.level
+        return self.growth > MAX_GROWN * self.level
 
     def __str__(self):
         """Say it in one line."""
@@ -33,7 +33,7 @@ class Trend:
 def trend_of(name, figures):
     """Return the trend of samples taken at even distances, by the median of all slopes (Theil and Sen)."""
     settled = figures[int(len(figures) * WARM_UP) :]
-    step = max(1, len(settled) // MOST_SAMPLES)
+    step = max(1, len(settled) // MAX_SAMPLES)
     thin = settled[::step]
     slope = median((late - early) / (b - a) for (a, early), (b, late) in combinations(enumerate(thin), 2))
     return Trend(name, median(thin[: max(1, len(thin) // 4)]), slope * (len(thin) - 1))

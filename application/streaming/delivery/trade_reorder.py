@@ -59,7 +59,7 @@ class TradeReordering:
             self._last = delivered[-1]
 
 
-LEAST_WAIT_S = 0.01
+MIN_WAIT_S = 0.01
 
 
 @frozen(eq=False)
@@ -73,7 +73,7 @@ class OrderKeeper:
     async def run(self) -> None:
         """Let trades go until cancelled."""
         while True:
-            await self.clock.sleep(max(LEAST_WAIT_S, self.reordering.wait_s(self.clock.monotonic())))
+            await self.clock.sleep(max(MIN_WAIT_S, self.reordering.wait_s(self.clock.monotonic())))
             self._put(self.reordering.release(self.clock.monotonic()))
 
     def hold(self, trade: Trade) -> None:

@@ -28,7 +28,7 @@ from .context import FeedTools
 from .stall_detector import StallWatch
 from .subscription import Serving, Trouble
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
 _value_of = attrgetter("value")
 
 
@@ -102,7 +102,7 @@ class Carriers:
                 if isinstance(error, RequestError) or not error.retryable:
                     self._refuse(carrier, error)
                     return
-                pause = FIRST_PAUSE_S if carrier.is_proven else min(LONGEST_PAUSE_S, pause * 2)
+                pause = FIRST_PAUSE_S if carrier.is_proven else min(MAX_PAUSE_S, pause * 2)
                 self._lose(carrier, str(error))
             await self.tools.clock.sleep(pause)
 

@@ -12,7 +12,7 @@ from ..topics.trades import TradeTopic
 from .rest_fallback import RestDesk
 from .subscription import Serving
 
-LEAST_REPAIR_S = 1.0
+MIN_REPAIR_S = 1.0
 RANGES_PER_REPAIR = 4
 REPAIRS_AT_ONCE = 8
 TRADE_AUDIT_S = 30.0
@@ -45,7 +45,7 @@ class Mending:
         state = serving.state
         if isinstance(state, TradeTopic):
             return (state.is_behind or self._is_audit_due(serving, now)) and serving.is_live
-        if not isinstance(state, CandleTopic) or server_now is None or now - serving.repaired_at < LEAST_REPAIR_S:
+        if not isinstance(state, CandleTopic) or server_now is None or now - serving.repaired_at < MIN_REPAIR_S:
             return False
         return bool(state.tail.unsettled(server_now))
 

@@ -23,15 +23,15 @@ from .rest_fallback import RestDesk
 from .subscription import Serving, Trouble
 
 OPENING_S = 3.0
-RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+RETRY_S, MAX_RETRY_S = 1.0, 30.0
 CODES_PER_ROUND = 9
 """The exchange answers ten calls of a kind a second; one is left for repairs."""
 
-MOST_BY_NAME = 20
+MAX_BY_NAME = 20
 """Tickers that are asked for by name; every ticker of the venue is a reply of half a megabyte."""
 
 BOOKS_PER_CALL = 100
-LEAST_STALENESS_S = 2.0
+MIN_STALENESS_S = 2.0
 
 
 @define
@@ -102,7 +102,7 @@ class Polling:
             await self._ask(due)
         self._failed_rounds = self._failed_rounds + 1 if self.desk.failures else 0
         if self._failed_rounds:
-            pause = min(LONGEST_RETRY_S, RETRY_S * 2 ** (self._failed_rounds - 1))
+            pause = min(MAX_RETRY_S, RETRY_S * 2 ** (self._failed_rounds - 1))
             self._at = self.desk.tools.clock.monotonic() + pause
 
     async def _ask(self, due: Sequence[Serving]) -> None:
@@ -127,7 +127,7 @@ class Polling:
         traded = sum(self._turns.has_news(serving) for serving in series)
         reason = f"{len(series)} codes are read in turn, the {traded} that traded first"
         for serving in series:
-            staleness = LEAST_STALENESS_S + traded / CODES_PER_ROUND
+            staleness = MIN_STALENESS_S + traded / CODES_PER_ROUND
             serving.worry(Trouble.CROWDED, Degraded(self.desk.rest.name, staleness, reason))
 
     async def _ask_one(self, serving: Serving) -> None:
@@ -196,7 +196,7 @@ async def tickers_of(rest: Channel, servings: Iterable[Serving]) -> Sequence[Tic
     symbols = list(dict.fromkeys(serving.state.topic.symbol for serving in servings))
     if not isinstance(rest, AllTickers):
         return await rest.get_tickers(symbols)
-    if len(symbols) <= MOST_BY_NAME:
+    if len(symbols) <= MAX_BY_NAME:
         with suppress(RequestError):
             return await rest.get_tickers(symbols)
     return await rest.get_all_tickers(sorted({symbol.quote for symbol in symbols}))

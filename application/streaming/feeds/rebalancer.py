@@ -10,15 +10,15 @@ from .connection import Carrier
 from .connection_pool import Carriers
 from .subscription import Serving
 
-MOST_SOCKETS = 3
+MAX_SOCKETS = 3
 MERGE_PAUSE_S = 10.0
 REFUSED_PAUSE_S = 600.0
 OVERLAP_S = 1.0
 LATEST_ARRIVAL = timedelta(seconds=0.5)
 """How far a frame can lag behind a newer one on one socket; the latest on record was 0.386 s late."""
 
-FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 600.0
-LONGEST_PATIENCE_S = 60.0
+FIRST_RETRY_S, MAX_RETRY_S = 60.0, 600.0
+MAX_TIMEOUT_S = 60.0
 
 
 @define(eq=False)
@@ -80,7 +80,7 @@ class Merging:
         """Give up a socket that shows nothing at all; report codes of which it shows nothing."""
         timeout, waited = self.carriers.tools.rules.snapshot_timeout_s, now - carrier.began_at
         if carrier.is_open and not carrier.is_proven and carrier.stream is not None:
-            if waited >= min(LONGEST_PATIENCE_S, timeout * 2**carrier.fruitless):
+            if waited >= min(MAX_TIMEOUT_S, timeout * 2**carrier.fruitless):
                 carrier.fruitless += 1
                 carrier.is_open = False
                 carrier.stream.abandon(f"nothing came within {waited:.0f} s")
@@ -124,7 +124,7 @@ class Merging:
 
     @property
     def _is_crowded(self) -> bool:
-        return len(self.carriers.sockets) > MOST_SOCKETS
+        return len(self.carriers.sockets) > MAX_SOCKETS
 
     def _merge(self, now: float) -> None:
         union = {topic for topic, one in self.carriers.servings.items() if one.carrier is not None and one.is_wanted}
@@ -138,7 +138,7 @@ class Merging:
         for topic in due:
             retry = self._retries[topic]
             retry.tries += 1
-            retry.at = now + min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (retry.tries - 1))
+            retry.at = now + min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** (retry.tries - 1))
         if due:
             self._try(due, now, is_merge=False)
 

@@ -6,9 +6,9 @@ from enum import Enum
 from attrs import define
 
 FIRST_REPEAT_S = 2.0
-LONGEST_REPEAT_S = 30.0
+MAX_REPEAT_S = 30.0
 NEWER_BY = timedelta(seconds=1)
-LEAST_HOLE_S = 0.8
+MIN_HOLE_S = 0.8
 UNUSUAL = 8
 SAMPLES = 20
 
@@ -58,7 +58,7 @@ class StallWatch:
         if before is None or canary_updated_at <= before:
             return False
         gap_s = (canary_updated_at - before).total_seconds()
-        if self._samples >= SAMPLES and gap_s > max(LEAST_HOLE_S, UNUSUAL * self._usual_s):
+        if self._samples >= SAMPLES and gap_s > max(MIN_HOLE_S, UNUSUAL * self._usual_s):
             return True
         self._samples += 1
         self._usual_s += (gap_s - self._usual_s) / min(self._samples, SAMPLES)
@@ -80,7 +80,7 @@ class StallWatch:
     def judge(self, rest_updated_at: datetime | None, now: float) -> Silence:
         """Return what the silence means; ``rest_updated_at`` is None when REST failed too."""
         self._ask_after = now + self._repeat_s
-        self._repeat_s = min(LONGEST_REPEAT_S, self._repeat_s * 2)
+        self._repeat_s = min(MAX_REPEAT_S, self._repeat_s * 2)
         if rest_updated_at is None or self._newest is None:
             return Silence.QUIET
         return Silence.STALLED if rest_updated_at > self._newest + NEWER_BY else Silence.QUIET

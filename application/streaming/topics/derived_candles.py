@@ -99,7 +99,7 @@ class Deriving:
     rest: Channel
     clock: Clock
     server_time: ServerTime
-    patience_s: float
+    timeout_s: float
     settled_after: timedelta
     on_minute: Callable[[], None]
 
@@ -148,7 +148,7 @@ class Deriving:
 
     async def _wait_until_live(self) -> None:
         try:
-            async with asyncio.timeout(self.clock.to_real_s(self.patience_s)):
+            async with asyncio.timeout(self.clock.to_real_s(self.timeout_s)):
                 await self.minutes.audience.is_live.wait()
         except TimeoutError:
             return

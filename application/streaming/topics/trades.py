@@ -20,7 +20,7 @@ from .trade_deduplicator import TradeTail
 
 PAGES_PER_CATCH_UP = 40
 _TRADES = {Trade}
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 
 @define(eq=False)
@@ -125,7 +125,7 @@ class TradeTopic:
             return [*missing, *map(TradeReceived, self.tail.absorb(found))]
         if last is not None and not self.tail.joins(found, last):
             self.tries += 1
-            if self.tries < MOST_TRIES:
+            if self.tries < MAX_TRIES:
                 return []
         missing = self._gap(walk, last)
         self.is_behind = self.has_hole = False

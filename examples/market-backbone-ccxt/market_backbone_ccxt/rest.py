@@ -43,7 +43,7 @@ from .failures import translated
 from .values import to_book, to_candle, to_trade
 
 TRADES = 100
-LONGEST_WAIT = timedelta(hours=1)
+MAX_WAIT = timedelta(hours=1)
 """The longest that a candle of a long slot has to be over before it counts as FINAL, besides the grace."""
 
 
@@ -158,7 +158,7 @@ class CcxtRest:
 
     def _candles(self, page: _Page, rows: list[list[object]], read_at: datetime) -> list[Candle]:
         origin = self._exchange.origin(page.symbol)
-        grace = self._exchange.context.grace.of(page.frame) + min(page.frame.nominal_width, LONGEST_WAIT)
+        grace = self._exchange.context.grace.of(page.frame) + min(page.frame.nominal_width, MAX_WAIT)
         found: dict[datetime, Candle] = {}
         for row in rows:
             forming = to_candle(row, origin, page.frame, judge_rest_row(read_at, read_at, timedelta(1)))

@@ -24,9 +24,9 @@ from .exchange import CcxtExchange
 from .failures import translated
 from .values import Origin, to_book, to_candle, to_trade
 
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 BOOK_DEPTH = 30
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 30.0
 
 
 class CcxtStream:
@@ -40,7 +40,7 @@ class CcxtStream:
         """Open nothing yet."""
         self._exchange = exchange
         self._topics = topics
-        self._items: asyncio.Queue[StreamItem | MarketDataError] = asyncio.Queue(MOST_ITEMS)
+        self._items: asyncio.Queue[StreamItem | MarketDataError] = asyncio.Queue(MAX_ITEMS)
         self._given_up = asyncio.Event()
         self._cause = ""
         self._life = 0
@@ -77,7 +77,7 @@ class CcxtStream:
             if isinstance(error, RequestError):
                 await self._items.put(error)
                 return
-            pause_s = FIRST_PAUSE_S if self._is_alive else min(LONGEST_PAUSE_S, pause_s * 2)
+            pause_s = FIRST_PAUSE_S if self._is_alive else min(MAX_PAUSE_S, pause_s * 2)
             self._is_alive = False
             await self._items.put(LifeEnded(self._life, str(error)))
             await self._exchange.context.clock.sleep(pause_s)

@@ -13,7 +13,7 @@ from market_backbone import ConfigurationError
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 PREFIX = re.compile(r"([a-z][a-z0-9_-]*)?")
-LEAST_ROWS = 1000
+MIN_ROWS = 1000
 
 
 @frozen(kw_only=True)
@@ -60,7 +60,7 @@ class FileOptions:
             "prefix": (PREFIX.fullmatch, "a word in lower case, or ''"),
             "complete": (lambda text: text.lower() in WORDS, "true or false"),
             "timezone": (_is_zone, "a zone such as UTC or Asia/Seoul, or ''"),
-            "most_rows": (lambda text: text.isdecimal() and int(text) >= LEAST_ROWS, "a whole number of at least 1000"),
+            "most_rows": (lambda text: text.isdecimal() and int(text) >= MIN_ROWS, "a whole number of at least 1000"),
         }
         asked = {"folder": "", **known}
         mistakes += [

@@ -27,13 +27,13 @@ _UNIT_OF_MOVEMENT = 1e-4
 _HEADROOM = 1.2
 _DAY_WIGGLES = 32
 _WIGGLE_STEP = 6.0
-_MOST_GAIN = 4
+_MAX_GAIN = 4
 # How far a day's prices stray from its smooth opening and closing.
 _REACH = 0.03
 _REACH_TICKS = 4
 _BUSY_HOURS = frozenset({0, 1, 2, 12, 13, 14, 15, 16})
 # No trade is stored later than this after it happened.
-LONGEST_LAG_MS = 60
+MAX_LAG_MS = 60
 # Share of trades (of 1,000) that sockets get late, hence out of order, and by how much at most.
 _LATE_PER_MILLE = 20
 _LATEST_MS = 340
@@ -95,7 +95,7 @@ class TradeProcess:
 
     def horizon(self, as_of: int) -> int:
         """Return the time of the first trade not yet stored at ``as_of``: readers see what is before it."""
-        for trade in self.trades(as_of - LONGEST_LAG_MS, as_of + 1):
+        for trade in self.trades(as_of - MAX_LAG_MS, as_of + 1):
             if trade.stored_ms > as_of:
                 return trade.traded_ms
         return as_of + 1
@@ -275,7 +275,7 @@ class TradeProcess:
             draw = number(self._key, start)
             steepness = alphabet.steepness_for(round(wanted) - current)
             pattern = alphabet.hour(_activity(index, draw), steepness, draw >> 8)
-            hours.append(PlacedHour(start, pattern, current * tick, tick, 1 + (draw >> 32) % _MOST_GAIN))
+            hours.append(PlacedHour(start, pattern, current * tick, tick, 1 + (draw >> 32) % _MAX_GAIN))
             current += pattern.close
         return tuple(hours)
 

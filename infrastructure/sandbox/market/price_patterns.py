@@ -23,7 +23,7 @@ _WIGGLE = 1.6
 # Trades keep clear of the first 60 ms of a minute, and are stored at most 54 ms late: so trades are
 # always stored in their own order, also across minutes.
 _FIRST_MS = 60
-_LEAST_LAG, _MOST_LAG = 37, 54
+_MIN_LAG, _MAX_LAG = 37, 54
 _SAME_INSTANT = 0.08
 # Volumes are multiples of ten units, so that a redenomination by ten divides them exactly.
 _GRAIN = 10
@@ -130,7 +130,7 @@ class Alphabet:
             is_ask = draws.below(2) == 0
             # A taker who buys pays the ask, one tick above: what makes coarse prices move at all.
             offset = round(path * self._scale) + (0 if is_ask else 1)
-            lag = _LEAST_LAG + draws.below(_MOST_LAG - _LEAST_LAG + 1)
+            lag = _MIN_LAG + draws.below(_MAX_LAG - _MIN_LAG + 1)
             same_instant = bool(trades) and draws.unit() < _SAME_INSTANT
             trade = PatternTrade(instant, 0, offset, volume, is_ask, instant + lag)
             trades.append(_follow(trades, trade, same_instant=same_instant))

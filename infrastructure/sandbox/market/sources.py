@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..units import DAY, HOUR, MINUTE, SECOND, Unit
 from .books import PUBLISH_DELAY_MS, BookProcess
-from .engine import LONGEST_LAG_MS, Closure, TradeProcess
+from .engine import MAX_LAG_MS, Closure, TradeProcess
 from .symbols import Listing
 from .values import Bar, Book, Trade, bar_of
 
@@ -113,13 +113,13 @@ class SeededSource:
 
     def published(self, after: int, until: int) -> list[tuple[int, Trade]]:
         """Return the trades that sockets get in (after, until]."""
-        candidates = self._process.trades(after - LONGEST_LAG_MS - _LATEST_PUBLISH_MS, until)
+        candidates = self._process.trades(after - MAX_LAG_MS - _LATEST_PUBLISH_MS, until)
         found = [(trade.published_ms, trade) for trade in candidates if after < trade.published_ms <= until]
         return sorted(found, key=_due)
 
     def stored(self, after: int, until: int) -> list[tuple[int, Trade]]:
         """Return the trades stored in (after, until]."""
-        candidates = self._process.trades(after - LONGEST_LAG_MS, until)
+        candidates = self._process.trades(after - MAX_LAG_MS, until)
         return [(trade.stored_ms, trade) for trade in candidates if after < trade.stored_ms <= until]
 
     def book(self, as_of: int) -> Book | None:

@@ -20,7 +20,7 @@ from ..market.values import Book, BookUnit, Trade
 from ..units import SECOND
 from .candle_files import History, history_from_rows, history_from_table, scaled
 
-_LONGEST_LINE = 4 << 20
+_MAX_LINE = 4 << 20
 _LARGEST_PAGE = 64 << 20
 _SHOWN = 80
 _FRAME = re.compile(r"(\d{9,11}(?:\.\d{1,9})?): (b['\"].*)", re.DOTALL)
@@ -161,10 +161,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield numbered lines; one that is too long is refused before it is read."""
     with path.open("rb") as file:
         number = 0
-        while raw := file.readline(_LONGEST_LINE + 1):
+        while raw := file.readline(_MAX_LINE + 1):
             number += 1
-            if len(raw) > _LONGEST_LINE:
-                message = f"line {number}: expected at most {_LONGEST_LINE} bytes, came more"
+            if len(raw) > _MAX_LINE:
+                message = f"line {number}: expected at most {_MAX_LINE} bytes, came more"
                 raise _UnreadableError(message)
             try:
                 yield number, raw.decode()

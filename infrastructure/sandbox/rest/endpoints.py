@@ -37,7 +37,7 @@ _RETENTION_MONTHS = 3
 _FIRST_CHUNK_MS = 5 * MINUTE
 # Ids of 17 digits are the millisecond and four more digits; older ones had three.
 _ID_STEP = 10_000
-_SHORTEST_LONG_ID = 10**16
+_MIN_LONG_ID = 10**16
 
 
 class Endpoints:
@@ -130,7 +130,7 @@ class Endpoints:
         self, view: View, start: int, end: int, *, count: int, cursor: int | None, now: int
     ) -> list[Trade]:
         """Walk back in growing steps: a day of a busy pair holds a hundred thousand trades."""
-        if cursor is not None and cursor >= _SHORTEST_LONG_ID:
+        if cursor is not None and cursor >= _MIN_LONG_ID:
             end = min(end, cursor // _ID_STEP + 1)
         found: list[Trade] = []
         chunk = _FIRST_CHUNK_MS

@@ -12,7 +12,7 @@ CANDLE_TYPES = ("candle.1s", *(f"candle.{minutes}m" for minutes in MINUTE_UNITS)
 TYPES = ("ticker", "trade", "orderbook", *CANDLE_TYPES)
 FORMATS = ("DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST")
 _DEPTHS = {"1": 1, "5": 5, "15": 15, "30": 30}
-_MOST_DEPTH = 30
+_MAX_DEPTH = 30
 _E8 = 10**8
 _TEXTS = {
     "WRONG_FORMAT": ("Format 이 맞지 않습니다.", "Requested using wrong format."),
@@ -45,7 +45,7 @@ class Element:
 
     type: str
     code: str
-    depth: int = _MOST_DEPTH
+    depth: int = _MAX_DEPTH
     level: int = 0
     snapshot: bool = True
     realtime: bool = True
@@ -148,10 +148,10 @@ def _elements(data: dict[str, Any], *, korean: bool) -> list[Element]:
 
 
 def _element(kind: str, name: str, level: int, *, only_snapshot: bool, only_realtime: bool) -> Element:
-    code, depth = name, _MOST_DEPTH
+    code, depth = name, _MAX_DEPTH
     if kind == "orderbook":
         code, _, suffix = name.partition(".")
-        depth = _DEPTHS.get(suffix, _MOST_DEPTH)
+        depth = _DEPTHS.get(suffix, _MAX_DEPTH)
     # Both flags set is undocumented: the snapshot wins, so that a caller sees something.
     return Element(kind, code, depth, level, only_snapshot or not only_realtime, not only_snapshot)
 

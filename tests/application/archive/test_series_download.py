@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market_backbone import ChannelUnavailableError, InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
-from market_backbone.application.paging.prefetch import MOST_AHEAD, PRESUMED
+from market_backbone.application.paging.prefetch import MAX_AHEAD, PRESUMED
 from market_backbone.infrastructure.sandbox import Fault
 
 HOUR = timedelta(hours=1)
@@ -162,7 +162,7 @@ async def test_a_disk_that_fills_up_ends_the_download_and_keeps_what_was_written
         (done,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT)
         assert "no space left" in str(done.error)
         assert (done.report.rows, done.is_answered) == (600, False)
-        assert 4 <= candle_calls(sandbox) <= 4 + MOST_AHEAD  # and what was on its way
+        assert 4 <= candle_calls(sandbox) <= 4 + MAX_AHEAD  # and what was on its way
         store.write = write
         (again,) = await api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 2 * DAY, end=MIDNIGHT)
         assert (again.report.rows, again.is_answered) == (2880, True)

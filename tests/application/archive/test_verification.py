@@ -65,7 +65,9 @@ async def test_a_rewritten_past_is_found_and_told_to_followers(open_past):
         new = await api.get_candles("KRW-ETH", "1m", **span)
         assert len(new) == len(old)
         assert all(later.close == earlier.close * 5 for earlier, later in zip(old, new, strict=True))
-        assert [line.set_aside[:9] for line in await store_of(api).inventory() if line.set_aside] == ["rewritten"]
+        assert [line.quarantine_reason[:9] for line in await store_of(api).inventory() if line.quarantine_reason] == [
+            "rewritten"
+        ]
 
 
 @given(

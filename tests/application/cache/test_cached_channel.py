@@ -175,7 +175,7 @@ async def test_a_candle_that_the_exchange_changed_is_a_revision_when_a_page_meet
         first = await api.get_candles("KRW-BTC", "1m", start=START - 5 * HOUR, end=START - 3 * HOUR)
         store = api.channels["cache"].store
         changed = _with_other_close(first, row=-1)
-        await store.set_aside(_key(first), "the test writes what the exchange had said before")
+        await store.quarantine(_key(first), "the test writes what the exchange had said before")
         await store.write(changed)
         events = []
         async with api.follow(create_realtime_request("KRW-BTC", "1m")) as live:
@@ -225,7 +225,7 @@ async def test_a_redenomination_is_noticed_set_aside_and_read_anew(open_past):
         assert all(new.close == old.close * 10 for old, new in zip(first, series, strict=False))
         assert series.gaps() == ()
         lines = await api.channels["cache"].store.inventory()
-        aside = [line for line in lines if line.set_aside]
+        aside = [line for line in lines if line.quarantine_reason]
         assert [line.rows for line in aside] == [len(first)]
         assert told[0].symbol == "KRW-ETH"
         again = await api.get_candles("KRW-ETH", "1m", start=START - 20 * HOUR, end=START - 4 * HOUR)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from market_backbone import ChannelUnavailableError, Priority, Timeframe, create_candle_request
 from market_backbone.application.paging.candle_pager import CandlePaging
-from market_backbone.application.paging.prefetch import MOST_AHEAD, PRESUMED, ReadAhead
+from market_backbone.application.paging.prefetch import MAX_AHEAD, PRESUMED, ReadAhead
 from market_backbone.domain.call_context import CallContext, current_call_context, use_call_context
 
 MINUTE = timedelta(minutes=1)
@@ -76,7 +76,7 @@ async def test_a_dense_past_is_asked_for_in_parallel_and_comes_whole(kit):
     assert series.gaps() == ()
     assert (calls, wasted) == (50, 0)
     assert len(channel.inner.calls) == 50
-    assert 3 < channel.most <= MOST_AHEAD
+    assert 3 < channel.most <= MAX_AHEAD
 
 
 async def test_a_thin_past_is_asked_for_page_by_page(kit):
@@ -128,8 +128,8 @@ async def test_where_the_market_becomes_thin_few_pages_are_for_nothing(kit):
     channel = FarChannel(kit, minutes)
     series, calls, wasted = await walk(kit, channel, until(kit, 4000, start=kit.START))
     assert kit.minutes(series) == minutes
-    assert wasted <= MOST_AHEAD
-    assert len(channel.inner.calls) == calls + wasted <= len(minutes) / PAGE + 3 + MOST_AHEAD
+    assert wasted <= MAX_AHEAD
+    assert len(channel.inner.calls) == calls + wasted <= len(minutes) / PAGE + 3 + MAX_AHEAD
 
 
 async def test_a_count_asks_for_no_page_beyond_it(kit):
@@ -153,7 +153,7 @@ def test_whatever_traded_the_answer_is_that_of_serial_paging(kit, minutes, exten
     serial, serial_calls, ahead, calls = asyncio.run(both())
     assert ahead == serial
     assert (ahead.gaps(), ahead.quiet()) == (serial.gaps(), serial.quiet())
-    assert calls <= serial_calls * 1.06 + 2 * MOST_AHEAD
+    assert calls <= serial_calls * 1.06 + 2 * MAX_AHEAD
 
 
 @pytest.mark.parametrize("quiet", [0, 1, 3])

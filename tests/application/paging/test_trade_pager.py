@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from market_backbone import IntegrityError, TimeRange
 from market_backbone.application.paging.readers import TradeReader
-from market_backbone.application.paging.trade_pager import DAYS_KEPT, MOST_DOUBTS, TradePaging
+from market_backbone.application.paging.trade_pager import DAYS_KEPT, MAX_DOUBTS, TradePaging
 from market_backbone.application.streaming.topics.trade_deduplicator import (
     FORGOTTEN_TOGETHER,
     REMEMBERED_TRADES,
@@ -108,7 +108,7 @@ def test_an_answer_without_rows_says_nothing_if_midnight_may_have_passed_meanwhi
 def test_a_server_that_never_tells_of_the_day_it_was_asked_for_contradicts_itself(trade_at):
     paging = TradePaging(page_size=2, count=2)
     older = [trade_at(NOON - 2 * DAY)]
-    for _ in range(MOST_DOUBTS - 1):
+    for _ in range(MAX_DOUBTS - 1):
         paging.take(paging.next_page(moment(NOON)), older, moment(NOON))
     page = paging.next_page(moment(NOON))
     with pytest.raises(IntegrityError, match=r"asked 5 times for trades of 2026-11-10 \(UTC\), got 2026-11-08"):

@@ -26,7 +26,7 @@ from market_backbone import (
     create_trades_request,
 )
 from market_backbone.application.streaming.hub import FeedRoute
-from market_backbone.domain.routing import Held, Holding, StepStatus
+from market_backbone.domain.routing import Extent, Holdings, StepStatus
 from market_backbone.infrastructure.candle_store.channel import CAPABILITIES as CACHE
 from market_backbone.infrastructure.upbit.rest import CAPABILITIES as REST
 from market_backbone.infrastructure.upbit.websocket import CAPABILITIES as WEBSOCKET
@@ -150,7 +150,7 @@ def test_cache_only_asks_nobody_of_another_venue_either():
 
 
 def test_what_is_held_of_another_venue_joins_its_channel():
-    held = ChannelView(name="cache", capabilities=CACHE, holding=Held(extent=Holding.PART, missing_slots=3))
+    held = ChannelView(name="cache", capabilities=CACHE, holding=Holdings(extent=Extent.PART, missing_slots=3))
     plan = SMART.plan(create_candle_request("binance:BTC/USDT", "1m", 10), views(extra=[BINANCE, held]))
     assert [(step.channel, step.joins_next) for step in plan.steps] == [
         ("cache", True),
@@ -161,7 +161,7 @@ def test_what_is_held_of_another_venue_joins_its_channel():
 
 def test_what_is_held_does_not_join_files():
     files = evolve(FILES, capabilities=evolve(FILES.capabilities, venue_prefix="files", calls_are_free=True))
-    held = ChannelView(name="cache", capabilities=CACHE, holding=Held(extent=Holding.PART, missing_slots=3))
+    held = ChannelView(name="cache", capabilities=CACHE, holding=Holdings(extent=Extent.PART, missing_slots=3))
     plan = SMART.plan(create_candle_request("files:BTC/KRW", "1m", 10), [files, held])
     assert [(step.channel, step.joins_next) for step in plan.steps] == [("files", False), ("cache", False)]
 
@@ -256,7 +256,7 @@ def test_a_source_that_knows_no_minutes_is_not_asked_what_was_before_them():
 
 def cache(extent, missing=None):
     """The store, and how much of the request at hand it holds."""
-    held = Held(extent=extent, missing_slots=missing)
+    held = Holdings(extent=extent, missing_slots=missing)
     return ChannelView(name="cache", capabilities=CACHE, holding=held)
 
 
@@ -266,10 +266,10 @@ BULK = create_candle_request("KRW-BTC", "1m", 500)
 @pytest.mark.parametrize(
     ("view", "rule", "calls"),
     [
-        (cache(Holding.WHOLE, 0), "candles-held", 0),
-        (cache(Holding.PART, 250), "candles-partly-held", 2),
-        (cache(Holding.PART), "candles-partly-held", 3),
-        (cache(Holding.NOTHING), "candles-bulk", 3),
+        (cache(Extent.WHOLE, 0), "candles-held", 0),
+        (cache(Extent.PART, 250), "candles-partly-held", 2),
+        (cache(Extent.PART), "candles-partly-held", 3),
+        (cache(Extent.NOTHING), "candles-bulk", 3),
     ],
 )
 def test_what_is_held_decides_the_row_and_the_cost(view, rule, calls):
@@ -284,7 +284,7 @@ def test_what_is_held_decides_the_row_and_the_cost(view, rule, calls):
 
 
 def test_when_rest_may_not_be_asked_what_is_held_answers_alone():
-    plan = SMART.plan(BULK, views(rest=False, extra=(cache(Holding.PART, 10),)))
+    plan = SMART.plan(BULK, views(rest=False, extra=(cache(Extent.PART, 10),)))
     assert [(step.channel, step.joins_next, step.status) for step in plan.steps] == [
         ("cache", False, StepStatus.PLANNED),
         ("rest", False, StepStatus.SKIPPED),
@@ -293,14 +293,14 @@ def test_when_rest_may_not_be_asked_what_is_held_answers_alone():
 
 def test_what_is_held_serves_candles_only():
     for request in (create_ticker_request("KRW-BTC"), create_realtime_request("KRW-BTC")):
-        assert "cache" not in SMART.plan(request, views(extra=(cache(Holding.WHOLE, 0),))).channels
+        assert "cache" not in SMART.plan(request, views(extra=(cache(Extent.WHOLE, 0),))).channels
 
 
 def test_cache_only_asks_nobody_and_says_when_nothing_is_held():
-    assert CacheOnly().plan(BULK, views(extra=(cache(Holding.PART, 10),))).channels == ("cache",)
+    assert CacheOnly().plan(BULK, views(extra=(cache(Extent.PART, 10),))).channels == ("cache",)
     with pytest.raises(UnsupportedRequestError, match="download it first"):
-        CacheOnly().plan(BULK, views(extra=(cache(Holding.NOTHING),)))
+        CacheOnly().plan(BULK, views(extra=(cache(Extent.NOTHING),)))
 
 
 def test_a_policy_that_prefers_the_socket_still_uses_what_is_held():
-    assert WebSocketFirst().plan(BULK, views(extra=(cache(Holding.WHOLE, 0),))).rule == "candles-held"
+    assert WebSocketFirst().plan(BULK, views(extra=(cache(Extent.WHOLE, 0),))).rule == "candles-held"

@@ -55,7 +55,7 @@ class Model:
         self.provisional -= self.proven
         return added, revised
 
-    def doubt(self, span):
+    def invalidate(self, span):
         minute = timedelta(minutes=1)
         self.provisional -= {
             slot for slot in self.provisional if slot < span.end and span.start < slot + minute and span
@@ -108,12 +108,12 @@ async def agree(pages, taken, path):
 
 async def take(pages, stores, model, step):
     if step == "aside":
-        counts = [await store.set_aside(pages.KEY, "because") for store in stores]
+        counts = [await store.quarantine(pages.KEY, "because") for store in stores]
         assert counts == [len(model.rows)] * 2
     elif isinstance(step, tuple):
         for store in stores:
-            await store.doubt(pages.KEY, half_span(pages, step))
-        model.doubt(half_span(pages, step))
+            await store.invalidate(pages.KEY, half_span(pages, step))
+        model.invalidate(half_span(pages, step))
     else:
         series = series_of(pages, step)
         expected = model.write(series, pages)

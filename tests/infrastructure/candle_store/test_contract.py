@@ -66,13 +66,13 @@ class TestWhatEveryStoreOfCandlesPromises:
     async def test_of_a_series_that_was_never_written_nothing_is_known(self, store, pages):
         found = await store.read(pages.KEY, pages.span(0, 5))
         newest = await store.read_newest(pages.KEY, 3, pages.span(0, 5))
-        await store.doubt(pages.KEY, pages.span(0, 5))
+        await store.invalidate(pages.KEY, pages.span(0, 5))
         await store.mark_verified(pages.KEY, pages.minute(0))
 
         assert (len(found), found.coverage.asked, found.coverage.proven) == (0, pages.span(0, 5), ())
         assert (len(newest), newest.coverage.asked) == (0, pages.span(0, 5))
         assert store.ledger(pages.KEY) == Ledger()
-        assert await store.set_aside(pages.KEY, "doubtful") == 0
+        assert await store.quarantine(pages.KEY, "doubtful") == 0
         assert await store.inventory() == ()
 
     async def test_a_series_of_which_nothing_can_be_kept_leaves_no_trace(self, store, pages):
@@ -229,8 +229,8 @@ class TestWhatEveryStoreOfCandlesPromises:
         changes = [
             lambda: store.write(pages.page(0, 10)),
             lambda: store.mark_verified(pages.KEY, pages.minute(20)),
-            lambda: store.doubt(pages.KEY, pages.span(30, 31)),
-            lambda: store.set_aside(pages.KEY, "two pages disagreed"),
+            lambda: store.invalidate(pages.KEY, pages.span(30, 31)),
+            lambda: store.quarantine(pages.KEY, "two pages disagreed"),
         ]
         for change in changes:
             before = store.state()
@@ -244,13 +244,13 @@ class TestWhatEveryStoreOfCandlesPromises:
     async def test_a_series_that_was_set_aside_is_not_served_and_begins_anew(self, store, pages):
         await store.write(pages.page(0, 100))
 
-        count = await store.set_aside(pages.KEY, "two pages disagreed")
+        count = await store.quarantine(pages.KEY, "two pages disagreed")
         empty = await store.read(pages.KEY, pages.span(0, 100))
         again = await store.write(pages.page(0, 10))
 
         assert (count, len(empty), empty.coverage.proven) == (len(pages.page(0, 100)), 0, ())
         assert again.added == len(pages.page(0, 10))
-        assert [(line.rows, line.set_aside) for line in await store.inventory()] == [
+        assert [(line.rows, line.quarantine_reason) for line in await store.inventory()] == [
             (len(pages.page(0, 10)), ""),
             (len(pages.page(0, 100)), "two pages disagreed"),
         ]
@@ -258,17 +258,17 @@ class TestWhatEveryStoreOfCandlesPromises:
     async def test_a_series_may_be_set_aside_more_than_once_and_without_a_reason(self, store, pages):
         for reason in ("first", ""):
             await store.write(pages.page(0, 10))
-            assert await store.set_aside(pages.KEY, reason) == len(pages.page(0, 10))
+            assert await store.quarantine(pages.KEY, reason) == len(pages.page(0, 10))
 
-        assert [bool(line.set_aside) for line in await store.inventory()] == [True, True]
+        assert [bool(line.quarantine_reason) for line in await store.inventory()] == [True, True]
         assert store.ledger(pages.KEY) == Ledger()
 
     async def test_a_doubt_strikes_provisional_coverage_of_every_slot_that_it_touches(self, store, pages):
         half = timedelta(seconds=30)
         await store.write(pages.series(map(pages.candle, range(4)), proven=[(0, 4)], provisional=[(4, 10), (12, 14)]))
 
-        await store.doubt(pages.KEY, TimeRange(pages.minute(2), pages.minute(5) + half))
-        await store.doubt(pages.KEY, TimeRange(pages.minute(8) + half, pages.minute(9)))
+        await store.invalidate(pages.KEY, TimeRange(pages.minute(2), pages.minute(5) + half))
+        await store.invalidate(pages.KEY, TimeRange(pages.minute(8) + half, pages.minute(9)))
 
         assert store.ledger(pages.KEY).proven == pages.spans((0, 4))
         assert store.ledger(pages.KEY).provisional == pages.spans((6, 8), (9, 10), (12, 14))
@@ -292,7 +292,7 @@ class TestWhatEveryStoreOfCandlesPromises:
         for venue, symbol, timeframe in names:
             key = SeriesKey(venue, Symbol(symbol), Timeframe(timeframe))
             await store.write(pages.series([pages.candle(0, key=key)], key=key))
-        await store.set_aside(SeriesKey("a", Symbol("KRW-A"), Timeframe.D1), "doubtful")
+        await store.quarantine(SeriesKey("a", Symbol("KRW-A"), Timeframe.D1), "doubtful")
 
         held = await store.inventory()
 
@@ -323,9 +323,9 @@ class TestWhatEveryStoreOfCandlesPromises:
             store.read(pages.KEY, pages.span(0, 1)),
             store.read_newest(pages.KEY, 1, pages.span(0, 1)),
             store.write(pages.page(0, 10)),
-            store.set_aside(pages.KEY, "late"),
+            store.quarantine(pages.KEY, "late"),
             store.mark_verified(pages.KEY, pages.minute(0)),
-            store.doubt(pages.KEY, pages.span(0, 1)),
+            store.invalidate(pages.KEY, pages.span(0, 1)),
             store.inventory(),
         ):
             with pytest.raises(ClosedError):

@@ -99,7 +99,7 @@ async def test_a_block_that_cannot_be_struck_ends_in_an_error_and_not_in_a_loop(
     async with opened() as store:
         await store.write(pages.page(0, 100))
         execute(path, "UPDATE blocks SET data = x'00'")
-        monkeypatch.setattr(Tables, "strike", lambda *_: None)
+        monkeypatch.setattr(Tables, "drop", lambda *_: None)
         with pytest.raises(ChannelUnavailableError, match="damaged"):
             await store.read(pages.KEY, pages.span(0, 100))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from market_backbone.infrastructure.candle_store import transactions
-from market_backbone.infrastructure.candle_store.ledger_cache import MOST_ANSWERS, MOST_ROWS
+from market_backbone.infrastructure.candle_store.ledger_cache import MAX_ANSWERS, MAX_ROWS
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ async def test_what_was_handed_out_may_be_changed_and_changes_nothing(opened, pa
 
 async def test_only_a_few_short_answers_are_remembered(opened, pages, reads):
     async with opened() as store:
-        await store.write(pages.page(0, MOST_ROWS * 4))
+        await store.write(pages.page(0, MAX_ROWS * 4))
         assert not store.ledger(pages.KEY).is_empty
-        span = pages.span(0, MOST_ROWS * 4)
-        for count in (*range(1, MOST_ANSWERS + 2), 1, MOST_ROWS * 2, MOST_ROWS * 2):
+        span = pages.span(0, MAX_ROWS * 4)
+        for count in (*range(1, MAX_ANSWERS + 2), 1, MAX_ROWS * 2, MAX_ROWS * 2):
             await store.read_newest(pages.KEY, count, span)
 
-    assert reads[-3:] == [1, MOST_ROWS * 2, MOST_ROWS * 2]
-    assert len(reads) == MOST_ANSWERS + 4
+    assert reads[-3:] == [1, MAX_ROWS * 2, MAX_ROWS * 2]
+    assert len(reads) == MAX_ANSWERS + 4

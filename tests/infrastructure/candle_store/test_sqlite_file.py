@@ -196,7 +196,7 @@ async def test_a_block_that_another_process_has_mended_meanwhile_is_not_struck(o
     with closing(connect(path, timeout_s=1)) as connection:
         tables = Tables(connection, lambda *event: told.append(event))
         for start in (to_micros(pages.minute(1440)), to_micros(pages.minute(99 * 1440))):
-            tables.strike(pages.KEY, DamagedBlockError(start, "as it was a moment ago"))
+            tables.drop(pages.KEY, DamagedBlockError(start, "as it was a moment ago"))
 
     async with opened() as store:
         assert await store.read(pages.KEY, pages.span(0, 3000)) == pages.page(0, 3000)

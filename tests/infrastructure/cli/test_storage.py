@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from market_backbone import CandleSeries, Symbol, Timeframe, TimeRange
-from market_backbone.application.paging.prefetch import MOST_AHEAD
+from market_backbone.application.paging.prefetch import MAX_AHEAD
 from market_backbone.domain.ledger import SeriesKey
 from market_backbone.infrastructure.candle_store import SqliteCandleStore
 from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
@@ -108,7 +108,7 @@ async def test_an_interrupted_download_says_how_to_go_on_and_goes_on(start, comm
     code, out, err = await command("download", "KRW-ETH", "1m", *THREE_WEEKS, "--out", "eth.csv")
     assert code == 0, err
     assert calls(sandbox) - done <= PAGES - kept + 3, "what the first one has told is not asked for again"
-    assert calls(sandbox) <= PAGES + MOST_AHEAD + 3, "pages that were on their way may be lost, and no others"
+    assert calls(sandbox) <= PAGES + MAX_AHEAD + 3, "pages that were on their way may be lost, and no others"
     assert f"{DAYS * 1440} candles in {DAYS * 1440} slots" in out
     assert int(re.search(r"(\d+) requests", out)[1]) == calls(sandbox) - done
     assert f"wrote {DAYS * 1440} candles to eth.csv" in err

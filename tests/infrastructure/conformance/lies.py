@@ -24,7 +24,7 @@ def subject_of(lie):
     @pytest.fixture
     def subject(_):
         under_test = lie("fake").under_test() if lie.breaks[0] in "RL" else lie.under_test()
-        return evolve(under_test, patience_s=0.6)
+        return evolve(under_test, timeout_s=0.6)
 
     return subject
 

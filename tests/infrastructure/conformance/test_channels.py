@@ -55,8 +55,8 @@ class TestWebSocket(MarketDataRepositoryContract):
     def subject(self, request):
         faults = (Fault(kind="refuse-upgrades", status=503), Fault(kind="drop-sockets"))
         # Of codes that it does not know the exchange says nothing: only there is silence the answer.
-        patience_s = 0.5 if "r36" in request.node.name else 10.0
-        return against_the_sandbox("websocket", websocket_channel, *faults, reply_timeout_s=patience_s)
+        timeout_s = 0.5 if "r36" in request.node.name else 10.0
+        return against_the_sandbox("websocket", websocket_channel, *faults, reply_timeout_s=timeout_s)
 
 
 class TestCacheOnDisk(MarketDataRepositoryContract):

@@ -77,7 +77,7 @@ async def test_no_trial_waits_longer_than_the_subject_has_patience():
     exchange.reach = lambda _: asyncio.sleep(60)
 
     with pytest.raises(BrokenPromiseError, match=r"nothing came of it within 0\.05 s"):
-        await MarketDataRepositoryContract().test_r31_ticker(evolve(exchange.under_test(), patience_s=0.05))
+        await MarketDataRepositoryContract().test_r31_ticker(evolve(exchange.under_test(), timeout_s=0.05))
 
 
 async def test_a_call_that_is_told_to_slow_down_is_made_again():

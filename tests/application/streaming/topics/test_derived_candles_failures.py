@@ -59,7 +59,7 @@ class Desk:
     def start(self):
         deriving = Deriving(
             topic=self.topic, minutes=self.minutes, follower=self.source, rest=self.rest, clock=self.clock,
-            server_time=self.server_time, patience_s=0.01, settled_after=self.kit.GRACE, on_minute=self.note_minute,
+            server_time=self.server_time, timeout_s=0.01, settled_after=self.kit.GRACE, on_minute=self.note_minute,
         )  # fmt: skip
         self.task = asyncio.create_task(deriving.run())
 
