@@ -108,7 +108,7 @@ from .infrastructure.bootstrap import create_unified_api
 if TYPE_CHECKING:
     from .application.api import UnifiedMarketDataAPI
     from .application.archive.audit import AuditReport
-    from .application.archive.series_download import Downloaded, Progress
+    from .application.archive.series_download import DownloadResult, Progress
     from .application.repository import UnifiedMarketDataRepository
     from .application.routing.policies import CacheOnly, PreferFreshest, RestOnly, SmartRoutingPolicy, WebSocketFirst
     from .domain.unifier import DataUnifier
@@ -117,7 +117,7 @@ _APPLICATION = {
     "AuditReport": "application.archive.audit",
     "CacheOnly": "application.routing.policies",
     "DataUnifier": "domain.unifier",
-    "Downloaded": "application.archive.series_download",
+    "DownloadResult": "application.archive.series_download",
     "PreferFreshest": "application.routing.policies",
     "Progress": "application.archive.series_download",
     "RestOnly": "application.routing.policies",
@@ -165,7 +165,7 @@ __all__ = [
     "DeadlineExceededError",
     "Degraded",
     "DeliverySwitched",
-    "Downloaded",
+    "DownloadResult",
     "ExplainedRange",
     "Finality",
     "FollowerLost",

@@ -33,12 +33,12 @@ from ..domain.status import Status
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
 from .archive.audit import AuditReport
-from .archive.series_download import Downloaded, Progress
+from .archive.series_download import DownloadResult, Progress
 from .callbacks import Callback
 from .composition import Archive
-from .requests.answer_cache import LiveAnswers
-from .requests.service import Answering
-from .routing.channel_directory import Venues
+from .requests.answer_cache import AnswerCache
+from .requests.service import RequestService
+from .routing.channel_directory import ChannelDirectory
 from .routing.router import SmartChannelRouter
 from .runtime.loop_monitor import LoopMonitor
 from .runtime.tasks import TaskSupervisor, cancel_and_wait, spawn_shutdown
@@ -113,7 +113,7 @@ class HeldCandles:
     ) -> CoverageReport:
         """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
         self._check_open()
-        return await self._archive.library.coverage(symbol, timeframe, start, end)
+        return await self._archive.catalog.coverage(symbol, timeframe, start, end)
 
     async def download(
         self,
@@ -123,20 +123,20 @@ class HeldCandles:
         start: datetime,
         end: datetime | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
-    ) -> list[Downloaded]:
+    ) -> list[DownloadResult]:
         """Fill the store with ``[start, end)`` of several series; what is held already is not asked for.
 
         Interrupted anywhere, the same call goes on where it stopped. Without ``end``: as far as candles are final.
         """
         self._check_open()
-        return await self._archive.filler.download(symbols, timeframe, (start, end), on_progress)
+        return await self._archive.downloader.download(symbols, timeframe, (start, end), on_progress)
 
     def held_parts(
         self, symbol: str, timeframe: str, *, start: datetime, end: datetime
     ) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range, oldest first, in parts of bounded size; asks nobody."""
         self._check_open()
-        return self._archive.library.parts(symbol, timeframe, start, end)
+        return self._archive.catalog.parts(symbol, timeframe, start, end)
 
     async def audit(self, symbol: str, day: date, *, repair: bool = False) -> AuditReport:
         """Compare a UTC day's minutes with its hours and its day candle.
@@ -149,7 +149,7 @@ class HeldCandles:
     async def inventory(self) -> Sequence[HeldSeries]:
         """Return every series that is held, of whatever venue; what was set aside comes last."""
         self._check_open()
-        return await self._archive.library.store.inventory()
+        return await self._archive.catalog.store.inventory()
 
 
 Answer = TypeVar("Answer")
@@ -186,16 +186,16 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         policy: RoutingPolicy,
         rules: ApiRules,
         clock: Clock,
-        times: Callable[[str], ServerTime],
+        server_times: Callable[[str], ServerTime],
         telemetry: Telemetry,
         rng: Callable[[], float],
     ) -> None:
         """Take over the channels; they are closed with the API.
 
-        ``times`` returns the clock of each venue by its prefix; ``rng`` draws from [0, 1).
+        ``server_times`` returns the clock of each venue by its prefix; ``rng`` draws from [0, 1).
         """
         self._clock = clock
-        self._venues = Venues(channels, times)
+        self._venues = ChannelDirectory(channels, server_times)
         self._logger = telemetry
         self._tasks = TaskSupervisor(self._report)
         self._channel_router = SmartChannelRouter(
@@ -207,23 +207,23 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             queue=self._queue,
             tasks=self._tasks,
             clock=clock,
-            venues=self._venues,
+            directory=self._venues,
             grace=rules.grace,
             logger=telemetry,
         )
         self._hub = self._new_hub(rules)
         self._archive.open(self._hub, self.request_data_sync)
         self._channel_router.watch_followed(self._hub.followed)
-        live = LiveAnswers(
-            router=self._channel_router, hub=self._hub, archive=self._archive, clock=clock, venues=self._venues
+        live = AnswerCache(
+            router=self._channel_router, hub=self._hub, archive=self._archive, clock=clock, directory=self._venues
         )
-        self._answering = Answering(
+        self._answering = RequestService(
             router=self._channel_router,
             queue=self._queue,
             hub=self._hub,
             archive=self._archive,
             clock=clock,
-            venues=self._venues,
+            directory=self._venues,
             logger=telemetry,
             live=live,
         )
@@ -245,12 +245,12 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         return LiveHub(
             router=self._channel_router,
             clock=self._clock,
-            venues=self._venues,
+            directory=self._venues,
             grace=rules.grace,
             repair_bound=timedelta(seconds=rules.repair_bound_s),
             rules=feed_rules,
             tasks=self._tasks,
-            keeper=self._archive.keeper,
+            write_behind=self._archive.write_behind,
         )
 
     def _new_following(self, rules: ApiRules, watch: LoopMonitor) -> Following:
@@ -259,7 +259,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             router=self._channel_router,
             repository=self,
             clock=self._clock,
-            venues=self._venues,
+            directory=self._venues,
             capacity=rules.event_capacity,
             snapshot_timeout_s=rules.snapshot_timeout_s,
             watch=watch,
@@ -427,7 +427,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             steps.push_async_callback(self._resources.aclose)
             for channel in self._channel_router.channels.values():
                 steps.push_async_callback(channel.close)
-            steps.push_async_callback(self._archive.keeper.flush)
+            steps.push_async_callback(self._archive.write_behind.flush)
             steps.push_async_callback(self._tasks.close)
             self._hub.end_all(closed_stream_error())
             self._queue.close()

@@ -12,12 +12,12 @@ from ..domain.ports import CandleCache, CandleStore, Clock, Logger
 from ..domain.request import CandleRequest, Topic
 from ..domain.series import CandleSeries
 from .archive.audit import Auditor
-from .archive.catalog import CandleLibrary
-from .archive.downloader import CandleFiller
+from .archive.catalog import CandleCatalog
+from .archive.downloader import Downloader
 from .archive.verification import StoreVerifier
-from .cache.series_cache import CacheDesk
-from .cache.write_behind import FinalKeeper
-from .routing.channel_directory import Venues
+from .cache.series_cache import SeriesCache
+from .cache.write_behind import WriteBehind
+from .routing.channel_directory import ChannelDirectory
 from .routing.router import SmartChannelRouter
 from .runtime.tasks import TaskSupervisor
 from .scheduling.request_queue import DataRequestQueue
@@ -32,20 +32,20 @@ class Archive:
     queue: DataRequestQueue
     tasks: TaskSupervisor
     clock: Clock
-    venues: Venues
+    directory: ChannelDirectory
     grace: Grace
     logger: Logger
-    keeper: FinalKeeper = field(init=False)
-    desk: CacheDesk = field(init=False)
-    library: CandleLibrary = field(init=False)
-    filler: CandleFiller = field(init=False)
+    write_behind: WriteBehind = field(init=False)
+    desk: SeriesCache = field(init=False)
+    catalog: CandleCatalog = field(init=False)
+    downloader: Downloader = field(init=False)
     auditor: Auditor = field(init=False)
     _verifier: StoreVerifier = field(init=False)
     _told: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Make what listens to streams."""
-        self.keeper = FinalKeeper(store=self.store, clock=self.clock, tasks=self.tasks, report=self._report)
+        self.write_behind = WriteBehind(store=self.store, clock=self.clock, tasks=self.tasks, report=self._report)
 
     @property
     def store(self) -> CandleStore | None:
@@ -60,29 +60,29 @@ class Archive:
             self.logger.warning("history_changed", series=str(key), change=type(event).__name__)
             hub.publish(Topic(DataKind.CANDLE, key.symbol, key.timeframe), event)
 
-        self.desk = CacheDesk.of(
-            self.venues,
+        self.desk = SeriesCache.of(
+            self.directory,
             publish=publish,
             report=self._report,
             tip=hub.tip_of,
-            flush=self.keeper.flush,
+            flush=self.write_behind.flush,
         )
-        self.library = CandleLibrary(desk=self.desk, references=self.venues.references_of)
-        self.filler = CandleFiller(
-            library=self.library,
+        self.catalog = CandleCatalog(desk=self.desk, references=self.directory.reference_symbols_of)
+        self.downloader = Downloader(
+            catalog=self.catalog,
             router=self.router,
             queue=self.queue,
             clock=self.clock,
-            venues=self.venues,
+            directory=self.directory,
             grace=self.grace,
         )
-        self.auditor = Auditor(filler=self.filler, ask=ask)
+        self.auditor = Auditor(downloader=self.downloader, ask=ask)
         self._verifier = StoreVerifier(
             store=self.store,
             queue=self.queue,
             tasks=self.tasks,
-            venues=self.venues,
-            decorate=lambda channel: self.desk.decorate(channel, reads=True),
+            directory=self.directory,
+            wrap=lambda channel: self.desk.wrap(channel, reads=True),
             report=self._report,
         )
         self.router.watch_holdings(self.desk.held)
@@ -95,7 +95,7 @@ class Archive:
 
     async def finish(self, series: CandleSeries) -> CandleSeries:
         """Return an answer with outages told; what was used is compared with the venue again if that is due."""
-        channels = self.venues.serving(series.symbol.venue_prefix)
+        channels = self.directory.serving(series.symbol.venue_prefix)
         source = next((one for one in channels if self.desk.remembers(one) and one.venue == series.venue), None)
-        await self._verifier.note_use(SeriesKey(series.venue, series.symbol, series.timeframe), source)
-        return await self.library.label(series)
+        await self._verifier.verify_if_due(SeriesKey(series.venue, series.symbol, series.timeframe), source)
+        return await self.catalog.label(series)

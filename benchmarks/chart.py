@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from attrs import frozen
 
-from market_backbone import Downloaded, UnifiedMarketDataAPI, create_unified_api
+from market_backbone import DownloadResult, UnifiedMarketDataAPI, create_unified_api
 
 STARTS_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CANDLES = 1_000_000
@@ -66,7 +66,7 @@ async def opened() -> AsyncGenerator[tuple[Server, UnifiedMarketDataAPI]]:
             yield server, api
 
 
-async def download(api: UnifiedMarketDataAPI) -> list[Downloaded]:
+async def download(api: UnifiedMarketDataAPI) -> list[DownloadResult]:
     """Fill the store with years."""
     end = datetime(2026, 11, 10, 12, tzinfo=UTC)  # before the sandbox's standstill of the evening
     return await api.download(["KRW-BTC"], "1m", start=end - CANDLES * MINUTE, end=end)

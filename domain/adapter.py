@@ -34,11 +34,11 @@ class AdapterContext:
     grace: Grace
     warn: Callable[[str, str], None] = lambda _, __: None
     observe: Callable[[TelemetryEvent], None] = lambda _: None
-    times: Callable[[str], ServerTime] | None = None
+    server_times: Callable[[str], ServerTime] | None = None
 
     def time_of(self, venue_prefix: str) -> ServerTime:
         """Return the clock of a venue, by its prefix: the venues' clocks differ, and one proves nothing of another."""
-        return self.server_time if self.times is None or not venue_prefix else self.times(venue_prefix)
+        return self.server_time if self.server_times is None or not venue_prefix else self.server_times(venue_prefix)
 
     def section(self, name: str) -> Mapping[str, object]:
         """Return one section of the settings; an empty one where there is none."""

@@ -22,14 +22,16 @@ class Container(containers.DeclarativeContainer):
     observers = providers.Dependency(default=())
 
     clock = providers.Singleton(MarketClock, follows_speed=settings.provided.sandbox.follow_speed)
-    times = providers.Singleton(VenueTimes, clock)
+    server_times = providers.Singleton(VenueTimes, clock)
     logger = providers.Singleton(StructlogLogger, settings.provided.log.level, settings.provided.log.format)
     telemetry = providers.Singleton(Telemetry, logger, observers, clock)
     grace = providers.Singleton(assembly.grace, settings.provided.finality)
     registry = providers.Singleton(Registry, settings.provided.plugins.adapters, settings.provided.plugins.policies)
-    channels = providers.Singleton(assembly.channels, registry, settings, clock, times, grace, telemetry)
+    channels = providers.Singleton(assembly.channels, registry, settings, clock, server_times, grace, telemetry)
     routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
     rules = providers.Singleton(assembly.rules, settings, grace)
     rng = providers.Object(random.random)
-    api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, times, telemetry, rng)
+    api = providers.Singleton(
+        UnifiedMarketDataAPI, channels, routing_policy, rules, clock, server_times, telemetry, rng
+    )
     repository = providers.Singleton(UnifiedMarketDataRepository, api)

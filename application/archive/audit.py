@@ -14,7 +14,7 @@ from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
-from .downloader import CandleFiller
+from .downloader import Downloader
 
 LONGER = (Timeframe.H1, Timeframe.D1)
 
@@ -90,15 +90,15 @@ def _is_known(opened_at: datetime, series: CandleSeries) -> bool:
 class Auditor:
     """Compares what is held with itself; ``ask`` answers what is not held."""
 
-    filler: CandleFiller
+    downloader: Downloader
     ask: Callable[[CandleRequest], Awaitable[CandleSeries]]
 
     async def audit(self, symbol: str, day: date, *, repair: bool) -> AuditReport:
         """Compare a day's minutes with its longer candles; with ``repair`` read what differs anew, once."""
         start = datetime.combine(day, time(), UTC)
         span = TimeRange(start, start + timedelta(days=1))
-        await self.filler.get_to_know([Symbol(symbol)])
-        if self.filler.sealed(Symbol(symbol), Timeframe.D1, span.start, span.end)[1] < span.end:
+        await self.downloader.ensure_venue_known([Symbol(symbol)])
+        if self.downloader.final_range(Symbol(symbol), Timeframe.D1, span.start, span.end)[1] < span.end:
             msg = f"{day} is not over yet; audit a day that is"
             raise InvalidRangeError(msg)
         report = await self._compare_day(Symbol(symbol), span)
@@ -129,11 +129,11 @@ class Auditor:
         span = TimeRange(difference.opened_at, difference.timeframe.next(difference.opened_at))
         changed = 0
         for timeframe in (Timeframe.M1, difference.timeframe):
-            channel = self.filler.channel_of(report.symbol, timeframe)
+            channel = self.downloader.channel_of(report.symbol, timeframe)
             size, end = channel.capabilities.candles_per_call, span.end
             while end > span.start:
                 count = min(size, timeframe.count_slots(TimeRange(span.start, end)))
                 page = await channel.get_candles(report.symbol, timeframe, count, end=end)
-                changed += len((await self.filler.library.store.write(page)).revised)
+                changed += len((await self.downloader.catalog.store.write(page)).revised)
                 end = page[0].opened_at if len(page) else span.start
         return changed

@@ -15,11 +15,11 @@ from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange, clip
 from ...domain.timeframe import Timeframe
 from ...domain.timestamps import EPOCH, to_utc
-from ..cache.series_cache import CacheDesk
+from ..cache.series_cache import SeriesCache
 
 
 @define(eq=False, kw_only=True)
-class CandleLibrary:
+class CandleCatalog:
     """The candles of one API that outlive a request.
 
     Attributes:
@@ -27,7 +27,7 @@ class CandleLibrary:
 
     """
 
-    desk: CacheDesk
+    desk: SeriesCache
     references: Callable[[str], tuple[str, ...]]
 
     @property
@@ -46,7 +46,7 @@ class CandleLibrary:
     def key(self, symbol: str, timeframe: str) -> SeriesKey:
         """Return what a series is kept under, at the venue of the moment."""
         market = Symbol(symbol)
-        return SeriesKey(self.desk.venues.venue_of(market.venue_prefix), market, Timeframe.parse(timeframe))
+        return SeriesKey(self.desk.directory.venue_of(market.venue_prefix), market, Timeframe.parse(timeframe))
 
     async def label(self, series: CandleSeries) -> CandleSeries:
         """Return the series with outages told apart from quiet, as far as what is held shows them."""
@@ -84,13 +84,13 @@ class CandleLibrary:
         if span is None:
             at = first or last or EPOCH
             return CoverageReport(key=key, span=TimeRange(at, at), rows=0, slots=0)
-        return await survey(self.store, key, span, self.references(key.symbol.venue_prefix))
+        return await coverage_report(self.store, key, span, self.references(key.symbol.venue_prefix))
 
     async def parts(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range in parts of bounded size, oldest first; asks no venue."""
         key = self.key(symbol, timeframe)
         span = TimeRange(to_utc(start, "start"), to_utc(end, "end"))
-        async for part in each_part(self.store, key, span, self.references(key.symbol.venue_prefix)):
+        async for part in iter_parts(self.store, key, span, self.references(key.symbol.venue_prefix)):
             yield part
 
 
@@ -125,7 +125,7 @@ def _is_long(part: ExplainedRange) -> bool:
     return part.reason is Reason.NO_TRADE and part.end - part.start >= MIN_OUTAGE
 
 
-async def each_part(
+async def iter_parts(
     store: CandleStore, key: SeriesKey, span: TimeRange, references: Sequence[str] = ()
 ) -> AsyncGenerator[CandleSeries]:
     """Yield what is held of ``span`` in parts of bounded size, oldest first, each with its coverage."""
@@ -137,7 +137,7 @@ async def each_part(
         cursor = beyond
 
 
-async def survey(
+async def coverage_report(
     store: CandleStore,
     key: SeriesKey,
     span: TimeRange,
@@ -158,7 +158,7 @@ async def survey(
     quiet: list[ExplainedRange] = []
     gaps: list[ExplainedRange] = []
     rows = 0
-    async for part in each_part(store, key, span, references):
+    async for part in iter_parts(store, key, span, references):
         rows += len(part)
         quiet += part.quiet()
         gaps += evolve(part, coverage=evolve(part.coverage, explained=(*part.coverage.explained, *told))).gaps()

@@ -23,25 +23,25 @@ from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.timeframe import Timeframe
 from ...domain.timestamps import to_text, to_utc
-from ..cache.cached_channel import CachedRepository
-from ..paging.prefetch import ReadAhead
-from ..routing.channel_directory import Venues, check_listed
-from ..routing.router import Fetched, SmartChannelRouter
+from ..cache.cached_channel import CachedChannel
+from ..paging.prefetch import PagePrefetcher
+from ..routing.channel_directory import ChannelDirectory, check_listed
+from ..routing.router import FetchResult, SmartChannelRouter
 from ..runtime.tasks import root_cause
 from ..scheduling.request_queue import DataRequestQueue
-from .catalog import CandleLibrary
-from .series_download import Download, Downloaded, Progress
+from .catalog import CandleCatalog
+from .series_download import DownloadResult, Progress, SeriesDownload
 
 
 @define(eq=False, kw_only=True)
-class CandleFiller:
+class Downloader:
     """Fills the library from the venue."""
 
-    library: CandleLibrary
+    catalog: CandleCatalog
     router: SmartChannelRouter
     queue: DataRequestQueue
     clock: Clock
-    venues: Venues
+    directory: ChannelDirectory
     grace: Grace
 
     async def download(
@@ -50,7 +50,7 @@ class CandleFiller:
         timeframe: str,
         span: tuple[datetime, datetime | None],
         tell: Callable[[Progress], None],
-    ) -> list[Downloaded]:
+    ) -> list[DownloadResult]:
         """Fill the store with a range of several series at once.
 
         Raises:
@@ -58,23 +58,23 @@ class CandleFiller:
             AllChannelsFailedError: the venue could not be reached at all.
 
         """
-        store = self.library.store
+        store = self.catalog.store
         wanted = [Symbol(symbol) for symbol in dict.fromkeys(symbols)]
         channels = [self.channel_of(symbol, timeframe) for symbol in wanted]
-        await self.get_to_know(wanted)
-        spans = [self.sealed(symbol, Timeframe.parse(timeframe), *span) for symbol in wanted]
+        await self.ensure_venue_known(wanted)
+        spans = [self.final_range(symbol, Timeframe.parse(timeframe), *span) for symbol in wanted]
         downloads = [
-            Download(
+            SeriesDownload(
                 request=CandleRequest(
                     symbol=symbol, timeframe=Timeframe.parse(timeframe), start=start, end=end, priority=Priority.BULK
                 ),
                 channel=channel,
                 store=store,
                 clock=self.clock,
-                decorate=lambda ahead: self._decorated(ahead.channel, ahead),
+                wrap=lambda prefetcher: self._decorated(prefetcher.channel, prefetcher),
                 ask=self._ask_page,
                 tell=tell,
-                references=self.library.references(symbol.venue_prefix),
+                references=self.catalog.references(symbol.venue_prefix),
             )
             for symbol, channel, (start, end) in zip(wanted, channels, spans, strict=True)
         ]
@@ -86,11 +86,11 @@ class CandleFiller:
             raise root_cause(failures) from failures
         return [await self._told(download) for download in downloads]
 
-    async def _told(self, download: Download) -> Downloaded:
+    async def _told(self, download: SeriesDownload) -> DownloadResult:
         """Survey once all have ended: an outage shows only when every reference is there."""
         now = self._now(download.key.symbol)
-        if now is not None and download.rows and self.library.store.ledger(download.key).verified_at is None:
-            await self.library.store.mark_verified(download.key, now)
+        if now is not None and download.rows and self.catalog.store.ledger(download.key).verified_at is None:
+            await self.catalog.store.mark_verified(download.key, now)
         return await download.outcome()
 
     def channel_of(self, symbol: Symbol, timeframe: str) -> Channel:
@@ -98,28 +98,28 @@ class CandleFiller:
         request = CandleRequest(symbol=symbol, timeframe=Timeframe.parse(timeframe), priority=Priority.BULK)
         names = self.router.explain(request).channels
         channels = (self.router.channels[name] for name in names)
-        found = next((channel for channel in channels if self.library.desk.remembers(channel)), None)
+        found = next((channel for channel in channels if self.catalog.desk.remembers(channel)), None)
         if found is None:
             msg = f"none of the channels {', '.join(names)} brings history that could be kept; allow 'rest' and 'cache'"
             raise UnsupportedRequestError(msg)
         return found
 
-    def _decorated(self, channel: Channel, ahead: ReadAhead) -> CachedRepository:
-        cached = self.library.desk.decorate(channel, reads=True, ahead=ahead)
+    def _decorated(self, channel: Channel, prefetcher: PagePrefetcher) -> CachedChannel:
+        cached = self.catalog.desk.wrap(channel, reads=True, prefetcher=prefetcher)
         if cached is None:
             msg = "the store was closed while a download was running"
             raise ClosedError(msg)
         return cached
 
-    async def get_to_know(self, symbols: Sequence[Symbol]) -> None:
+    async def ensure_venue_known(self, symbols: Sequence[Symbol]) -> None:
         """Have one answer of each venue: it tells whose data this is, and the time.
 
         What is held already needs neither; a venue that does not answer is met again where it is asked.
         """
-        held = {line.key.symbol for line in await self.library.store.inventory()}
+        held = {line.key.symbol for line in await self.catalog.store.inventory()}
         for prefix in dict.fromkeys(symbol.venue_prefix for symbol in symbols):
-            directory = self.venues.directory_of(prefix)
-            if directory is not None and self.venues.time_of(prefix).earliest() is None:
+            directory = self.directory.directory_of(prefix)
+            if directory is not None and self.directory.server_time_of(prefix).earliest() is None:
                 with suppress(ChannelError):
                     await directory.get_markets()
             unknown = [symbol for symbol in symbols if symbol.venue_prefix == prefix and symbol not in held]
@@ -127,9 +127,9 @@ class CandleFiller:
 
     def _now(self, symbol: Symbol) -> datetime | None:
         """Return the earliest time that it can be at a symbol's venue."""
-        return self.venues.time_of(symbol.venue_prefix).earliest()
+        return self.directory.server_time_of(symbol.venue_prefix).earliest()
 
-    def sealed(
+    def final_range(
         self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime | None
     ) -> tuple[datetime, datetime]:
         """Return the range as far as it is over by the grace: only that can be kept.
@@ -157,12 +157,12 @@ class CandleFiller:
     ) -> CandleSeries:
         """Ask for one page when its turn has come; its outcome counts for the channel's health."""
 
-        async def fetch(asked: Channel) -> tuple[CandleSeries, Fetched]:
+        async def fetch(asked: Channel) -> tuple[CandleSeries, FetchResult]:
             if asked is not channel:
                 msg = "a download keeps to one channel"
                 raise UnsupportedRequestError(msg)
             series = await work()
-            return series, Fetched(len(series))
+            return series, FetchResult(len(series))
 
         async def turn() -> CandleSeries:
             plan = self.router.explain(request)

@@ -16,11 +16,11 @@ from ...domain.ports import CandleStore, Channel, Clock
 from ...domain.request import CandleRequest
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
-from ..cache.cached_channel import CachedRepository
-from ..paging.candle_pager import CandlePaging, Page
-from ..paging.prefetch import ReadAhead
+from ..cache.cached_channel import CachedChannel
+from ..paging.candle_pager import CandlePager, Page
+from ..paging.prefetch import PagePrefetcher
 from ..routing.router import HistoryRewrittenError
-from .catalog import survey
+from .catalog import coverage_report
 
 MAX_PAUSE_S = 60.0
 FIRST_PAUSE_S = 1.0
@@ -49,7 +49,7 @@ class Progress:
 
 
 @frozen(kw_only=True)
-class Downloaded:
+class DownloadResult:
     """What became of one series.
 
     Attributes:
@@ -75,7 +75,7 @@ AskPage = Callable[[CandleRequest, Channel, Callable[[], Awaitable[CandleSeries]
 
 
 @define(eq=False, kw_only=True)
-class Download:
+class SeriesDownload:
     """One series on its way into the store.
 
     Attributes:
@@ -91,7 +91,7 @@ class Download:
     channel: Channel
     store: CandleStore
     clock: Clock
-    decorate: Callable[[ReadAhead], CachedRepository]
+    wrap: Callable[[PagePrefetcher], CachedChannel]
     ask: AskPage
     tell: Callable[[Progress], None]
     references: tuple[str, ...] = ()
@@ -128,34 +128,34 @@ class Download:
                 self._error = failure
             break
 
-    async def outcome(self) -> Downloaded:
+    async def outcome(self) -> DownloadResult:
         """Return what is held of the range now, and what it has cost."""
-        report = await survey(self.store, self.key, self.span, self.references, self._told)
-        return Downloaded(report=report, calls=self._calls, rows=self.rows, error=self._error)
+        report = await coverage_report(self.store, self.key, self.span, self.references, self._told)
+        return DownloadResult(report=report, calls=self._calls, rows=self.rows, error=self._error)
 
     async def _walk(self) -> None:
-        ahead = ReadAhead(self.channel, self.clock, presumes=True)
+        prefetcher = PagePrefetcher(self.channel, self.clock, is_optimistic=True)
         try:
-            await self._walk_through(self.decorate(ahead), ahead)
+            await self._walk_through(self.wrap(prefetcher), prefetcher)
         finally:
-            await ahead.close()
-            self._calls += ahead.wasted
+            await prefetcher.close()
+            self._calls += prefetcher.wasted
 
-    async def _walk_through(self, cached: CachedRepository, ahead: ReadAhead) -> None:
-        walk = CandlePaging.of(self.request, self.channel.capabilities.candles_per_call)
-        walk.discards = True
-        while (page := walk.next_page()) is not None:
+    async def _walk_through(self, cached: CachedChannel, prefetcher: PagePrefetcher) -> None:
+        pager = CandlePager.of(self.request, self.channel.capabilities.candles_per_call)
+        pager.discards = True
+        while (page := pager.next_page()) is not None:
             held = None if page.end is None else await cached.skip_held(self.key, page.end)
             if held is not None:
-                walk.take(held, calls=0)
+                pager.take(held, calls=0)
                 continue
             await self.clock.sleep(page.delay_s)
-            ahead.aim(self.key.timeframe, walk.missing, walk.start)
-            walk.take(await self._page(cached, page))
-        self._told = tuple(part for part in walk.explained if part.reason is Reason.BEYOND_RETENTION)
-        await cached.remember_beginning(self.key, walk.explained)
+            prefetcher.set_target(self.key.timeframe, pager.missing, pager.start)
+            pager.take(await self._page(cached, page))
+        self._told = tuple(part for part in pager.explained if part.reason is Reason.BEYOND_RETENTION)
+        await cached.remember_beginning(self.key, pager.explained)
 
-    async def _page(self, cached: CachedRepository, page: Page) -> CandleSeries:
+    async def _page(self, cached: CachedChannel, page: Page) -> CandleSeries:
         for failures in range(MAX_FAILURES):
             try:
                 return await self._ask(cached, page)
@@ -166,8 +166,8 @@ class Download:
         msg = "the last attempt neither answered nor failed"
         raise AssertionError(msg)
 
-    async def _ask(self, cached: CachedRepository, page: Page) -> CandleSeries:
-        before = cached.tally.calls
+    async def _ask(self, cached: CachedChannel, page: Page) -> CandleSeries:
+        before = cached.stats.calls
 
         async def work() -> CandleSeries:
             return await cached.get_candles(self.key.symbol, self.key.timeframe, page.count, end=page.end)
@@ -176,7 +176,7 @@ class Download:
         try:
             found = await self.ask(request, self.channel, work)
         finally:
-            self._calls += cached.tally.calls - before
+            self._calls += cached.stats.calls - before
         if cached.store_error is not None:
             raise cached.store_error  # what cannot be kept is not worth asking for
         self.rows += len(found)

@@ -16,8 +16,8 @@ from ...domain.ports import CandleStore, Channel
 from ...domain.request import CandleRequest
 from ...domain.request_options import Priority
 from ...domain.time_range import TimeRange
-from ..cache.cached_channel import CachedRepository
-from ..routing.channel_directory import Venues
+from ..cache.cached_channel import CachedChannel
+from ..routing.channel_directory import ChannelDirectory
 from ..routing.router import HistoryRewrittenError
 from ..runtime.tasks import TaskSupervisor
 from ..scheduling.request_queue import DataRequestQueue
@@ -66,14 +66,14 @@ class StoreVerifier:
     store: CandleStore | None
     queue: DataRequestQueue
     tasks: TaskSupervisor
-    venues: Venues
-    decorate: Callable[[Channel], CachedRepository | None]
+    directory: ChannelDirectory
+    wrap: Callable[[Channel], CachedChannel | None]
     report: Callable[[str], None]
     _running: set[SeriesKey] = field(factory=set[SeriesKey])
 
-    async def note_use(self, key: SeriesKey, channel: Channel | None) -> None:
+    async def verify_if_due(self, key: SeriesKey, channel: Channel | None) -> None:
         """Begin a verification if one is due; a series that is new to the store was read just now."""
-        now = self.venues.time_of(key.symbol.venue_prefix).earliest()
+        now = self.directory.server_time_of(key.symbol.venue_prefix).earliest()
         if self.store is None or now is None or channel is None or key in self._running or self.tasks.is_closed:
             return
         try:
@@ -89,7 +89,7 @@ class StoreVerifier:
             self.tasks.start(self._verify(key, ledger, channel, now), f"verify {key}")
 
     async def _verify(self, key: SeriesKey, ledger: Ledger, channel: Channel, now: datetime) -> None:
-        cached = self.decorate(channel)
+        cached = self.wrap(channel)
         try:
             if cached is None or self.store is None:
                 return
@@ -103,7 +103,7 @@ class StoreVerifier:
         finally:
             self._running.discard(key)
 
-    async def _submit(self, key: SeriesKey, cached: CachedRepository, page: HeldPage) -> None:
+    async def _submit(self, key: SeriesKey, cached: CachedChannel, page: HeldPage) -> None:
         async def work() -> None:
             await cached.verify(key, page.count, page.end)
 

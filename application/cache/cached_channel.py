@@ -27,15 +27,15 @@ from ...domain.time_range import TimeRange
 from ...domain.timeframe import FAR_FUTURE, Timeframe
 from ...domain.timestamps import to_text
 from ...domain.trade import Trade
-from ..paging.prefetch import PageSource, ReadAhead
+from ..paging.prefetch import PagePrefetcher, PageSource
 from ..routing.router import HistoryRewrittenError
-from .reconciliation import CacheTally, Comparison, below, beyond, compare, held_below
+from .reconciliation import CacheStats, PageComparison, below, beyond, compare, tip_seam
 
-UNVERIFIED = Comparison()
+UNVERIFIED = PageComparison()
 
 
 @define(eq=False, kw_only=True)
-class CachedRepository:
+class CachedChannel:
     """Decorates ``inner`` with ``store``; made for one request, and counts what it did.
 
     Attributes:
@@ -54,8 +54,8 @@ class CachedRepository:
     report: Callable[[str], None]
     tip: Callable[[SeriesKey], CandleSeries | None]
     reads: bool = True
-    ahead: ReadAhead | None = None
-    tally: CacheTally = field(factory=CacheTally)
+    prefetcher: PagePrefetcher | None = None
+    stats: CacheStats = field(factory=CacheStats)
     _above: Candle | None = None
     store_error: ChannelError | None = None
 
@@ -71,7 +71,7 @@ class CachedRepository:
 
     @property
     def _source(self) -> PageSource:
-        return self.inner if self.ahead is None else self.ahead
+        return self.inner if self.prefetcher is None else self.prefetcher
 
     @property
     def capabilities(self) -> Capabilities:
@@ -121,7 +121,7 @@ class CachedRepository:
         if not _proves(series):
             return None  # a block was damaged, or the series was set aside, since the ledger was read
         self._above = series[0] if len(series) else self._above
-        self.tally.held_rows += len(series)
+        self.stats.held_rows += len(series)
         return series
 
     def forget_above(self) -> None:
@@ -130,8 +130,8 @@ class CachedRepository:
 
     def begin_walk(self) -> None:
         """Begin the walk that counts: what was read to find out where to begin is no part of the answer."""
-        self.tally.held_rows = self.tally.live_rows = 0
-        self.tally.seams.clear()
+        self.stats.held_rows = self.stats.live_rows = 0
+        self.stats.seams.clear()
         self._above = None
 
     async def skip_held(self, key: SeriesKey, end: datetime) -> CandleSeries | None:
@@ -159,9 +159,9 @@ class CachedRepository:
         live = self.tip(key) if self.reads else None
         if live is None or self.ledger(key).known_below(live.coverage.asked.start) is None:
             return None
-        self.tally.live_rows += len(live)
+        self.stats.live_rows += len(live)
         if len(live):
-            self.tally.seams.append(held_below(live[0], live[0].source))
+            self.stats.seams.append(tip_seam(live[0], live[0].source))
         return live
 
     def ledger(self, key: SeriesKey) -> Ledger:
@@ -191,10 +191,10 @@ class CachedRepository:
             wanted = hole + 1 if hole <= rows else rows
         count = min(self.capabilities.candles_per_call, wanted + (above is not None))
         upper = end if above is None else above.closed_at
-        if self.ahead is not None:
-            self.ahead.stop_at(floor)
+        if self.prefetcher is not None:
+            self.prefetcher.set_floor(floor)
         page = await self._source.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
-        self.tally.calls += 1
+        self.stats.calls += 1
         self._above = None
         key = SeriesKey(page.venue, key.symbol, key.timeframe)
         page = self._check_claim(page, floor)
@@ -205,7 +205,7 @@ class CachedRepository:
             msg = "what was held was set aside while it was read"
             raise HistoryRewrittenError(msg)
         await self._remember(key, page)
-        self.tally.join(found, key.timeframe, self.name, None if above is None else above.opened_at)
+        self.stats.join(found, key.timeframe, self.name, None if above is None else above.opened_at)
         page = page if above is None or at is None else below(page, at)
         is_met = floor is not None and any(slot < floor for slot in found.shared) and self.store_error is None
         return page if floor is None or not is_met else beyond(page, floor)
@@ -231,7 +231,7 @@ class CachedRepository:
         msg = f"the venue claims that nothing is older than {to_text(claimed)}, but older candles are held"
         raise MalformedReplyError(msg, channel=self.name)
 
-    async def _compare(self, key: SeriesKey, page: CandleSeries) -> Comparison:
+    async def _compare(self, key: SeriesKey, page: CandleSeries) -> PageComparison:
         ledger = self.ledger(key)
         span = TimeRange(page.opened_at(0), page.timeframe.next(page.opened_at(-1))) if len(page) else None
         span = None if span is None else ledger.known_within(span)
@@ -244,10 +244,10 @@ class CachedRepository:
         except ChannelError as error:
             self._give_up_store(error)
             return UNVERIFIED
-        self.tally.overlap_rows += len(found.shared)
+        self.stats.overlap_rows += len(found.shared)
         return found
 
-    async def _read_back(self, key: SeriesKey, page: CandleSeries, found: Comparison) -> None:
+    async def _read_back(self, key: SeriesKey, page: CandleSeries, found: PageComparison) -> None:
         """Read one more page of what is held: a second that differs means that history was rewritten."""
         try:
             second = await self._second_page(key, page, found)
@@ -273,14 +273,14 @@ class CachedRepository:
             HistoryRewrittenError: another page differs too; what was held is set aside.
 
         """
-        self.tally.verification_reads += 1
+        self.stats.verification_reads += 1
         page = await self.inner.get_candles(key.symbol, key.timeframe, count, end=end)
         found = await self._compare(key, page)
         if found.differences:
             await self._read_back(key, page, found)
         await self._remember(key, page)
 
-    async def _second_page(self, key: SeriesKey, page: CandleSeries, found: Comparison) -> CandleSeries | None:
+    async def _second_page(self, key: SeriesKey, page: CandleSeries, found: PageComparison) -> CandleSeries | None:
         """Ask for the held page below the one that differed, or above it where nothing below is held."""
         size, oldest = self.capabilities.candles_per_call, page[0].opened_at
         older = self.ledger(key).known_below(oldest)
@@ -294,8 +294,8 @@ class CachedRepository:
             if not len(held):
                 return None
             end = held[min(size, len(held)) - 1].closed_at
-        self.tally.verification_reads += 1
-        self.tally.calls += 1
+        self.stats.verification_reads += 1
+        self.stats.calls += 1
         return await self.inner.get_candles(key.symbol, key.timeframe, size, end=end)
 
     async def _remember(self, key: SeriesKey, page: CandleSeries) -> None:
@@ -307,7 +307,7 @@ class CachedRepository:
             self._give_up_store(error)
             return
         for old, new in remembered.revised:
-            self.tally.revised += 1
+            self.stats.revised += 1
             self.publish(key, CandleRevised(old, new))
 
     async def remember_beginning(self, key: SeriesKey, explained: Iterable[ExplainedRange]) -> None:

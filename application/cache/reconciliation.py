@@ -19,7 +19,7 @@ from ...domain.timestamps import from_micros, to_micros
 
 
 @frozen(kw_only=True)
-class Comparison:
+class PageComparison:
     """Slots that both sides know, oldest first.
 
     Attributes:
@@ -34,7 +34,7 @@ class Comparison:
     doubted: tuple[TimeRange, ...] = ()
 
 
-def compare(held: CandleSeries, page: CandleSeries) -> Comparison:
+def compare(held: CandleSeries, page: CandleSeries) -> PageComparison:
     """Compare a page with what is held of the same slots.
 
     A candle that one side has and the other proves not to exist is a difference. What one side knows
@@ -46,7 +46,7 @@ def compare(held: CandleSeries, page: CandleSeries) -> Comparison:
     only_paged = _inside(new, held.coverage.proven)
     changed = {slot for slot in both if not _is_same(held, mine[slot], page, theirs[slot])}
     doubted = [from_micros(slot) for slot in sorted(_inside(new, held.coverage.provisional))]
-    return Comparison(
+    return PageComparison(
         shared=tuple(map(from_micros, sorted(both | only_held | only_paged))),
         differences=tuple(map(from_micros, sorted(changed | only_held | only_paged))),
         doubted=tuple(TimeRange(slot, held.timeframe.next(slot)) for slot in doubted),
@@ -101,7 +101,7 @@ HELD = "cache"
 
 
 @define
-class CacheTally:
+class CacheStats:
     """What a cached channel did for one request."""
 
     calls: int = 0
@@ -112,7 +112,7 @@ class CacheTally:
     revised: int = 0
     seams: list[Seam] = field(factory=list[Seam])
 
-    def join(self, found: Comparison, timeframe: Timeframe, asked: str, above: datetime | None) -> None:
+    def join(self, found: PageComparison, timeframe: Timeframe, asked: str, above: datetime | None) -> None:
         """Note a joint with what is held from ``above`` on, and one with what is held below the page."""
         if above is not None:
             self._note_seam(above, (asked, HELD), found, lambda slot: slot >= above)
@@ -122,7 +122,7 @@ class CacheTally:
             self._note_seam(at, (HELD, asked), found, lambda slot: slot < at)
 
     def _note_seam(
-        self, at: datetime, sides: tuple[str, str], found: Comparison, belongs: Callable[[datetime], bool]
+        self, at: datetime, sides: tuple[str, str], found: PageComparison, belongs: Callable[[datetime], bool]
     ) -> None:
         shared = sum(map(belongs, found.shared))
         differing = sum(map(belongs, found.differences))
@@ -142,7 +142,7 @@ class CacheTally:
         return (counted,) if counted else ()
 
 
-def tip_above(ledger: Ledger, newest: CandleSeries, open_slot: datetime) -> CandleSeries | None:
+def tip_page(ledger: Ledger, newest: CandleSeries, open_slot: datetime) -> CandleSeries | None:
     """Return the open slot as a page that goes on above what is held, with its candle if there is one.
 
     Nothing is claimed of the open slot. Nothing of ``newest`` below the open slot is taken: on a quiet
@@ -164,12 +164,12 @@ def tip_above(ledger: Ledger, newest: CandleSeries, open_slot: datetime) -> Cand
     return CandleSeries.of(newest.venue, newest.symbol, newest.timeframe, candles, coverage)
 
 
-def held_below(tip: Candle, channel: str) -> Seam:
+def tip_seam(tip: Candle, channel: str) -> Seam:
     """Return the joint of a forming candle with what is held below it: they touch, and share no slot to compare."""
     return Seam(at=tip.opened_at, older=HELD, newer=channel, verdict=SeamVerdict.PENDING, detail="nothing compared yet")
 
 
-def too_little_held(channel: str) -> ChannelUnavailableError:
+def tip_only_error(channel: str) -> ChannelUnavailableError:
     """Return the error of a channel that knows the tip only, where more is missing; it is not to blame."""
     msg = "it knows the newest candle only, and what is held does not reach up to it"
     return ChannelUnavailableError(msg, channel=channel, retryable=False, is_fault=False)

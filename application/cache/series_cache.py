@@ -14,10 +14,10 @@ from ...domain.request import AnyRequest, CandleRequest
 from ...domain.routing import Extent, Holdings
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
-from ..paging.prefetch import ReadAhead
-from ..routing.channel_directory import Venues, is_worth_keeping
-from .cached_channel import CachedRepository
-from .reconciliation import tip_above
+from ..paging.prefetch import PagePrefetcher
+from ..routing.channel_directory import ChannelDirectory, is_worth_keeping
+from .cached_channel import CachedChannel
+from .reconciliation import tip_page
 
 
 async def _nothing_waits() -> None:
@@ -25,7 +25,7 @@ async def _nothing_waits() -> None:
 
 
 @define(eq=False, kw_only=True)
-class CacheDesk:
+class SeriesCache:
     """The store of one API, if it has any, and whose data goes into it.
 
     Attributes:
@@ -38,7 +38,7 @@ class CacheDesk:
     """
 
     cache: CandleCache | None
-    venues: Venues
+    directory: ChannelDirectory
     publish: Callable[[SeriesKey, MarketEvent], None]
     report: Callable[[str], None]
     tip: Callable[[SeriesKey], CandleSeries | None]
@@ -47,7 +47,7 @@ class CacheDesk:
     @classmethod
     def of(
         cls,
-        venues: Venues,
+        directory: ChannelDirectory,
         *,
         publish: Callable[[SeriesKey, MarketEvent], None],
         report: Callable[[str], None],
@@ -55,37 +55,43 @@ class CacheDesk:
         flush: Callable[[], Awaitable[None]] = _nothing_waits,
     ) -> Self:
         """Find the store among the channels; it stands in for the channels of every venue."""
-        cache = next((channel for channel in venues.channels.values() if isinstance(channel, CandleCache)), None)
+        cache = next((channel for channel in directory.channels.values() if isinstance(channel, CandleCache)), None)
         if cache is not None:
-            cache.stand_in_for(venues.venue_of)
-        return cls(cache=cache, venues=venues, publish=publish, report=report, tip=tip, flush=flush)
+            cache.stand_in_for(directory.venue_of)
+        return cls(cache=cache, directory=directory, publish=publish, report=report, tip=tip, flush=flush)
 
     def remembers(self, channel: Channel) -> bool:
         """Return whether what this channel answers is worth keeping."""
         return self.cache is not None and is_worth_keeping(channel)
 
-    def decorate(self, channel: Channel, *, reads: bool, ahead: ReadAhead | None = None) -> CachedRepository | None:
+    def wrap(self, channel: Channel, *, reads: bool, prefetcher: PagePrefetcher | None = None) -> CachedChannel | None:
         """Return the channel and the store as one, or None where nothing is kept of it."""
         if self.cache is None or not self.remembers(channel):
             return None
         store = self.cache.store
-        return CachedRepository(
-            inner=channel, store=store, publish=self.publish, report=self.report, tip=self.tip, reads=reads, ahead=ahead
+        return CachedChannel(
+            inner=channel,
+            store=store,
+            publish=self.publish,
+            report=self.report,
+            tip=self.tip,
+            reads=reads,
+            prefetcher=prefetcher,
         )
 
-    def decorate_tip(self, channel: Channel, newest: CandleSeries, open_slot: datetime) -> CachedRepository | None:
+    def wrap_tip(self, channel: Channel, newest: CandleSeries, open_slot: datetime) -> CachedChannel | None:
         """Return the store with the newest candle of a channel on top; None where they do not touch."""
         if self.cache is None:
             return None
         store, key = self.cache.store, SeriesKey(newest.venue, newest.symbol, newest.timeframe)
-        tip = tip_above(store.ledger(key), newest, open_slot)
+        tip = tip_page(store.ledger(key), newest, open_slot)
         if tip is None:
             return None
-        return CachedRepository(inner=channel, store=store, publish=self.publish, report=self.report, tip=lambda _: tip)
+        return CachedChannel(inner=channel, store=store, publish=self.publish, report=self.report, tip=lambda _: tip)
 
     def key(self, request: CandleRequest) -> SeriesKey:
         """Return what the answer to a request is kept under."""
-        return SeriesKey(self.venues.venue_of(request.symbol.venue_prefix), request.symbol, request.timeframe)
+        return SeriesKey(self.directory.venue_of(request.symbol.venue_prefix), request.symbol, request.timeframe)
 
     def held(self, channel: str, request: AnyRequest) -> Holdings:
         """Return how much of a request the named channel holds."""
@@ -99,7 +105,7 @@ class CacheDesk:
             return Holdings()
         if ledger.is_empty:
             return Holdings()
-        live, now = self.tip(key), self.venues.time_of(request.symbol.venue_prefix).latest()
+        live, now = self.tip(key), self.directory.server_time_of(request.symbol.venue_prefix).latest()
         return how_much_is_held(request, ledger, now, None if live is None else live.coverage.asked.start)
 
 

@@ -32,7 +32,7 @@ class _Batch:
 
 
 @define(eq=False, kw_only=True)
-class FinalKeeper:
+class WriteBehind:
     """Listens to feeds and writes what is FINAL; ``store`` None keeps nothing."""
 
     store: CandleStore | None

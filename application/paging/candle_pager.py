@@ -36,7 +36,7 @@ class Page:
 
 
 @define
-class CandlePaging:
+class CandlePager:
     """The pages of one backward walk.
 
     Invariant: after each ``take``, the rows held are exactly the existing candles in
@@ -64,9 +64,9 @@ class CandlePaging:
     def of(cls, request: CandleRequest, page_size: int) -> Self:
         """Begin the walk for a request with a count, or with both bounds."""
         least = Finality.FINAL if request.final_only else Finality.CLOSED if request.closed_only else Finality.FORMING
-        walk = cls(request.timeframe, page_size, request.count, request.start, request.end, least)
-        walk._cursor = request.end
-        return walk
+        pager = cls(request.timeframe, page_size, request.count, request.start, request.end, least)
+        pager._cursor = request.end
+        return pager
 
     def next_page(self) -> Page | None:
         """Return the page to ask for next; None when the walk is over."""

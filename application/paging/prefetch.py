@@ -20,11 +20,11 @@ from ...domain.series import CandleSeries
 from ...domain.timeframe import Timeframe
 from ..cache.reconciliation import below
 from ..runtime.tasks import cancel_all, spawn
-from .prefetch_window import Slices
+from .prefetch_window import PrefetchWindow
 
 MAX_AHEAD = 16
 ROUND_TRIPS_KEPT = 20
-PRESUMED = 2
+OPTIMISTIC_PAGES = 2
 """Slices that are asked for before the first page has come. They wait for their turn behind it, so that where a page
 comes sooner than a turn none is sent for nothing; 170 ms away the second call left 370 ms after the first, not 100."""
 
@@ -58,7 +58,7 @@ class _Sent:
 
 
 @define(eq=False)
-class ReadAhead:
+class PagePrefetcher:
     """The pages of one walk through one series of one channel.
 
     Invariant: after ``close`` no task is left. A slice whose bytes were written is never abandoned by a change
@@ -72,22 +72,22 @@ class ReadAhead:
 
     channel: Channel
     clock: Clock
-    presumes: bool = False
+    is_optimistic: bool = False
     wasted: int = 0
-    _slices: Slices | None = None
+    _slices: PrefetchWindow | None = None
     _sent: dict[datetime, _Sent] = field(factory=dict[datetime, _Sent])
     _leftover: list[_Sent] = field(factory=list[_Sent])
     _round_trips: deque[float] = field(factory=lambda: deque[float](maxlen=ROUND_TRIPS_KEPT))
 
-    def aim(self, timeframe: Timeframe, rows: int | None, floor: datetime | None) -> None:
+    def set_target(self, timeframe: Timeframe, rows: int | None, floor: datetime | None) -> None:
         """Say how many rows are wanted below the next page, and from where on nothing is."""
         size = self.channel.capabilities.candles_per_call
         if self._slices is None or self._slices.timeframe is not timeframe:
-            self._slices = Slices(timeframe, size)
+            self._slices = PrefetchWindow(timeframe, size)
         self._slices.rows = None if rows is None else max(0, rows - size)
         self._slices.floor, self._slices.is_floor_held = floor, False
 
-    def stop_at(self, floor: datetime | None) -> None:
+    def set_floor(self, floor: datetime | None) -> None:
         """Ask for nothing ahead below ``floor``: it is held."""
         if self._slices is not None and floor is not None:
             own = self._slices.floor
@@ -104,8 +104,8 @@ class ReadAhead:
         end: datetime | None = None,
     ) -> CandleSeries:
         """Return one page: one that is on its way already where it fits, or a new one."""
-        slices = self._slices
-        if slices is None or start is not None or count is None or not self._may_read_ahead(slices):
+        window = self._slices
+        if window is None or start is not None or count is None or not self._may_read_ahead(window):
             page = await self.channel.get_candles(symbol, timeframe, count, start=start, end=end)
             return check_page(page, symbol, timeframe, self.channel.name)
 
@@ -116,50 +116,50 @@ class ReadAhead:
         def ask(rows: int, before: datetime | None) -> "_Sent":
             return self._send(lambda: read(rows, before))
 
-        whole = await self._from_slice(slices, end)
-        page = await self._first(slices, count, end, ask) if whole is None else whole
-        size, before = (count, end) if whole is None else (slices.size, whole.coverage.asked.end)
-        if not slices.note(page, size, before):
-            self._drop_unsent(slices)
+        whole = await self._from_slice(window, end)
+        page = await self._first(window, count, end, ask) if whole is None else whole
+        size, before = (count, end) if whole is None else (window.size, whole.coverage.asked.end)
+        if not window.note(page, size, before):
+            self._drop_unsent(window)
         able = self.channel.capabilities
         round_trip_s = min(self._round_trips, default=0.0)  # the least: a busy server does not widen it further
         width = min(MAX_AHEAD, 1 + len(self._round_trips), ceil(able.calls_per_s * round_trip_s) + 1)
-        self._fill(slices, ask, width)
-        return page if end is None or whole is None else _newest(below(page, slices.timeframe.ceil(end)), count)
+        self._fill(window, ask, width)
+        return page if end is None or whole is None else _newest(below(page, window.timeframe.ceil(end)), count)
 
-    def _may_read_ahead(self, slices: Slices) -> bool:
+    def _may_read_ahead(self, window: PrefetchWindow) -> bool:
         """Return whether another page may be wanted, or is on its way; one alone needs no task of its own."""
-        return self.channel.capabilities.calls_per_s > 0 and (slices.rows != 0 or bool(self._sent))
+        return self.channel.capabilities.calls_per_s > 0 and (window.rows != 0 or bool(self._sent))
 
     async def _first(
-        self, slices: Slices, count: int, end: datetime | None, ask: Callable[[int, datetime | None], _Sent]
+        self, window: PrefetchWindow, count: int, end: datetime | None, ask: Callable[[int, datetime | None], _Sent]
     ) -> CandleSeries:
         """Ask for a page of which no slice is on its way."""
         sent = ask(count, end)
-        if self.presumes and not self._round_trips and end is not None:
-            slices.presume(end)
-            self._fill(slices, ask, PRESUMED)
+        if self.is_optimistic and not self._round_trips and end is not None:
+            window.start_optimistically(end)
+            self._fill(window, ask, OPTIMISTIC_PAGES)
         return await self._await(sent)
 
-    async def _from_slice(self, slices: Slices, end: datetime | None) -> CandleSeries | None:
+    async def _from_slice(self, window: PrefetchWindow, end: datetime | None) -> CandleSeries | None:
         """Return the whole page in which ``end`` lies, if it was asked for; None when it is of no use."""
         if end is None:
             return None
-        for useless in slices.passed(end):
+        for useless in window.passed(end):
             self._abandon(self._sent.pop(useless))
-        found = slices.match(end)
+        found = window.match(end)
         if found is None:
             return None
-        slices.take(found)
+        window.take(found)
         page = await self._await(self._sent.pop(found))
-        rest = below(page, slices.timeframe.ceil(end))
+        rest = below(page, window.timeframe.ceil(end))
         if len(rest):
             return page
         self.wasted += 1  # an empty rest proves no beginning: that takes a read of its own, a second later
         return None
 
-    def _fill(self, slices: Slices, ask: Callable[[int, datetime | None], _Sent], width: int) -> None:
-        while len(self._sent) < width and (ahead := slices.next_slice()) is not None:
+    def _fill(self, window: PrefetchWindow, ask: Callable[[int, datetime | None], _Sent], width: int) -> None:
+        while len(self._sent) < width and (ahead := window.next_slice()) is not None:
             self._sent[ahead.end] = ask(ahead.rows, ahead.end)
 
     def _send(self, work: Callable[[], Awaitable[CandleSeries]]) -> _Sent:
@@ -186,11 +186,11 @@ class ReadAhead:
             caller.calls += sent.call_context.calls
             caller.waited_s += min(sent.call_context.waited_s, self.clock.monotonic() - began)
 
-    def _drop_unsent(self, slices: Slices) -> None:
-        slices.stop()
-        for end in slices.ends:
+    def _drop_unsent(self, window: PrefetchWindow) -> None:
+        window.stop()
+        for end in window.ends:
             if self._sent[end].is_unsent:
-                slices.take(end)
+                window.take(end)
                 self._abandon(self._sent.pop(end))
 
     def _abandon(self, sent: _Sent) -> None:

@@ -32,7 +32,7 @@ def is_dense(page: CandleSeries, count: int, end: datetime | None) -> bool:
 
 
 @frozen
-class Slice:
+class PrefetchPage:
     """One page to ask for ahead: ``rows`` rows before ``end``."""
 
     end: datetime
@@ -40,7 +40,7 @@ class Slice:
 
 
 @define
-class Slices:
+class PrefetchWindow:
     """The slices of one walk, newest first.
 
     Attributes:
@@ -79,11 +79,11 @@ class Slices:
             self._next_end = self._cursor if lowest is None else self.timeframe.move(lowest, -self.size)
         return True
 
-    def presume(self, end: datetime) -> None:
+    def start_optimistically(self, end: datetime) -> None:
         """Let slices go ahead of the walk's first page, before ``end``, as if that were dense; ``note`` tells."""
         self._cursor = self._next_end = self.timeframe.move(self.timeframe.ceil(end), -self.size)
 
-    def next_slice(self) -> Slice | None:
+    def next_slice(self) -> PrefetchPage | None:
         """Return the next slice to send; None when nothing more is wanted ahead."""
         end = self._next_end
         if end is None or self._cursor is None or (self.floor is not None and end <= self.floor):
@@ -93,9 +93,9 @@ class Slices:
         self._ends.append(end)
         self._next_end = self.timeframe.move(end, -self.size)
         if self.floor is None:
-            return Slice(end, self.size)
+            return PrefetchPage(end, self.size)
         above_floor = self.timeframe.count_slots(TimeRange(self.floor, end)) + self.is_floor_held
-        return Slice(end, min(self.size, above_floor))
+        return PrefetchPage(end, min(self.size, above_floor))
 
     def match(self, end: datetime) -> datetime | None:
         """Return the slice in which ``end`` lies; None where there is none."""

@@ -11,17 +11,17 @@ from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.trade import ONE_DAY, start_of_day
-from .candle_pager import CandlePaging
-from .trade_pager import TradePaging
+from .candle_pager import CandlePager
+from .trade_pager import TradePager
 
 
 async def read_candles(channel: Channel, symbol: Symbol, timeframe: Timeframe, span: TimeRange) -> CandleSeries:
     """Return every candle of a range, in as many pages as it takes; a claimed beginning is not proven."""
     request = CandleRequest(symbol=symbol, timeframe=timeframe, start=span.start, end=span.end)
-    walk = CandlePaging.of(request, channel.capabilities.candles_per_call)
-    while (page := walk.next_page()) is not None and not page.delay_s:
-        walk.take(await channel.get_candles(symbol, timeframe, page.count, end=page.end))
-    return walk.result()
+    pager = CandlePager.of(request, channel.capabilities.candles_per_call)
+    while (page := pager.next_page()) is not None and not page.delay_s:
+        pager.take(await channel.get_candles(symbol, timeframe, page.count, end=page.end))
+    return pager.result()
 
 
 @frozen(eq=False)
@@ -34,8 +34,8 @@ class TradeReader:
     clock: Clock
     server_time: ServerTime
 
-    async def walk(
-        self, channel: TradeHistory, symbol: Symbol, paging: TradePaging, most_calls: int | None = None
+    async def pager(
+        self, channel: TradeHistory, symbol: Symbol, paging: TradePager, most_calls: int | None = None
     ) -> None:
         """Ask for page after page until ``paging`` has enough, or ``most_calls`` were made.
 

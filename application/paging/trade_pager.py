@@ -24,7 +24,7 @@ class TradePage:
 
 
 @define
-class TradePaging:
+class TradePager:
     """Walks trades back, by cursor inside a UTC day and then into the day before, at most seven days.
 
     What is walked is a date; ``days_ago`` is its distance from the server's date when the page is asked for.

@@ -26,7 +26,7 @@ from ...domain.routing import RoutePlan, RouteStep
 from ...domain.series import CandleSeries
 from ..archive.verification import EVERY
 from ..composition import Archive
-from ..routing.channel_directory import Venues
+from ..routing.channel_directory import ChannelDirectory
 from ..routing.router import SmartChannelRouter
 from ..streaming.hub import LiveHub
 from ..streaming.topics.candles import CandleTopic
@@ -39,7 +39,7 @@ _Question = tuple[SeriesKey, int | None]
 
 
 @frozen(kw_only=True)
-class Standing:
+class CacheKey:
     """All that plan and walk read of a question about the newest candles of a series that is followed.
 
     Attributes:
@@ -57,7 +57,7 @@ class Standing:
     slot_at: datetime
     frontier: datetime
     state: object
-    outlook: tuple[object, ...]
+    state_fingerprint: tuple[object, ...]
     topic: CandleTopic = field(eq=False)
     now: datetime = field(eq=False)
 
@@ -73,25 +73,25 @@ class _Kept:
     series: CandleSeries
     trace: Callable[[float], RoutePlan]
     open_slots: list[Candle]
-    standing: Standing
+    key: CacheKey
     verify_at: datetime
 
     def with_tail(self, open_slots: list[Candle], tip: CandleSeries) -> "_Kept":
         """Return the answer with the open slots as they are now."""
         held = self.series.columns.slice(0, len(self.series) - len(tip))
         series = CandleSeries(join((held, tip.columns)), self.series.coverage, self.series.seams)
-        return _Kept(series, self.trace, open_slots, self.standing, self.verify_at)
+        return _Kept(series, self.trace, open_slots, self.key, self.verify_at)
 
 
 @define(eq=False, kw_only=True)
-class LiveAnswers:
+class AnswerCache:
     """The last answers to questions about the newest candles of series that are followed."""
 
     router: SmartChannelRouter
     hub: LiveHub
     archive: Archive
     clock: Clock
-    venues: Venues
+    directory: ChannelDirectory
     _store: WatchedStore | None = field(init=False, default=None)
     _kept: dict[_Question, _Kept] = field(init=False, factory=dict[_Question, _Kept])
     _in_a_row: int = 0
@@ -101,32 +101,32 @@ class LiveAnswers:
         store: CandleStore | None = self.archive.store
         self._store = store if isinstance(store, WatchedStore) else None
 
-    def look(self, request: OneShotRequest) -> Standing | None:
+    def look(self, request: OneShotRequest) -> CacheKey | None:
         """Return what the answer to a request rests on now; None where it is none that is given again."""
         if not isinstance(request, CandleRequest) or not _is_about_now(request):
             return None
-        if self._store is None or self.archive.keeper.is_waiting:
+        if self._store is None or self.archive.write_behind.is_waiting:
             return None
         key = self.archive.desk.key(request)
         topic = self.hub.witnessed(key)
-        now = None if topic is None else self.venues.time_of(request.symbol.venue_prefix).latest()
+        now = None if topic is None else self.directory.server_time_of(request.symbol.venue_prefix).latest()
         if topic is None or now is None or topic.tail.frontier is None:
             return None
         try:
             state = self._store.state()
         except MarketDataError:
             return None  # whoever reads it will report it
-        return Standing(
+        return CacheKey(
             key=key,
             slot_at=key.timeframe.floor(now),
             frontier=topic.tail.frontier,
             state=state,
-            outlook=self.router.outlook(),
+            state_fingerprint=self.router.state_fingerprint(),
             topic=topic,
             now=now,
         )
 
-    async def recall(self, request: OneShotRequest, standing: Standing | None, started: float) -> CandleSeries | None:
+    async def recall(self, request: OneShotRequest, key: CacheKey | None, started: float) -> CandleSeries | None:
         """Return the last answer if it is the answer still, with the open slots as they are now.
 
         Args:
@@ -135,17 +135,17 @@ class LiveAnswers:
             started: when it was asked; the trace tells how long it took.
 
         """
-        if standing is None or not isinstance(request, CandleRequest):
+        if key is None or not isinstance(request, CandleRequest):
             return None
-        kept = self._kept.get((standing.key, request.count))
-        if kept is None or kept.standing != standing or standing.now >= kept.verify_at:
+        kept = self._kept.get((key.key, request.count))
+        if kept is None or kept.key != key or key.now >= kept.verify_at:
             return None
-        open_slots = standing.topic.tail.current()
+        open_slots = key.topic.tail.current()
         if open_slots != kept.open_slots:
-            tip = standing.topic.tip()
+            tip = key.topic.tip()
             if tip is None or not _are_same_slots(open_slots, kept.open_slots):
                 return None
-            kept = self._kept[standing.key, request.count] = kept.with_tail(open_slots, tip)
+            kept = self._kept[key.key, request.count] = kept.with_tail(open_slots, tip)
         trace = kept.trace((self.clock.monotonic() - started) * 1000)
         self._in_a_row += 1
         if self._in_a_row % ANSWERS_A_TURN == 0:
@@ -153,7 +153,7 @@ class LiveAnswers:
         series = kept.series
         return CandleSeries(series.columns.slice(0, len(series)), series.coverage, series.seams, trace)
 
-    def keep(self, request: OneShotRequest, before: Standing | None, series: CandleSeries) -> None:
+    def keep(self, request: OneShotRequest, before: CacheKey | None, series: CandleSeries) -> None:
         """Keep an answer, if nothing has changed since ``before``, when it was asked for.
 
         One that has empty slots is not kept: whether they are an outage is read from other series, too.

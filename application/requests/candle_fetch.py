@@ -24,22 +24,22 @@ from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from ...domain.timestamps import EPOCH, from_micros, to_text
 from ...domain.trade import Trade
-from ..cache.cached_channel import CachedRepository
-from ..cache.reconciliation import CacheTally, too_little_held
-from ..cache.series_cache import CacheDesk
-from ..paging.candle_pager import CandlePaging, ForwardWindows
-from ..paging.prefetch import PageSource, ReadAhead
+from ..cache.cached_channel import CachedChannel
+from ..cache.reconciliation import CacheStats, tip_only_error
+from ..cache.series_cache import SeriesCache
+from ..paging.candle_pager import CandlePager, ForwardWindows
+from ..paging.prefetch import PagePrefetcher, PageSource
 from ..paging.readers import TradeReader
-from ..paging.trade_pager import TradePaging
-from ..routing.router import Fetched, HistoryRewrittenError, SmartChannelRouter
+from ..paging.trade_pager import TradePager
+from ..routing.router import FetchResult, HistoryRewrittenError, SmartChannelRouter
 from ..routing.rules import history_needed
-from .listing_date import find_beginning
+from .listing_date import find_listing_date
 
 TRIES = 3
 
 
 @define(eq=False)
-class CandleFetch:
+class CandleFetcher:
     """Fetches one request; pages that arrived are kept when a later one fails.
 
     A retry on the same channel continues where the last attempt stopped.
@@ -53,13 +53,13 @@ class CandleFetch:
     request: CandleRequest
     clock: Clock
     server_time: ServerTime
-    desk: CacheDesk
+    desk: SeriesCache
     reads: bool = True
-    _walks: dict[str, CandlePaging] = field(factory=dict[str, CandlePaging])
-    _ahead: dict[str, ReadAhead] = field(factory=dict[str, ReadAhead])
-    _cached: dict[str, CachedRepository | None] = field(factory=dict[str, CachedRepository | None])
+    _walks: dict[str, CandlePager] = field(factory=dict[str, CandlePager])
+    _ahead: dict[str, PagePrefetcher] = field(factory=dict[str, PagePrefetcher])
+    _cached: dict[str, CachedChannel | None] = field(factory=dict[str, CachedChannel | None])
 
-    async def from_channel(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
+    async def from_channel(self, channel: Channel) -> tuple[CandleSeries, FetchResult]:
         """Return the whole answer of one channel, and of the store beside it.
 
         Raises:
@@ -70,50 +70,50 @@ class CandleFetch:
             return await self._from_store(channel)
         if self._knows_tip_only(channel):
             return await self._from_tip(channel)
-        ahead = self._ahead.setdefault(channel.name, ReadAhead(channel, self.clock))
+        prefetcher = self._ahead.setdefault(channel.name, PagePrefetcher(channel, self.clock))
         for _ in range(TRIES):
             if channel.name not in self._cached:
-                self._cached[channel.name] = self.desk.decorate(channel, reads=self.reads, ahead=ahead)
+                self._cached[channel.name] = self.desk.wrap(channel, reads=self.reads, prefetcher=prefetcher)
             cached = self._cached[channel.name]
             try:
-                series, calls = await self._from_venue(cached or channel, ahead)
+                series, calls = await self._from_venue(cached or channel, prefetcher)
             except HistoryRewrittenError:
                 self._walks.pop(channel.name, None)
                 del self._cached[channel.name]
                 continue
             finally:
-                await ahead.close()
+                await prefetcher.close()
             return await self._counted(cached, series, calls)
         msg = f"{channel.name} rewrote its history again while it was read anew; ask again later"
         raise IntegrityError(msg)
 
     async def _counted(
-        self, cached: CachedRepository | None, series: CandleSeries, calls: int
-    ) -> tuple[CandleSeries, Fetched]:
+        self, cached: CachedChannel | None, series: CandleSeries, calls: int
+    ) -> tuple[CandleSeries, FetchResult]:
         if cached is None:
-            return series, Fetched(len(series), calls)
+            return series, FetchResult(len(series), calls)
         key = SeriesKey(series.venue, series.symbol, series.timeframe)
         await cached.remember_beginning(key, series.coverage.explained)
-        tally = cached.tally
-        seams = tuple(tally.seams)
-        beside, notes = self._beside(tally, len(series)), tally.notes()
-        fetched = Fetched(len(series), tally.calls, beside=beside, notes=notes, seams=seams)
+        stats = cached.stats
+        seams = tuple(stats.seams)
+        beside, notes = self._beside(stats, len(series)), stats.notes()
+        fetched = FetchResult(len(series), stats.calls, beside=beside, notes=notes, seams=seams)
         return CandleSeries(series.columns, series.coverage, seams), fetched
 
-    def _beside(self, tally: CacheTally, rows: int) -> dict[str, int]:
+    def _beside(self, stats: CacheStats, rows: int) -> dict[str, int]:
         """Return what the store and the live stream gave; a row of both counts once."""
         if not self.reads or self.desk.cache is None:
             return {}
-        live = min(tally.live_rows, rows)
-        given = {self.desk.cache.name: min(tally.held_rows, rows - live)}
-        return given | ({self.desk.venues.live_name(self.request.symbol.venue_prefix): live} if live else {})
+        live = min(stats.live_rows, rows)
+        given = {self.desk.cache.name: min(stats.held_rows, rows - live)}
+        return given | ({self.desk.directory.live_name(self.request.symbol.venue_prefix): live} if live else {})
 
     def _knows_tip_only(self, channel: Channel) -> bool:
         able, frame = channel.capabilities, self.request.timeframe
         is_more_asked = history_needed(self.request) is HistoryDepth.FULL
         return is_more_asked and not able.can_answer_candles(frame, HistoryDepth.FULL)
 
-    async def _from_tip(self, channel: Channel) -> tuple[CandleSeries, Fetched]:
+    async def _from_tip(self, channel: Channel) -> tuple[CandleSeries, FetchResult]:
         """Return the channel's newest candle, and everything before it from the store.
 
         Raises:
@@ -123,22 +123,22 @@ class CandleFetch:
         newest = await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
         now = self.server_time.latest()
         open_slot = None if now is None else self.request.timeframe.floor(now)
-        held = None if open_slot is None else self.desk.decorate_tip(channel, newest, open_slot)
+        held = None if open_slot is None else self.desk.wrap_tip(channel, newest, open_slot)
         if held is None:
-            raise too_little_held(channel.name)
+            raise tip_only_error(channel.name)
         has_tip = any(candle.opened_at == open_slot for candle in newest)
         request = self.request if has_tip else evolve(self.request, end=open_slot)  # nobody has traded in it yet
-        walk = CandlePaging.of(request, max(1, channel.capabilities.candles_per_call))
+        pager = CandlePager.of(request, max(1, channel.capabilities.candles_per_call))
         try:
-            await self._walk(held, walk)
+            await self._walk(held, pager)
         except UnsupportedRequestError as error:
-            raise too_little_held(channel.name) from error
-        series = walk.result()
-        beside = {} if self.desk.cache is None else {self.desk.cache.name: held.tally.held_rows}
-        seams = tuple(held.tally.seams)
-        return evolve(series, seams=seams), Fetched(len(series), calls=0, beside=beside, seams=seams)
+            raise tip_only_error(channel.name) from error
+        series = pager.result()
+        beside = {} if self.desk.cache is None else {self.desk.cache.name: held.stats.held_rows}
+        seams = tuple(held.stats.seams)
+        return evolve(series, seams=seams), FetchResult(len(series), calls=0, beside=beside, seams=seams)
 
-    async def _from_store(self, cache: CandleCache) -> tuple[CandleSeries, Fetched]:
+    async def _from_store(self, cache: CandleCache) -> tuple[CandleSeries, FetchResult]:
         """Return what is held; when it is not all that was asked for, the trace says so."""
         request = self.request
         series = await cache.get_candles(
@@ -150,17 +150,17 @@ class CandleFetch:
             until = max(request.timeframe.floor(now), asked.end)
             series = evolve(series, coverage=series.coverage.within(TimeRange(asked.start, until)))
         notes = (STALE,) if series.gaps() else ()
-        return series, Fetched(len(series), 0, notes=notes)
+        return series, FetchResult(len(series), 0, notes=notes)
 
-    async def _from_venue(self, channel: Channel, ahead: ReadAhead) -> tuple[CandleSeries, int]:
+    async def _from_venue(self, channel: Channel, prefetcher: PagePrefetcher) -> tuple[CandleSeries, int]:
         if self.request.start is not None and self.request.end is None and self.request.count is not None:
-            return await self._forward(channel, ahead, self.request.start, self.request.count)
+            return await self._forward(channel, prefetcher, self.request.start, self.request.count)
         request = self.request
         if request.start is not None and request.end is None:
             request = evolve(request, end=await self._server_now(channel))
-        walk = self._walks.setdefault(channel.name, CandlePaging.of(request, self._page_size(channel)))
-        await self._walk(channel, walk, ahead)
-        return walk.result(), walk.calls
+        pager = self._walks.setdefault(channel.name, CandlePager.of(request, self._page_size(channel)))
+        await self._walk(channel, pager, prefetcher)
+        return pager.result(), pager.calls
 
     def _page_size(self, channel: Channel) -> int:
         size = channel.capabilities.candles_per_call
@@ -169,29 +169,29 @@ class CandleFetch:
             raise UnsupportedRequestError(msg)
         return size
 
-    async def _walk(self, channel: Channel, walk: CandlePaging, ahead: ReadAhead | None = None) -> None:
-        source: PageSource = channel if ahead is None or isinstance(channel, CachedRepository) else ahead
-        while (page := walk.next_page()) is not None:
+    async def _walk(self, channel: Channel, pager: CandlePager, prefetcher: PagePrefetcher | None = None) -> None:
+        source: PageSource = channel if prefetcher is None or isinstance(channel, CachedChannel) else prefetcher
+        while (page := pager.next_page()) is not None:
             symbol, frame = self.request.symbol, self.request.timeframe
-            if isinstance(channel, CachedRepository) and page.end is not None:
-                held = await channel.get_held(symbol, frame, walk.missing, page.end)
+            if isinstance(channel, CachedChannel) and page.end is not None:
+                held = await channel.get_held(symbol, frame, pager.missing, page.end)
                 if held is not None:
-                    walk.take(held, calls=0)
+                    pager.take(held, calls=0)
                     continue
-            if page.delay_s or walk.calls:  # a long walk through a channel that never waits leaves others their turn
+            if page.delay_s or pager.calls:  # a long walk through a channel that never waits leaves others their turn
                 await self.clock.sleep(page.delay_s)
             count = None if channel.capabilities.candles_per_call == 1 else page.count
-            if ahead is not None:
-                ahead.aim(frame, walk.missing, walk.start)
-            walk.take(await source.get_candles(symbol, frame, count, end=page.end))
+            if prefetcher is not None:
+                prefetcher.set_target(frame, pager.missing, pager.start)
+            pager.take(await source.get_candles(symbol, frame, count, end=page.end))
 
     async def _forward(
-        self, channel: Channel, ahead: ReadAhead, start: datetime, count: int
+        self, channel: Channel, prefetcher: PagePrefetcher, start: datetime, count: int
     ) -> tuple[CandleSeries, int]:
         now = await self._server_now(channel)
         frame = self.request.timeframe
-        listed_from, calls = await find_beginning(channel, self.request, start, now, self.clock)
-        if isinstance(channel, CachedRepository):
+        listed_from, calls = await find_listing_date(channel, self.request, start, now, self.clock)
+        if isinstance(channel, CachedChannel):
             channel.begin_walk()
         begin = max(frame.floor(listed_from), frame.ceil(start))
         windows = ForwardWindows(frame, count, begin)
@@ -200,12 +200,12 @@ class CandleFetch:
         while found < count and (not parts or windows.cursor <= now):
             window = windows.next_window(found)
             asked = evolve(self.request, count=None, start=window.start, end=window.end)
-            walk = CandlePaging.of(asked, self._page_size(channel))
-            if isinstance(channel, CachedRepository):
+            pager = CandlePager.of(asked, self._page_size(channel))
+            if isinstance(channel, CachedChannel):
                 channel.forget_above()
-            await self._walk(channel, walk, ahead)
-            parts.append(walk.result())
-            calls, found = calls + walk.calls, found + len(parts[-1])
+            await self._walk(channel, pager, prefetcher)
+            parts.append(pager.result())
+            calls, found = calls + pager.calls, found + len(parts[-1])
         series = _first_rows(parts, start, count)
         if listed_from > start:
             explained = series.coverage.explain(TimeRange(start, begin), Reason.BEFORE_LISTING)
@@ -234,10 +234,10 @@ class CandleFetch:
 
     def partial(self) -> CandleSeries | None:
         """Return the longest part that any channel delivered before it failed; what lacks is a gap."""
-        walks = [walk for walk in self._walks.values() if walk.calls and walk.rows]
+        walks = [pager for pager in self._walks.values() if pager.calls and pager.rows]
         if not walks:
             return None
-        best = max(walks, key=lambda walk: walk.rows)
+        best = max(walks, key=lambda pager: pager.rows)
         series = best.result()
         if self.request.start is not None or self.request.count is None:
             return series
@@ -258,7 +258,7 @@ def _first_rows(parts: list[CandleSeries], start: datetime, count: int) -> Candl
     return CandleSeries(columns, coverage.within(asked))
 
 
-async def fetch_candles(fetch: CandleFetch, router: SmartChannelRouter) -> tuple[CandleSeries, RoutePlan]:
+async def fetch_candles(fetch: CandleFetcher, router: SmartChannelRouter) -> tuple[CandleSeries, RoutePlan]:
     """Return the answer and its trace; a partial one rather than none, with what lacks as a gap.
 
     Raises:
@@ -290,11 +290,13 @@ def _with_remarks(trace: RoutePlan, request: CandleRequest, series: CandleSeries
     return trace
 
 
-async def fetch_trades(request: TradesRequest, channel: Channel, reader: TradeReader) -> tuple[list[Trade], Fetched]:
+async def fetch_trades(
+    request: TradesRequest, channel: Channel, reader: TradeReader
+) -> tuple[list[Trade], FetchResult]:
     """Return the newest trades of one channel, across UTC days where the channel keeps them."""
     if not isinstance(channel, TradeHistory):
         trades = list(await channel.get_trades(request.symbol, request.count))
-        return trades, Fetched(len(trades))
-    paging = TradePaging(channel.capabilities.trades_per_call, request.count)
-    await reader.walk(channel, request.symbol, paging)
-    return paging.trades, Fetched(len(paging.trades), paging.calls)
+        return trades, FetchResult(len(trades))
+    paging = TradePager(channel.capabilities.trades_per_call, request.count)
+    await reader.pager(channel, request.symbol, paging)
+    return paging.trades, FetchResult(len(paging.trades), paging.calls)

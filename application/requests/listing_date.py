@@ -9,13 +9,13 @@ from ...domain.request import CandleRequest
 from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
-from ..cache.cached_channel import CachedRepository
-from ..paging.candle_pager import CandlePaging
+from ..cache.cached_channel import CachedChannel
+from ..paging.candle_pager import CandlePager
 
 NARROWER = (Timeframe.D1, Timeframe.H1)
 
 
-async def find_beginning(
+async def find_listing_date(
     channel: Channel, request: CandleRequest, start: datetime, now: datetime, clock: Clock
 ) -> tuple[datetime, int]:
     """Return an instant from ``start`` on before which the market has no candle, and what finding it has cost.
@@ -25,7 +25,7 @@ async def find_beginning(
     reaches is not worth the calls.
     """
     symbol, timeframe, size = request.symbol, request.timeframe, channel.capabilities.candles_per_call
-    known = channel.ledger(channel.key(symbol, timeframe)) if isinstance(channel, CachedRepository) else None
+    known = channel.ledger(channel.key(symbol, timeframe)) if isinstance(channel, CachedChannel) else None
     if known is not None and known.beginning is not None:
         return max(start, known.beginning), 0
     is_near = timeframe.move(start, size) >= now or (known is not None and any(start in span for span in known.proven))
@@ -46,15 +46,15 @@ async def _first_month(channel: Channel, symbol: Symbol, now: datetime, clock: C
     """Return the opening of the first month that has a candle, if a second read proves it."""
     size, end = channel.capabilities.candles_per_call, Timeframe.MONTH.floor(now)
     months = CandleRequest(symbol=symbol, timeframe=Timeframe.MONTH, count=size, end=end)
-    walk = CandlePaging.of(months, size)
+    pager = CandlePager.of(months, size)
     calls = 0
-    while (page := walk.next_page()) is not None:
+    while (page := pager.next_page()) is not None:
         await clock.sleep(page.delay_s)
-        walk.take(await channel.get_candles(symbol, Timeframe.MONTH, page.count, end=page.end))
+        pager.take(await channel.get_candles(symbol, Timeframe.MONTH, page.count, end=page.end))
         calls += 1
-    ends = [part.end for part in walk.explained if part.reason is Reason.BEFORE_LISTING]
-    if isinstance(channel, CachedRepository):
-        await channel.remember_beginning(channel.key(symbol, Timeframe.MONTH), walk.explained)
+    ends = [part.end for part in pager.explained if part.reason is Reason.BEFORE_LISTING]
+    if isinstance(channel, CachedChannel):
+        await channel.remember_beginning(channel.key(symbol, Timeframe.MONTH), pager.explained)
     return max(ends, default=None), calls
 
 

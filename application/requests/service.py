@@ -26,17 +26,17 @@ from ...domain.telemetry_events import OK, RequestEnded, SeriesAnswered
 from ...domain.ticker import Ticker
 from ..composition import Archive
 from ..paging.readers import TradeReader
-from ..routing.channel_directory import Venues, check_listed, prefix_of
-from ..routing.router import Fetched, SmartChannelRouter
-from ..scheduling.coalescing import AnyAnswer, contains, part_of
+from ..routing.channel_directory import ChannelDirectory, check_listed, prefix_of
+from ..routing.router import FetchResult, SmartChannelRouter
+from ..scheduling.coalescing import AnyAnswer, covers, extract
 from ..scheduling.request_queue import DataRequestQueue
 from ..streaming.hub import LiveHub
-from .answer_cache import LiveAnswers
-from .candle_fetch import CandleFetch, fetch_candles, fetch_trades
+from .answer_cache import AnswerCache
+from .candle_fetch import CandleFetcher, fetch_candles, fetch_trades
 
 
 @define(eq=False, kw_only=True)
-class Answering:
+class RequestService:
     """Answers questions; equal and contained ones in flight share one fetch."""
 
     router: SmartChannelRouter
@@ -44,9 +44,9 @@ class Answering:
     hub: LiveHub
     archive: Archive
     clock: Clock
-    venues: Venues
+    directory: ChannelDirectory
     logger: Logger
-    live: LiveAnswers
+    live: AnswerCache
 
     async def answer(self, request: OneShotRequest) -> AnyAnswer:
         """Return the answer; what it took is in the log, and in the answer's trace.
@@ -56,8 +56,8 @@ class Answering:
 
         """
         started = self.clock.monotonic()
-        standing = self.live.look(request)
-        again = await self.live.recall(request, standing, started)
+        key = self.live.look(request)
+        again = await self.live.recall(request, key, started)
         if again is not None and again.trace is not None:
             self._tell_answered(request, again.trace, started)
             self._tell_complete(again)
@@ -76,7 +76,7 @@ class Answering:
             case CandleSeries():
                 finished = await self.archive.finish(CandleSeries(answer.columns, answer.coverage, answer.seams, trace))
                 self._tell_complete(finished)
-                self.live.keep(request, standing, finished)
+                self.live.keep(request, key, finished)
                 return finished
             case OrderBook():
                 return evolve(answer, trace=trace)
@@ -86,15 +86,15 @@ class Answering:
     def _work(self, request: OneShotRequest) -> Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]:
         match request:
             case CandleRequest():
-                server_time = self.venues.time_of(request.symbol.venue_prefix)
-                fetch = CandleFetch(request, self.clock, server_time, self.archive.desk)
+                server_time = self.directory.server_time_of(request.symbol.venue_prefix)
+                fetch = CandleFetcher(request, self.clock, server_time, self.archive.desk)
                 return lambda: fetch_candles(fetch, self.router)
             case TickerRequest():
                 return lambda: self.router.run(request, lambda channel: self._tickers(request, channel))
             case OrderBookRequest():
                 return lambda: self.router.run(request, lambda channel: self._orderbook(request, channel))
             case TradesRequest():
-                reader = TradeReader(self.clock, self.venues.time_of(request.symbol.venue_prefix))
+                reader = TradeReader(self.clock, self.directory.server_time_of(request.symbol.venue_prefix))
                 return lambda: self.router.run(request, lambda channel: fetch_trades(request, channel, reader))
             case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
                 kind = type(request).__name__
@@ -118,15 +118,15 @@ class Answering:
             except (RequestError, ChannelError, AllChannelsFailedError, IntegrityError):
                 deadline = None if deadline is None else max(0.0, deadline - (self.clock.monotonic() - began))
             else:
-                return part_of(answer, request), trace.with_note(f"part of the answer to: {larger}")
+                return extract(answer, request), trace.with_note(f"part of the answer to: {larger}")
         return await self.queue.submit(key, work, **asking, deadline_s=deadline)
 
     def _larger(self, request: OneShotRequest) -> Hashable | None:
         """Return a question that is being asked already, and whose answer holds this one's."""
         if not len(self.queue):
             return None
-        rows_per_page = self.venues.page_of(prefix_of(request))
-        return self.queue.find(lambda other: contains(other, request, rows_per_page))
+        rows_per_page = self.directory.page_size_of(prefix_of(request))
+        return self.queue.find(lambda other: covers(other, request, rows_per_page))
 
     def _tell_answered(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
         calls, rows, waited_ms = trace.calls, 0, 0.0
@@ -172,21 +172,21 @@ class Answering:
             told = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
             self.router.telemetry.observe(told)
 
-    async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], Fetched]:
+    async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], FetchResult]:
         topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]
         held = [self.hub.newest(channel.name, topic) for topic in topics]
         known = [value for value in held if isinstance(value, Ticker)]
         if len(known) == len(topics):
-            return known, Fetched(len(known), calls=0)
+            return known, FetchResult(len(known), calls=0)
         await self._check_listed(channel, request.symbols)
         tickers = list(await channel.get_tickers(request.symbols))
         check_identity(channel, request.symbols, [ticker.symbol for ticker in tickers])
         return tickers, _one_call(channel, len(tickers))
 
-    async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, Fetched]:
+    async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, FetchResult]:
         held = self.hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
         if isinstance(held, OrderBook):
-            return held.to_depth(request.depth), Fetched(1, calls=0)
+            return held.to_depth(request.depth), FetchResult(1, calls=0)
         await self._check_listed(channel, [request.symbol])
         book = await channel.get_orderbook(request.symbol, request.depth)
         check_identity(channel, [request.symbol], [book.symbol])
@@ -195,7 +195,7 @@ class Answering:
     async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
         """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
         if not isinstance(channel, MarketDirectory):
-            await check_listed(self.venues.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
+            await check_listed(self.directory.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
 
 
 def _asked_by_anybody(request: OneShotRequest) -> OneShotRequest:
@@ -229,5 +229,5 @@ def check_identity(channel: Channel, asked: Sequence[str], answered: Sequence[st
         raise MalformedReplyError(msg, channel=channel.name)
 
 
-def _one_call(channel: Channel, rows: int) -> Fetched:
-    return Fetched(rows, calls=0 if channel.capabilities.calls_are_free else 1)
+def _one_call(channel: Channel, rows: int) -> FetchResult:
+    return FetchResult(rows, calls=0 if channel.capabilities.calls_are_free else 1)

@@ -19,7 +19,7 @@ from ...domain.routing import REST
 NOBODY, UNMET = "none", "custom:"
 
 
-class Served(Protocol):
+class HasCapabilities(Protocol):
     """A channel, or what a policy may know of it."""
 
     @property
@@ -33,7 +33,7 @@ class Served(Protocol):
         ...
 
 
-def serves(channel: Served, prefix: str) -> bool:
+def serves(channel: HasCapabilities, prefix: str) -> bool:
     """Return whether a channel may be asked about symbols of a prefix; what is held may be of any venue."""
     return _serves(channel.capabilities, channel.name, prefix)
 
@@ -49,7 +49,7 @@ def prefix_of(request: AnyRequest) -> str:
 
 
 @define(eq=False)
-class Venues:
+class ChannelDirectory:
     """The channels of one backbone, by the symbols that they serve; each method takes a symbol's ``venue_prefix``.
 
     Attributes:
@@ -59,7 +59,7 @@ class Venues:
     """
 
     channels: Mapping[str, Channel]
-    times: Callable[[str], ServerTime]
+    server_times: Callable[[str], ServerTime]
     _live: tuple[Channel, ...] = field(init=False, default=())
     _serving: dict[str, list[Channel]] = field(init=False, factory=dict[str, list[Channel]])
 
@@ -89,10 +89,10 @@ class Venues:
         """Return whose data answers are, as far as the channels know now."""
         return next((channel.venue for channel in self.serving(prefix)), NOBODY)
 
-    def time_of(self, prefix: str) -> ServerTime:
+    def server_time_of(self, prefix: str) -> ServerTime:
         """Return the clock by which candles become final."""
         prefixes = (channel.capabilities.venue_prefix for channel in self.serving(prefix))
-        return self.times(next(prefixes, prefix))
+        return self.server_times(next(prefixes, prefix))
 
     def directory_of(self, prefix: str) -> MarketDirectory | None:
         """Return who knows what is listed; what means a channel by its name is listed by the channel's venue."""
@@ -100,11 +100,11 @@ class Venues:
         others = (one for meant in serving for one in self.serving(meant.capabilities.venue_prefix))
         return directory_among((*serving, *others))
 
-    def page_of(self, prefix: str) -> int:
+    def page_size_of(self, prefix: str) -> int:
         """Return how many candles one call brings of a venue; what a store holds has no pages."""
         return next((channel.capabilities.candles_per_call for channel in self.serving(prefix)), 1)
 
-    def references_of(self, prefix: str) -> tuple[str, ...]:
+    def reference_symbols_of(self, prefix: str) -> tuple[str, ...]:
         """Return the symbols whose common silence is the venue's."""
         declared = (channel.capabilities.references for channel in self.serving(prefix))
         return next((references for references in declared if references), ())
@@ -118,7 +118,7 @@ def are_different(venue: str, other: str) -> bool:
     return venue != other and not any(name.startswith(UNMET) for name in (venue, other))
 
 
-def is_worth_keeping(channel: Served) -> bool:
+def is_worth_keeping(channel: HasCapabilities) -> bool:
     """Return whether what a channel answers is worth keeping: its past, where a call costs something."""
     return _is_kept(channel.capabilities)
 

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 @frozen
-class Fetched:
+class FetchResult:
     """What a channel answered with: the value, its rows, and what it cost.
 
     Attributes:
@@ -47,7 +47,7 @@ class Fetched:
     seams: tuple[Seam, ...] = ()
 
 
-Fetch = Callable[[Channel], Awaitable[tuple[Result, Fetched]]]
+Fetch = Callable[[Channel], Awaitable[tuple[Result, FetchResult]]]
 
 
 class SmartChannelRouter:
@@ -94,7 +94,7 @@ class SmartChannelRouter:
             for name, channel in self.channels.items()
         ]
 
-    def outlook(self) -> tuple[object, ...]:
+    def state_fingerprint(self) -> tuple[object, ...]:
         """Return what views hold beside holdings: while both are the same, so is the plan of a request."""
         now = self._clock.monotonic()
         return tuple(
@@ -182,7 +182,7 @@ class SmartChannelRouter:
         failed.rule = trace.rule
         raise failed
 
-    async def _take_step(self, taken: "_Taken", fetch: Fetch[Result]) -> tuple[Result, RouteStep, Fetched]:
+    async def _take_step(self, taken: "_Taken", fetch: Fetch[Result]) -> tuple[Result, RouteStep, FetchResult]:
         name = taken.step.channel
         for attempt in range(ATTEMPTS):
             started = self._clock.monotonic()
@@ -202,7 +202,7 @@ class SmartChannelRouter:
         msg = "the last attempt neither answered nor failed"
         raise AssertionError(msg)
 
-    async def _probe(self, name: str, fetch: Fetch[Result]) -> tuple[Result, Fetched]:
+    async def _probe(self, name: str, fetch: Fetch[Result]) -> tuple[Result, FetchResult]:
         """Ask a channel once; whatever is wrong with it comes out as a ``ChannelError``."""
         is_probe = self._performance[name].begin_probe(self._clock.monotonic())
         try:
@@ -273,7 +273,7 @@ class SmartChannelRouter:
         return {name: performance.health(now) for name, performance in self._performance.items()}
 
 
-def _told(trace: RoutePlan, number: int, asked: RouteStep, fetched: Fetched) -> RoutePlan:
+def _told(trace: RoutePlan, number: int, asked: RouteStep, fetched: FetchResult) -> RoutePlan:
     """Write into the trace what a step has given, and those above, which join it, and what else was remarked."""
     steps = list(trace.steps)
     for place, above in enumerate(steps[:number]):
@@ -315,7 +315,7 @@ class _Taken:
             latency_ms=(self.clock.monotonic() - self._started) * 1000,
         )
 
-    def served(self, fetched: Fetched) -> RouteStep:
+    def served(self, fetched: FetchResult) -> RouteStep:
         """Return what the step became."""
         return self._so_far(fetched.calls, StepStatus.SERVED, fetched.rows - sum(fetched.beside.values()))
 

@@ -178,7 +178,7 @@ def _tip_turn(views: Views) -> int:
 def _tip_order(views: Views) -> tuple[str, ...]:
     """Return whose turn it is to give the tip, by health."""
     order = (REST, WEBSOCKET)
-    return order if is_turn_of_first(split(*_tip_grades(views)), _tip_turn(views)) else order[::-1]
+    return order if picks_first(split(*_tip_grades(views)), _tip_turn(views)) else order[::-1]
 
 
 def _tip_split(views: Views) -> str:
@@ -280,7 +280,7 @@ def split(one: Grade, other: Grade) -> tuple[int, int]:
     return (share, 100 - share) if one > other else (100 - share, share)
 
 
-def is_turn_of_first(shares: tuple[int, int], turn: int) -> bool:
+def picks_first(shares: tuple[int, int], turn: int) -> bool:
     """Return whether the first of two takes turn number ``turn`` (0, 1, …) of smooth weighted round-robin.
 
     The turns of each are spread as evenly as its share allows: after any number of turns the first has had

@@ -17,7 +17,7 @@ from ...domain.trade import Trade
 AnyAnswer = CandleSeries | list[Ticker] | OrderBook | list[Trade]
 
 
-def contains(larger: object, smaller: AnyRequest, rows_per_page: int) -> bool:
+def covers(larger: object, smaller: AnyRequest, rows_per_page: int) -> bool:
     """Return whether the answer to ``larger`` holds the one to ``smaller``, and costs no page more."""
     match larger, smaller:
         case CandleRequest(), CandleRequest():
@@ -67,7 +67,7 @@ def _pages(rows: int, rows_per_page: int) -> int:
     return -(-rows // max(1, rows_per_page))
 
 
-def part_of(answer: AnyAnswer, request: AnyRequest) -> AnyAnswer:
+def extract(answer: AnyAnswer, request: AnyRequest) -> AnyAnswer:
     """Return the part of a larger answer that ``request`` asks for."""
     match request, answer:
         case CandleRequest(), CandleSeries():

@@ -20,7 +20,7 @@ TURNS_BEFORE_BULK = 19
 
 
 @define
-class WaitingLine(Generic[Waiting]):
+class FairQueue(Generic[Waiting]):
     """Those who wait, by urgency and by caller."""
 
     _classes: dict[Priority, OrderedDict[str, deque[Waiting]]] = field(

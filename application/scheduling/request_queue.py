@@ -11,7 +11,7 @@ from ...domain.errors import ClosedError, DeadlineExceededError, QueueFullError
 from ...domain.ports import Clock
 from ...domain.request_options import Priority
 from ..runtime.tasks import TaskSupervisor
-from .fair_queue import WaitingLine
+from .fair_queue import FairQueue
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +45,7 @@ class DataRequestQueue:
     tasks: TaskSupervisor
     clock: Clock
     _shared: dict[Hashable, _Ticket] = field(factory=dict[Hashable, _Ticket])
-    _line: WaitingLine[_Ticket] = field(factory=WaitingLine[_Ticket])
+    _line: FairQueue[_Ticket] = field(factory=FairQueue[_Ticket])
     _running: dict[int, _Ticket] = field(factory=dict[int, _Ticket])
 
     async def submit(
@@ -68,7 +68,7 @@ class DataRequestQueue:
         """
         ticket = self._shared.get(key) or self._admit(key, work, priority, caller)
         ticket.waiters += 1
-        self._hurry(ticket, priority)
+        self._raise_priority(ticket, priority)
         deadline = asyncio.timeout(None if deadline_s is None else self.clock.to_real_s(deadline_s))
         try:
             async with deadline:
@@ -101,7 +101,7 @@ class DataRequestQueue:
         """Return the key of a fetch, waiting or in flight, that ``suits``; None where there is none."""
         return next((key for key in self._shared if suits(key)), None)
 
-    def _hurry(self, ticket: _Ticket, priority: Priority) -> None:
+    def _raise_priority(self, ticket: _Ticket, priority: Priority) -> None:
         """Let a fetch go with the most urgent of those who share it."""
         if priority >= ticket.call_context.priority:
             return

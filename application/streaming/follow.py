@@ -28,7 +28,7 @@ from ...domain.telemetry_events import FollowerLost
 from ...domain.timestamps import EPOCH
 from ...domain.trade import Trade
 from ..paging.readers import TradeReader
-from ..routing.channel_directory import Venues, are_different, check_listed, directory_among
+from ..routing.channel_directory import ChannelDirectory, are_different, check_listed, directory_among
 from ..routing.router import SmartChannelRouter
 from ..runtime.loop_monitor import LoopMonitor
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait
@@ -53,7 +53,7 @@ class Following:
     router: SmartChannelRouter
     repository: MarketDataRepository
     clock: Clock
-    venues: Venues
+    directory: ChannelDirectory
     capacity: int
     snapshot_timeout_s: float
     watch: LoopMonitor
@@ -103,7 +103,7 @@ class Following:
         """Return who knows whether the symbol is listed: a channel of the plan, or of the venue that it names."""
         planned = directory_among(self.router.channels[name] for name in plan.channels)
         prefix = request.symbol.venue_prefix
-        return self.venues.directory_of(prefix) if planned is None and prefix else planned
+        return self.directory.directory_of(prefix) if planned is None and prefix else planned
 
     def _tell_failed(self, topic: Topic, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
@@ -127,7 +127,7 @@ class Following:
         """Subscribe first, read afterwards: what comes live meanwhile waits."""
         await self._wait_until_live(resumed.topic)
         rest = self.router.channels[route.rest] if route.rest is not None else None
-        server_time = self.venues.time_of(resumed.topic.topic.symbol.venue_prefix)
+        server_time = self.directory.server_time_of(resumed.topic.topic.symbol.venue_prefix)
         await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
 
     async def _open(self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan) -> None:
@@ -159,7 +159,7 @@ class Following:
         if request.first_missed is not None:
             series = await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
             return _of_one_venue(series, live)
-        server_time = self.venues.time_of(request.symbol.venue_prefix)
+        server_time = self.directory.server_time_of(request.symbol.venue_prefix)
         at = self._promised_from(None, state) or server_time.earliest() or EPOCH
         return CandleSeries.of(live.venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
 

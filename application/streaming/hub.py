@@ -18,9 +18,9 @@ from ...domain.routing import POLL, REFRESH, STREAM, RoutePlan, StepStatus
 from ...domain.series import CandleSeries
 from ...domain.streaming import LiveValue
 from ...domain.timeframe import Timeframe
-from ..cache.write_behind import FinalKeeper
+from ..cache.write_behind import WriteBehind
 from ..paging.readers import TradeReader
-from ..routing.channel_directory import Venues, are_different
+from ..routing.channel_directory import ChannelDirectory, are_different
 from ..routing.router import SmartChannelRouter
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait, root_cause
 from .delivery.subscriber import Follower
@@ -52,8 +52,8 @@ class FeedRoute:
     made_of: Timeframe | None = None
 
     @classmethod
-    def of(cls, plan: RoutePlan, venues: Mapping[str, str] | None = None) -> "FeedRoute":
-        """Read the route out of a plan for a live request; ``venues`` tells whose data each channel brings.
+    def of(cls, plan: RoutePlan, directory: Mapping[str, str] | None = None) -> "FeedRoute":
+        """Read the route out of a plan for a live request; ``directory`` tells whose data each channel brings.
 
         What stands in for a stream is of the same venue: one series never mixes venues.
         What is skipped for its open circuit stays part of the route: a stream is opened once it may be
@@ -67,8 +67,8 @@ class FeedRoute:
             return cls(derived.channel, refreshed, Timeframe(derived.action.removeprefix(f"{STREAM} ")))
         streams = [step.channel for step in (usable[0], *skipped) if step.action == STREAM]
         polled = [step.channel for step in (*usable, *skipped) if step.action == POLL]
-        if streams and venues is not None:
-            polled = [name for name in polled if not are_different(venues[name], venues[streams[0]])]
+        if streams and directory is not None:
+            polled = [name for name in polled if not are_different(directory[name], directory[streams[0]])]
         return cls(streams[0] if streams else None, polled[0] if polled else None)
 
     @property
@@ -97,12 +97,12 @@ class LiveHub:
 
     router: SmartChannelRouter
     clock: Clock
-    venues: Venues
+    directory: ChannelDirectory
     grace: Grace
     repair_bound: timedelta
     rules: FeedRules
     tasks: TaskSupervisor
-    keeper: FinalKeeper
+    write_behind: WriteBehind
     _states: dict[tuple[FeedRoute, Topic], TopicState] = field(factory=dict[tuple[FeedRoute, Topic], TopicState])
     _feeds: list[RunningFeed] = field(factory=list[RunningFeed])
     _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
@@ -125,11 +125,11 @@ class LiveHub:
             rules = TailRules(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
             kind = CandleTopic if route.made_of is None else DerivedCandleTopic
             state = kind(topic, CandleTail(rules))
-            state.audience.listeners.append(self.keeper.listener(topic))
-            state.audience.readers.append(self.keeper.take_page)
+            state.audience.listeners.append(self.write_behind.listener(topic))
+            state.audience.readers.append(self.write_behind.take_page)
             return state
         if topic.kind is DataKind.TRADE:
-            reader = TradeReader(self.clock, self.venues.time_of(topic.symbol.venue_prefix))
+            reader = TradeReader(self.clock, self.directory.server_time_of(topic.symbol.venue_prefix))
             return TradeTopic(topic, reader, can_fill=isinstance(self._channel(route.rest), TradeHistory))
         return QuoteTopic(topic)
 
@@ -201,7 +201,7 @@ class LiveHub:
             rest=self._channel(route.rest),
             router=self.router,
             clock=self.clock,
-            server_time=self.venues.time_of(next(iter(states)).symbol.venue_prefix),
+            server_time=self.directory.server_time_of(next(iter(states)).symbol.venue_prefix),
             rules=rules,
         )
 

@@ -13,7 +13,7 @@ from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.trade import OVERLAP, Trade, order_of_trade
 from ..paging.readers import TradeReader
-from ..paging.trade_pager import TradePaging
+from ..paging.trade_pager import TradePager
 from .delivery.replay_filter import TradeGate
 from .delivery.subscriber import Follower
 from .topics.trades import MAX_TRIES, TradeTopic
@@ -48,20 +48,20 @@ class MissedTrades:
         """The trade that was had, as far as anybody knows it."""
         return self._found.get(self.id, self.after if isinstance(self.after, Trade) else None)
 
-    def next_walk(self, page_size: int) -> TradePaging:
+    def next_walk(self, page_size: int) -> TradePager:
         """Return the walk back to the trade, or, after the first, to the newest one that was found."""
         if self._has_walked and (newest := self.newest) is not None:
-            return TradePaging(page_size, not_before=newest.traded_at - OVERLAP)
+            return TradePager(page_size, not_before=newest.traded_at - OVERLAP)
         if isinstance(self.after, Trade):
-            return TradePaging(page_size, not_before=self.after.traded_at - OVERLAP)
-        return TradePaging(page_size, until_id=self.after)
+            return TradePager(page_size, not_before=self.after.traded_at - OVERLAP)
+        return TradePager(page_size, until_id=self.after)
 
-    def take(self, walk: TradePaging) -> None:
+    def take(self, pager: TradePager) -> None:
         """Take what a walk has found."""
         if not self._has_walked:
-            self.is_exhausted, self.known_since = walk.is_exhausted, walk.known_since
+            self.is_exhausted, self.known_since = pager.is_exhausted, pager.known_since
         self._has_walked = True
-        self._found.update((trade.sequential_id, trade) for trade in walk.trades)
+        self._found.update((trade.sequential_id, trade) for trade in pager.trades)
 
     @property
     def newest(self) -> Trade | None:
@@ -170,18 +170,18 @@ class TradeResumption:
 
     async def _read(self, missed: MissedTrades, rest: TradeHistory, page_size: int, resumed: Resumed) -> None:
         for _ in range(MAX_TRIES):
-            walk = missed.next_walk(page_size)
-            await self._walk(rest, resumed.topic.topic.symbol, walk)
-            missed.take(walk)
+            pager = missed.next_walk(page_size)
+            await self._walk(rest, resumed.topic.topic.symbol, pager)
+            missed.take(pager)
             if missed.joins(resumed.live) and not missed.may_still_come():
                 return
             await self.reader.clock.sleep(PAUSE_S)
 
-    async def _walk(self, rest: TradeHistory, symbol: Symbol, walk: TradePaging) -> None:
+    async def _walk(self, rest: TradeHistory, symbol: Symbol, pager: TradePager) -> None:
         """Walk on after a failure that a retry may mend; what was read is kept."""
         for attempt in range(1, MAX_TRIES + 1):
             try:
-                await self.reader.walk(rest, symbol, walk)
+                await self.reader.pager(rest, symbol, pager)
             except ChannelError as error:
                 if not error.retryable or attempt == MAX_TRIES:
                     raise

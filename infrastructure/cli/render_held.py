@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...application.archive.audit import AuditReport
-from ...application.archive.series_download import Downloaded
+from ...application.archive.series_download import DownloadResult
 from ...domain.coverage_report import LEGEND, CoverageReport
 from ...domain.ledger import HeldSeries
 from ...domain.timestamps import to_text
@@ -60,7 +60,7 @@ def _ranges(report: CoverageReport) -> list[RenderableType]:
     return [table, *more]
 
 
-def download_line(outcome: Downloaded) -> str:
+def download_line(outcome: DownloadResult) -> str:
     """Say what a download has cost."""
     key = outcome.report.key
     return f"{key.symbol} {key.timeframe}: {outcome.calls} requests, {outcome.rows} rows fetched"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ...application.api import UnifiedMarketDataAPI
-from ...application.archive.series_download import Downloaded
+from ...application.archive.series_download import DownloadResult
 from ...domain.errors import UnsupportedRequestError
 from ...domain.ledger import HeldSeries
 from ...domain.series import CandleSeries
@@ -82,7 +82,7 @@ def download(
     unknown or beyond what the exchange keeps.
     """
     try:
-        found: list[Downloaded] = run(lambda: _fetch(words, since, until, out))
+        found: list[DownloadResult] = run(lambda: _fetch(words, since, until, out))
     except typer.Exit as ended:
         if ended.exit_code == INTERRUPTED:
             say("interrupted; every page that was written is kept, and the same command goes on from there")
@@ -92,7 +92,7 @@ def download(
         raise typer.Exit(FAILURE)
 
 
-async def _fetch(words: list[str], since: str, until: str | None, out: Path | None) -> list[Downloaded]:
+async def _fetch(words: list[str], since: str, until: str | None, out: Path | None) -> list[DownloadResult]:
     *symbols, timeframe = words
     start, end = parse_instant(since, "--from"), parse_instant(until, "--to")
     if not symbols or start is None or "-" in timeframe:
@@ -117,14 +117,14 @@ def _check_file(out: Path) -> None:
         raise UnsupportedRequestError(msg)
 
 
-async def _parts(api: UnifiedMarketDataAPI, found: Sequence[Downloaded]) -> AsyncGenerator[CandleSeries]:
+async def _parts(api: UnifiedMarketDataAPI, found: Sequence[DownloadResult]) -> AsyncGenerator[CandleSeries]:
     for outcome in found:
         key, span = outcome.report.key, outcome.report.span
         async for part in api.held_parts(key.symbol, key.timeframe, start=span.start, end=span.end):
             yield part
 
 
-def _tell(found: Sequence[Downloaded], *, json: bool) -> None:
+def _tell(found: Sequence[DownloadResult], *, json: bool) -> None:
     banner(found[0].report.key.venue)
     for outcome in found:
         error = None if outcome.error is None else " ".join(str(outcome.error).split())

@@ -93,7 +93,7 @@ def promise(
 ) -> Callable[[Callable[[Any, S], Awaitable[None]]], Callable[[Any, S], Awaitable[None]]]:
     """Make a test the trial of a promise: skipped unless its needs are met, bounded, and named when it fails."""
 
-    def decorate(test: Callable[[Any, S], Awaitable[None]]) -> Callable[[Any, S], Awaitable[None]]:
+    def wrap(test: Callable[[Any, S], Awaitable[None]]) -> Callable[[Any, S], Awaitable[None]]:
         card = _register(test, needs)
 
         @wraps(test)
@@ -105,13 +105,13 @@ def promise(
 
         return tried
 
-    return decorate
+    return wrap
 
 
 def pure_promise(*needs: Need[S]) -> Callable[[Callable[[Any, S], None]], Callable[[Any, S], None]]:
     """Make a test the trial of a promise that waits for nothing."""
 
-    def decorate(test: Callable[[Any, S], None]) -> Callable[[Any, S], None]:
+    def wrap(test: Callable[[Any, S], None]) -> Callable[[Any, S], None]:
         card = _register(test, needs)
 
         @wraps(test)
@@ -122,7 +122,7 @@ def pure_promise(*needs: Need[S]) -> Callable[[Callable[[Any, S], None]], Callab
 
         return tried
 
-    return decorate
+    return wrap
 
 
 def _register(test: Callable[..., object], needs: tuple[Need[S], ...]) -> Card:

@@ -11,8 +11,8 @@ from market_backbone import (
     SmartRoutingPolicy,
     Timeframe,
 )
-from market_backbone.application.cache.write_behind import FinalKeeper
-from market_backbone.application.routing.channel_directory import Venues
+from market_backbone.application.cache.write_behind import WriteBehind
+from market_backbone.application.routing.channel_directory import ChannelDirectory
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.streaming.delivery.subscriber import Follower
@@ -40,9 +40,9 @@ class Scene:
         self.tasks = TaskSupervisor(lambda name, error: self.reports.append((name, error)))
         self.hub = LiveHub(
             router=self.router, clock=self.clock, grace=Grace(),
-            venues=Venues(self.router.channels, lambda _: self.server_time),
+            directory=ChannelDirectory(self.router.channels, lambda _: self.server_time),
             repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
-            keeper=FinalKeeper(store=None, clock=self.clock, tasks=self.tasks, report=print),
+            write_behind=WriteBehind(store=None, clock=self.clock, tasks=self.tasks, report=print),
         )  # fmt: skip
         self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
         self.route = FeedRoute("websocket", rest)

@@ -197,8 +197,8 @@ def test_each_venue_has_a_clock_of_its_own():
     clock = MarketClock()
     times = VenueTimes(clock)
     context = AdapterContext(name="ccxt", options={}, clock=clock, server_time=times(""), grace=Grace(), times=times)
-    assert context.time_of("") is context.server_time
-    assert context.time_of("binance") is times("binance")
-    context.time_of("binance").observe_reply(1e9, sent=clock.monotonic(), received=clock.monotonic())
+    assert context.server_time_of("") is context.server_time
+    assert context.server_time_of("binance") is times("binance")
+    context.server_time_of("binance").observe_reply(1e9, sent=clock.monotonic(), received=clock.monotonic())
     assert (times("").earliest(), times("binance").earliest() is None) == (None, False)
-    assert context_of("ccxt").time_of("binance") is not None
+    assert context_of("ccxt").server_time_of("binance") is not None

@@ -34,15 +34,15 @@ async def sandbox():
 def context_of(name, sandbox, **options):
     """Return what the backbone would hand to the factory."""
     clock = MarketClock()
-    times = VenueTimes(clock)
+    server_times = VenueTimes(clock)
     given = {"exchange": "upbit", "url": sandbox.rest_url, **options}
     return AdapterContext(
         name=name,
         options={"plugins": {"options": {"ccxt": given}}},
         clock=clock,
-        server_time=times(""),
+        server_time=server_times(""),
         grace=Grace(),
-        times=times,
+        server_times=server_times,
     )
 
 

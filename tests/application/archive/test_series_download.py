@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market_backbone import ChannelUnavailableError, InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
-from market_backbone.application.paging.prefetch import MAX_AHEAD, PRESUMED
+from market_backbone.application.paging.prefetch import MAX_AHEAD, OPTIMISTIC_PAGES
 from market_backbone.infrastructure.sandbox import Fault
 
 HOUR = timedelta(hours=1)
@@ -53,7 +53,7 @@ async def test_far_away_the_next_pages_are_asked_for_before_the_first_has_come(o
         sandbox.inject(Fault("slow-rest", seconds=100.0))
         task = asyncio.create_task(api.download(["KRW-BTC"], "1m", start=MIDNIGHT - 3 * DAY, end=MIDNIGHT))
         await asyncio.sleep(0.3)
-        assert candle_calls(sandbox) == 1 + PRESUMED
+        assert candle_calls(sandbox) == 1 + OPTIMISTIC_PAGES
         sandbox.clear_faults()
         task.cancel()
         await asyncio.wait([task])
@@ -71,7 +71,7 @@ async def test_interrupted_anywhere_it_goes_on_and_asks_for_nothing_twice(open_p
         (done,) = await api.download(["KRW-ETH"], "1m", **span)
         assert done.report.rows == len(truth_of(sandbox, "KRW-ETH", MIDNIGHT - 3 * DAY, MIDNIGHT)) == 4320
         # the pages, up to three abandoned in flight per interruption and those asked for ahead of the first, overlaps
-        assert candle_calls(sandbox) <= 22 + 6 * (3 + PRESUMED) + 3
+        assert candle_calls(sandbox) <= 22 + 6 * (3 + OPTIMISTIC_PAGES) + 3
         before = candle_calls(sandbox)
         (again,) = await api.download(["KRW-ETH"], "1m", **span)
         assert (again.calls, candle_calls(sandbox) - before) == (0, 0)

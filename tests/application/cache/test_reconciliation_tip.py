@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from market_backbone import create_candle_request
-from market_backbone.application.cache.reconciliation import tip_above
+from market_backbone.application.cache.reconciliation import tip_page
 from market_backbone.application.cache.series_cache import how_much_is_held
 from market_backbone.domain.coverage import Coverage
 from market_backbone.domain.ledger import Ledger
@@ -55,11 +55,11 @@ def newest_of(*candles):
 
 
 def test_a_tip_goes_on_above_what_is_held_and_claims_nothing():
-    tip = tip_above(held(100, 0), newest_of(), OPEN_SLOT)
+    tip = tip_page(held(100, 0), newest_of(), OPEN_SLOT)
     assert tip.coverage.asked == TimeRange(OPEN_SLOT, OPEN_SLOT + MINUTE)
     assert list(tip.coverage.proven) == []
 
 
 @pytest.mark.parametrize("ledger", [held(100, 1), Ledger()])
 def test_there_is_no_tip_above_a_hole(ledger):
-    assert tip_above(ledger, newest_of(), OPEN_SLOT) is None
+    assert tip_page(ledger, newest_of(), OPEN_SLOT) is None

@@ -17,15 +17,15 @@ from market_backbone import (
     TimeRange,
     create_candle_request,
 )
-from market_backbone.application.cache.series_cache import CacheDesk
-from market_backbone.application.paging.candle_pager import PROOF_DELAY_S, CandlePaging, ForwardWindows
-from market_backbone.application.requests.candle_fetch import CandleFetch
-from market_backbone.application.routing.channel_directory import Venues
+from market_backbone.application.cache.series_cache import SeriesCache
+from market_backbone.application.paging.candle_pager import PROOF_DELAY_S, CandlePager, ForwardWindows
+from market_backbone.application.requests.candle_fetch import CandleFetcher
+from market_backbone.application.routing.channel_directory import ChannelDirectory
 
 NOW_MINUTE = 400
 
 
-async def walk(kit, minutes, *, page=10, **question):
+async def pager(kit, minutes, *, page=10, **question):
     """Ask a fake venue, at minute 400 and 30 seconds, for candles of the given minutes."""
     clock = kit.Clock()
     clock.now += NOW_MINUTE * 60 + 30
@@ -35,15 +35,15 @@ async def walk(kit, minutes, *, page=10, **question):
             question[bound] = kit.START + timedelta(minutes=question[bound])
     request = create_candle_request("KRW-BTC", "1m", question.pop("count", None), **question)
     server_time = kit.ServerTime(clock)
-    venues = Venues({channel.name: channel}, lambda _: server_time)
-    desk = CacheDesk.of(venues, publish=print, report=print)
-    fetch = CandleFetch(request, clock, server_time, desk)
+    directory = ChannelDirectory({channel.name: channel}, lambda _: server_time)
+    desk = SeriesCache.of(directory, publish=print, report=print)
+    fetch = CandleFetcher(request, clock, server_time, desk)
     series, fetched = await fetch.from_channel(channel)
     return series, fetched, channel
 
 
 async def test_a_count_brings_the_newest_rows_and_the_forming_one(kit):
-    series, fetched, _ = await walk(kit, range(NOW_MINUTE + 1), count=25)
+    series, fetched, _ = await pager(kit, range(NOW_MINUTE + 1), count=25)
     assert kit.minutes(series) == list(range(376, 401))
     assert fetched.calls == 3
     assert series.gaps() == ()
@@ -53,7 +53,7 @@ async def test_a_count_brings_the_newest_rows_and_the_forming_one(kit):
 
 async def test_count_means_candles_that_exist_not_slots(kit):
     minutes = range(0, NOW_MINUTE, 20)
-    series, _, _ = await walk(kit, minutes, count=12)
+    series, _, _ = await pager(kit, minutes, count=12)
     assert kit.minutes(series) == list(minutes)[-12:]
     assert series.gaps() == ()
     assert sum(Timeframe.M1.count_slots(part.span) for part in series.quiet()) == 11 * 19 + 19
@@ -61,14 +61,14 @@ async def test_count_means_candles_that_exist_not_slots(kit):
 
 async def test_an_outage_longer_than_many_pages_is_crossed(kit):
     minutes = [*range(30), *range(390, 400)]
-    series, fetched, _ = await walk(kit, minutes, count=25)
+    series, fetched, _ = await pager(kit, minutes, count=25)
     assert kit.minutes(series) == [*range(15, 30), *range(390, 400)]
     assert fetched.calls <= 4
     assert [part.reason for part in series.quiet()] == [Reason.NO_TRADE]
 
 
 async def test_the_beginning_of_history_is_proven_by_a_second_read_a_second_later(kit):
-    series, fetched, channel = await walk(kit, range(300, NOW_MINUTE), count=150)
+    series, fetched, channel = await pager(kit, range(300, NOW_MINUTE), count=150)
     assert kit.minutes(series) == list(range(300, NOW_MINUTE))
     assert channel.calls[-1] == (1, kit.START + timedelta(minutes=300))
     assert fetched.calls == len(channel.calls)
@@ -79,58 +79,58 @@ async def test_the_beginning_of_history_is_proven_by_a_second_read_a_second_late
 
 
 async def test_a_market_without_candles_is_proven_empty_too(kit):
-    series, fetched, _ = await walk(kit, [], count=5)
+    series, fetched, _ = await pager(kit, [], count=5)
     assert len(series) == 0
     assert fetched.calls == 2
     assert {part.reason for part in series.quiet()} == {Reason.BEFORE_LISTING}
 
 
 async def test_a_range_brings_everything_inside_and_nothing_else(kit):
-    series, _, _ = await walk(kit, range(NOW_MINUTE), start=95, end=130)
+    series, _, _ = await pager(kit, range(NOW_MINUTE), start=95, end=130)
     assert kit.minutes(series) == list(range(95, 130))
     assert series.coverage.asked == TimeRange(kit.START + timedelta(minutes=95), kit.START + timedelta(minutes=130))
 
 
 async def test_bounds_inside_a_slot_take_slots_that_open_inside(kit):
     half = timedelta(minutes=10, seconds=30)
-    series, _, _ = await walk(
+    series, _, _ = await pager(
         kit, range(NOW_MINUTE), start=kit.START + half, end=kit.START + half + timedelta(minutes=3)
     )
     assert kit.minutes(series) == [11, 12, 13]
 
 
 async def test_start_with_count_means_the_first_candles_also_on_a_thin_market(kit):
-    series, _, _ = await walk(kit, range(0, NOW_MINUTE, 7), start=50, count=10)
+    series, _, _ = await pager(kit, range(0, NOW_MINUTE, 7), start=50, count=10)
     assert kit.minutes(series) == list(range(56, 56 + 70, 7))
     assert series.gaps() == ()
 
 
 async def test_start_with_count_stops_at_now_when_fewer_exist(kit):
-    series, _, _ = await walk(kit, range(390, NOW_MINUTE), start=385, count=50)
+    series, _, _ = await pager(kit, range(390, NOW_MINUTE), start=385, count=50)
     assert kit.minutes(series) == list(range(390, NOW_MINUTE))
 
 
 async def test_a_start_alone_means_everything_until_now(kit):
-    series, _, _ = await walk(kit, range(NOW_MINUTE + 1), start=380)
+    series, _, _ = await pager(kit, range(NOW_MINUTE + 1), start=380)
     assert kit.minutes(series) == list(range(380, NOW_MINUTE + 1))
 
 
 async def test_a_range_in_the_future_is_empty_and_says_nothing_is_missing(kit):
-    series, _, _ = await walk(kit, range(NOW_MINUTE), start=500, end=510)
+    series, _, _ = await pager(kit, range(NOW_MINUTE), start=500, end=510)
     assert len(series) == 0
     assert series.gaps() == ()
 
 
 async def test_closed_only_and_final_only_leave_out_what_is_not(kit):
-    closed, _, _ = await walk(kit, range(NOW_MINUTE + 1), count=5, closed_only=True)
+    closed, _, _ = await pager(kit, range(NOW_MINUTE + 1), count=5, closed_only=True)
     assert kit.minutes(closed) == list(range(395, 400))
-    final, _, _ = await walk(kit, range(NOW_MINUTE + 1), count=5, final_only=True)
+    final, _, _ = await pager(kit, range(NOW_MINUTE + 1), count=5, final_only=True)
     assert kit.minutes(final) == list(range(395, 400))
     assert all(row.is_final for row in final)
 
 
 async def test_seconds_end_where_the_exchange_stops_keeping_them(kit):
-    walk_ = CandlePaging.of(create_candle_request("KRW-BTC", "1s", 50), 10)
+    walk_ = CandlePager.of(create_candle_request("KRW-BTC", "1s", 50), 10)
     channel = kit.Channel(clock=kit.Clock(), page=10)
     page = walk_.next_page()
     empty = await channel.get_candles("KRW-BTC", "1s", page.count)
@@ -143,7 +143,7 @@ async def test_a_page_that_does_not_go_back_is_refused(kit):
     clock = kit.Clock()
     clock.now += NOW_MINUTE * 60
     channel = kit.Channel(minutes=range(100), clock=clock, page=10)
-    walk_ = CandlePaging.of(create_candle_request("KRW-BTC", "1m", 50), 10)
+    walk_ = CandlePager.of(create_candle_request("KRW-BTC", "1m", 50), 10)
     first = await channel.get_candles("KRW-BTC", "1m", 10)
     walk_.take(first)
     with pytest.raises(MalformedReplyError):
@@ -158,7 +158,7 @@ async def test_a_page_that_does_not_go_back_is_refused(kit):
 )
 async def test_every_existing_candle_of_any_range_comes_and_every_other_slot_is_explained(kit, minutes, page, bounds):
     start, end = bounds
-    series, fetched, _ = await walk(kit, minutes, page=page, start=start, end=end)
+    series, fetched, _ = await pager(kit, minutes, page=page, start=start, end=end)
     assert kit.minutes(series) == sorted(minute for minute in minutes if start <= minute < end)
     assert series.gaps() == () or start == end
     assert fetched.calls <= len(minutes) // page + 4
@@ -169,7 +169,7 @@ async def test_every_existing_candle_of_any_range_comes_and_every_other_slot_is_
 @settings(max_examples=40, deadline=None)
 @given(minutes=st.sets(st.integers(0, 399), max_size=120), page=st.integers(2, 30), count=st.integers(1, 150))
 async def test_every_count_brings_the_newest_or_says_why_fewer(kit, minutes, page, count):
-    series, _, _ = await walk(kit, minutes, page=page, count=count)
+    series, _, _ = await pager(kit, minutes, page=page, count=count)
     assert kit.minutes(series) == sorted(minutes)[-count:]
     if len(series) < count:
         assert any(part.reason is Reason.BEFORE_LISTING for part in series.quiet())
@@ -184,7 +184,7 @@ def test_windows_of_a_forward_walk_touch_and_widen(kit, count, found):
 
 
 async def test_a_source_that_answers_nothing_and_claims_nothing_ends_the_walk_as_unknown(kit):
-    walk_ = CandlePaging.of(
+    walk_ = CandlePager.of(
         create_candle_request("KRW-BTC", "1m", start=kit.START, end=kit.START + timedelta(hours=1)), 10
     )
     walk_.next_page()
@@ -204,7 +204,7 @@ async def test_a_long_walk_through_a_channel_that_never_waits_leaves_others_thei
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    _, fetched, _ = await walk(kit, range(NOW_MINUTE + 1), count=300)
+    _, fetched, _ = await pager(kit, range(NOW_MINUTE + 1), count=300)
     counting.cancel()
 
     assert fetched.calls == 30

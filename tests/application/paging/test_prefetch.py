@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone import ChannelUnavailableError, Priority, Timeframe, create_candle_request
-from market_backbone.application.paging.candle_pager import CandlePaging
-from market_backbone.application.paging.prefetch import MAX_AHEAD, PRESUMED, ReadAhead
+from market_backbone.application.paging.candle_pager import CandlePager
+from market_backbone.application.paging.prefetch import MAX_AHEAD, OPTIMISTIC_PAGES, PagePrefetcher
 from market_backbone.domain.call_context import CallContext, current_call_context, use_call_context
 
 MINUTE = timedelta(minutes=1)
@@ -41,17 +41,17 @@ class FarChannel:
             self.on_their_way -= 1
 
 
-async def walk(kit, channel, request, seconds=0.01, *, presumes=False):
+async def walk(kit, channel, request, seconds=0.01, *, is_optimistic=False):
     """Walk as a fetch does, or as a download; answers rows, calls and waste."""
-    ahead = ReadAhead(channel, TickingClock(seconds), presumes=presumes)
-    paging = CandlePaging.of(request, PAGE)
+    prefetcher = PagePrefetcher(channel, TickingClock(seconds), is_optimistic=is_optimistic)
+    paging = CandlePager.of(request, PAGE)
     try:
         while (page := paging.next_page()) is not None:
-            ahead.aim(Timeframe.M1, paging.missing, paging.start)
-            paging.take(await ahead.get_candles(request.symbol, request.timeframe, page.count, end=page.end))
+            prefetcher.set_target(Timeframe.M1, paging.missing, paging.start)
+            paging.take(await prefetcher.get_candles(request.symbol, request.timeframe, page.count, end=page.end))
     finally:
-        await ahead.close()
-    return paging.result(), paging.calls, ahead.wasted
+        await prefetcher.close()
+    return paging.result(), paging.calls, prefetcher.wasted
 
 
 class TickingClock:
@@ -88,32 +88,32 @@ async def test_a_thin_past_is_asked_for_page_by_page(kit):
 
 async def test_a_download_asks_ahead_of_its_first_page_and_wastes_nothing_in_a_dense_past(kit):
     channel = FarChannel(kit, range(1000))
-    ahead = ReadAhead(channel, TickingClock(0.01), presumes=True)
-    ahead.aim(Timeframe.M1, 1000, kit.START)
-    asking = asyncio.create_task(ahead.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + 1000 * MINUTE))
+    prefetcher = PagePrefetcher(channel, TickingClock(0.01), is_optimistic=True)
+    prefetcher.set_target(Timeframe.M1, 1000, kit.START)
+    asking = asyncio.create_task(prefetcher.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + 1000 * MINUTE))
     for _ in range(5):
         await asyncio.sleep(0)
-    assert channel.on_their_way == 1 + PRESUMED
+    assert channel.on_their_way == 1 + OPTIMISTIC_PAGES
     await asking
-    await ahead.close()
+    await prefetcher.close()
 
-    series, calls, wasted = await walk(kit, channel, until(kit, 1000, start=kit.START), presumes=True)
+    series, calls, wasted = await walk(kit, channel, until(kit, 1000, start=kit.START), is_optimistic=True)
     assert kit.minutes(series) == list(range(1000))
     assert (calls, wasted) == (50, 0)
 
 
 async def test_a_download_of_a_thin_past_has_asked_for_little_in_vain(kit):
     channel = FarChannel(kit, range(0, 3000, 3))
-    series, calls, wasted = await walk(kit, channel, until(kit, 3000, start=kit.START), presumes=True)
+    series, calls, wasted = await walk(kit, channel, until(kit, 3000, start=kit.START), is_optimistic=True)
     assert kit.minutes(series) == list(range(0, 3000, 3))
-    assert calls + wasted <= 50 + PRESUMED
-    assert channel.most == 1 + PRESUMED
+    assert calls + wasted <= 50 + OPTIMISTIC_PAGES
+    assert channel.most == 1 + OPTIMISTIC_PAGES
 
 
 @pytest.mark.parametrize(("rows", "most"), [(PAGE, 1), (PAGE + 1, 2)])
 async def test_a_download_of_a_page_presumes_no_more(kit, rows, most):
     channel = FarChannel(kit, range(1000))
-    await walk(kit, channel, until(kit, 1000, start=kit.START + (1000 - rows) * MINUTE), presumes=True)
+    await walk(kit, channel, until(kit, 1000, start=kit.START + (1000 - rows) * MINUTE), is_optimistic=True)
     assert channel.most == most
 
 
@@ -140,19 +140,19 @@ async def test_a_count_asks_for_no_page_beyond_it(kit):
 
 
 @given(st.sets(st.integers(0, 400), min_size=1), st.integers(1, 400), st.booleans(), st.booleans())
-def test_whatever_traded_the_answer_is_that_of_serial_paging(kit, minutes, extent, by_count, presumes):
+def test_whatever_traded_the_answer_is_that_of_serial_paging(kit, minutes, extent, by_count, is_optimistic):
     bounds = {"count": extent} if by_count else {"start": kit.START + (401 - extent) * MINUTE}
     request = until(kit, 401, **bounds)
 
     async def both():
         serial, serial_calls, _ = await walk(kit, FarChannel(kit, minutes, turns=0, calls_per_s=0.0), request)
         channel = FarChannel(kit, minutes, turns=3)
-        ahead, calls, wasted = await walk(kit, channel, request, presumes=presumes)
-        return serial, serial_calls, ahead, calls + wasted
+        prefetcher, calls, wasted = await walk(kit, channel, request, is_optimistic=is_optimistic)
+        return serial, serial_calls, prefetcher, calls + wasted
 
-    serial, serial_calls, ahead, calls = asyncio.run(both())
-    assert ahead == serial
-    assert (ahead.gaps(), ahead.quiet()) == (serial.gaps(), serial.quiet())
+    serial, serial_calls, prefetcher, calls = asyncio.run(both())
+    assert prefetcher == serial
+    assert (prefetcher.gaps(), prefetcher.quiet()) == (serial.gaps(), serial.quiet())
     assert calls <= serial_calls * 1.06 + 2 * MAX_AHEAD
 
 
@@ -167,16 +167,16 @@ async def test_the_beginning_of_history_is_proven_by_a_read_of_its_own(kit, quie
 
 async def test_after_what_is_held_slices_begin_anew_below_it(kit):
     channel = FarChannel(kit, range(3000), turns=0)
-    ahead = ReadAhead(channel, TickingClock(0.01))
+    prefetcher = PagePrefetcher(channel, TickingClock(0.01))
     try:
         for end in (2040, 2020, 1000):  # what lies between 1000 and 2000 is held, and never asked for
             floor = 2000 if end > 2000 else None
-            ahead.aim(Timeframe.M1, 200, None)
-            ahead.stop_at(None if floor is None else kit.START + floor * MINUTE)
-            await ahead.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + end * MINUTE)
+            prefetcher.set_target(Timeframe.M1, 200, None)
+            prefetcher.set_floor(None if floor is None else kit.START + floor * MINUTE)
+            await prefetcher.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + end * MINUTE)
         await kit.turns()
     finally:
-        await ahead.close()
+        await prefetcher.close()
     asked = [round((end - kit.START).total_seconds() / 60) for _, end in channel.inner.calls]
     assert not [minute for minute in asked if 1000 < minute <= 2000]
 
@@ -196,22 +196,22 @@ async def test_cancelled_at_any_turn_nothing_is_left(kit, turn):
 
 async def test_a_page_that_fails_fails_its_reader_and_is_asked_for_again(kit):
     channel = FarChannel(kit, range(400))
-    ahead = ReadAhead(channel, TickingClock(0.01))
-    paging = CandlePaging.of(until(kit, 400, start=kit.START), PAGE)
+    prefetcher = PagePrefetcher(channel, TickingClock(0.01))
+    paging = CandlePager.of(until(kit, 400, start=kit.START), PAGE)
     failures = 0
     try:
         while (page := paging.next_page()) is not None:
-            ahead.aim(Timeframe.M1, paging.missing, paging.start)
+            prefetcher.set_target(Timeframe.M1, paging.missing, paging.start)
             if paging.calls == 5 and not failures:
                 channel.inner.failures.append(ChannelUnavailableError("down", channel="rest"))
             try:
-                found = await ahead.get_candles("KRW-BTC", "1m", page.count, end=page.end)
+                found = await prefetcher.get_candles("KRW-BTC", "1m", page.count, end=page.end)
             except ChannelUnavailableError:
                 failures += 1
                 continue
             paging.take(found)
     finally:
-        await ahead.close()
+        await prefetcher.close()
     assert failures == 1
     assert kit.minutes(paging.result()) == list(range(400))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from market_backbone import IntegrityError, TimeRange
 from market_backbone.application.paging.readers import TradeReader
-from market_backbone.application.paging.trade_pager import DAYS_KEPT, MAX_DOUBTS, TradePaging
+from market_backbone.application.paging.trade_pager import DAYS_KEPT, MAX_DOUBTS, TradePager
 from market_backbone.application.streaming.topics.trade_deduplicator import (
     FORGOTTEN_TOGETHER,
     REMEMBERED_TRADES,
@@ -37,7 +37,7 @@ def moment(at):
 
 
 def test_a_short_page_ends_its_day_and_not_the_history(trade_at):
-    paging = TradePaging(page_size=3, count=5)
+    paging = TradePager(page_size=3, count=5)
     page = paging.next_page(moment(NOON))
     assert (page.count, page.before_id, page.days_ago, page.day) == (3, None, None, NOON.date())
     today = [trade_at(NOON, number) for number in range(2)]
@@ -52,14 +52,14 @@ def test_a_short_page_ends_its_day_and_not_the_history(trade_at):
 
 
 def test_inside_a_day_the_oldest_id_is_the_cursor(trade_at):
-    paging = TradePaging(page_size=2, count=4)
+    paging = TradePager(page_size=2, count=4)
     rows = [trade_at(NOON, number) for number in range(2)]
     paging.take(paging.next_page(moment(NOON)), rows, moment(NOON))
     assert paging.next_page(moment(NOON)).before_id == rows[0].sequential_id
 
 
 def test_a_day_without_a_trade_costs_one_call_and_is_walked_over(trade_at):
-    paging = TradePaging(page_size=2, count=1)
+    paging = TradePager(page_size=2, count=1)
     for expected in (None, 1, 2):
         page = paging.next_page(moment(NOON))
         assert page.days_ago == expected
@@ -70,7 +70,7 @@ def test_a_day_without_a_trade_costs_one_call_and_is_walked_over(trade_at):
 
 def test_the_day_stays_the_same_when_midnight_passes_between_two_pages(trade_at):
     late = datetime(2026, 11, 10, 23, 59, 59, tzinfo=UTC)
-    paging = TradePaging(page_size=2, count=4)
+    paging = TradePager(page_size=2, count=4)
     paging.take(paging.next_page(moment(late)), [trade_at(late, number) for number in range(2)], moment(late))
     after = moment(late + timedelta(seconds=2))
     page = paging.next_page(after)
@@ -83,7 +83,7 @@ def test_the_day_stays_the_same_when_midnight_passes_between_two_pages(trade_at)
 def test_rows_of_another_day_are_no_data_but_a_reason_to_ask_again(trade_at):
     late = datetime(2026, 11, 10, 23, 59, 59, tzinfo=UTC)
     crossed = TimeRange(late, late + timedelta(seconds=2))
-    paging = TradePaging(page_size=2, count=2)
+    paging = TradePager(page_size=2, count=2)
     paging.take(paging.next_page(moment(late)), [trade_at(late)], moment(late))
     page = paging.next_page(moment(late))
     assert page.days_ago == 1
@@ -95,7 +95,7 @@ def test_rows_of_another_day_are_no_data_but_a_reason_to_ask_again(trade_at):
 
 def test_an_answer_without_rows_says_nothing_if_midnight_may_have_passed_meanwhile(trade_at):
     late = datetime(2026, 11, 10, 23, 59, 59, tzinfo=UTC)
-    paging = TradePaging(page_size=1, count=3)
+    paging = TradePager(page_size=1, count=3)
     paging.take(paging.next_page(moment(late)), [trade_at(late)], moment(late))
     page = paging.next_page(moment(late))
     paging.take(page, [], TimeRange(late, late + timedelta(seconds=2)))
@@ -106,7 +106,7 @@ def test_an_answer_without_rows_says_nothing_if_midnight_may_have_passed_meanwhi
 
 
 def test_a_server_that_never_tells_of_the_day_it_was_asked_for_contradicts_itself(trade_at):
-    paging = TradePaging(page_size=2, count=2)
+    paging = TradePager(page_size=2, count=2)
     older = [trade_at(NOON - 2 * DAY)]
     for _ in range(MAX_DOUBTS - 1):
         paging.take(paging.next_page(moment(NOON)), older, moment(NOON))
@@ -117,14 +117,14 @@ def test_a_server_that_never_tells_of_the_day_it_was_asked_for_contradicts_itsel
 
 
 def test_rows_of_two_days_in_one_answer_are_no_data(trade_at):
-    paging = TradePaging(page_size=2, count=2)
+    paging = TradePager(page_size=2, count=2)
     page = paging.next_page(moment(NOON))
     paging.take(page, [trade_at(NOON - DAY), trade_at(NOON)], moment(NOON))
     assert paging.trades == []
 
 
 def test_the_walk_ends_after_seven_days_back():
-    paging = TradePaging(page_size=2, count=4)
+    paging = TradePager(page_size=2, count=4)
     while (page := paging.next_page(moment(NOON))) is not None:
         paging.take(page, [], moment(NOON))
     assert paging.calls == DAYS_KEPT + 1
@@ -136,7 +136,7 @@ def test_the_walk_ends_after_seven_days_back():
 @pytest.mark.parametrize("is_told", [True, False])
 def test_while_nothing_tells_the_date_days_are_counted_and_rows_name_them(trade_at, is_told):
     now = moment(NOON) if is_told else None
-    paging = TradePaging(page_size=2, count=2)
+    paging = TradePager(page_size=2, count=2)
     paging.take(paging.next_page(None), [], now)
     page = paging.next_page(now)
     assert page.days_ago == (None if is_told else 1)  # once the date is known an empty day can be named
@@ -148,7 +148,7 @@ def test_while_nothing_tells_the_date_days_are_counted_and_rows_name_them(trade_
 
 
 def test_the_walk_ends_before_an_instant(trade_at):
-    paging = TradePaging(page_size=2, not_before=NOON)
+    paging = TradePager(page_size=2, not_before=NOON)
     now = moment(NOON + timedelta(hours=1))
     seconds = [trade_at(NOON + timedelta(seconds=second)) for second in range(-1, 3)]
     paging.take(paging.next_page(now), seconds[2:], now)
@@ -160,7 +160,7 @@ def test_the_walk_ends_before_an_instant(trade_at):
 
 def test_the_walk_ends_with_the_first_day_that_begins_before_the_instant():
     midnight = NOON.replace(hour=0)
-    paging = TradePaging(page_size=2, not_before=midnight)
+    paging = TradePager(page_size=2, not_before=midnight)
     paging.take(paging.next_page(moment(NOON)), [], moment(NOON))
     assert paging.has_reached
     assert paging.next_page(moment(NOON)) is None
@@ -168,13 +168,13 @@ def test_the_walk_ends_with_the_first_day_that_begins_before_the_instant():
 
 def test_the_walk_ends_with_a_trade_and_what_a_late_one_may_lie_before_it(trade_at):
     rows = [trade_at(NOON + timedelta(seconds=second)) for second in range(-4, 4)]
-    paging = TradePaging(page_size=2, until_id=rows[4].sequential_id)
+    paging = TradePager(page_size=2, until_id=rows[4].sequential_id)
     now = moment(NOON + timedelta(hours=1))
     for first in (6, 4, 2, 0):
         assert not paging.has_reached
         paging.take(paging.next_page(now), rows[first : first + 2], now)
     assert paging.has_reached
-    unknown = TradePaging(page_size=2, until_id=rows[6].sequential_id + 1)
+    unknown = TradePager(page_size=2, until_id=rows[6].sequential_id + 1)
     unknown.take(unknown.next_page(now), rows[6:], now)
     assert unknown.next_page(now) is None
     assert not unknown.has_reached
@@ -234,7 +234,7 @@ async def test_the_newest_trades_each_once_whenever_midnight_comes(  # noqa: PLR
     seconds = sorted({*instants, *(9 * 86_400 + second for second in near)})
     trades = [trade_at(kit.START + timedelta(seconds=second)) for second in seconds]
     server = ModelServer(trades, midnight - timedelta(seconds=before_midnight), leaps, page, uncertain)
-    paging = TradePaging(page, count)
+    paging = TradePager(page, count)
     await TradeReader(server, server).walk(server, kit.BTC, paging)
 
     found = paging.trades

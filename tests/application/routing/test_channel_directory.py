@@ -28,7 +28,7 @@ from market_backbone import (
     create_ticker_request,
 )
 from market_backbone.application.api import ApiRules, UnifiedMarketDataAPI
-from market_backbone.application.routing.channel_directory import Venues, are_different
+from market_backbone.application.routing.channel_directory import ChannelDirectory, are_different
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.telemetry import Telemetry
 from market_backbone.application.streaming.hub import FeedRoute
@@ -85,8 +85,8 @@ class House:
         return {"": self.own_time, "binance": self.other_time}[prefix]
 
     @property
-    def venues(self):
-        return Venues(self.channels, self.times)
+    def directory(self):
+        return ChannelDirectory(self.channels, self.times)
 
     def open(self):
         self.clock.now += 600
@@ -105,40 +105,44 @@ async def told_until(events, is_last):
 
 
 def test_a_prefix_leads_to_the_channels_the_clock_and_the_name_of_its_venue(house):
-    venues = house.venues
-    assert [one.name for one in venues.serving("")] == ["rest"]
-    assert [one.name for one in venues.serving("binance")] == ["aaa"]
-    assert (venues.venue_of(""), venues.venue_of("binance"), venues.venue_of("kraken")) == ("upbit", "binance", "none")
-    assert venues.time_of("") is house.own_time
-    assert venues.time_of("binance") is house.other_time
-    assert (venues.references_of(""), venues.references_of("binance")) == (("KRW-BTC",), ())
-    assert venues.directory_of("binance") is house.other
+    directory = house.directory
+    assert [one.name for one in directory.serving("")] == ["rest"]
+    assert [one.name for one in directory.serving("binance")] == ["aaa"]
+    assert (directory.venue_of(""), directory.venue_of("binance"), directory.venue_of("kraken")) == (
+        "upbit",
+        "binance",
+        "none",
+    )
+    assert directory.server_time_of("") is house.own_time
+    assert directory.server_time_of("binance") is house.other_time
+    assert (directory.reference_symbols_of(""), directory.reference_symbols_of("binance")) == (("KRW-BTC",), ())
+    assert directory.directory_of("binance") is house.other
 
 
 def test_a_channel_is_meant_by_its_own_name_too_and_goes_by_the_clock_of_its_venue(house):
-    venues = house.venues
-    assert [one.name for one in venues.serving("aaa")] == ["aaa"]
-    assert venues.time_of("aaa") is house.other_time
+    directory = house.directory
+    assert [one.name for one in directory.serving("aaa")] == ["aaa"]
+    assert directory.server_time_of("aaa") is house.other_time
 
 
 def test_what_a_channels_own_name_means_is_listed_by_whoever_knows_its_venue(house):
     able = house.channel("mute", "upbit")
     mute = SimpleNamespace(**{member: getattr(able, member) for member in CHANNEL_MEMBERS})
     house.channels = {"mute": mute, **house.channels}
-    assert house.venues.directory_of("mute") is house.rest
-    assert house.venues.directory_of("aaa") is house.other
-    assert house.venues.directory_of("kraken") is None
+    assert house.directory.directory_of("mute") is house.rest
+    assert house.directory.directory_of("aaa") is house.other
+    assert house.directory.directory_of("kraken") is None
 
 
 def test_a_page_is_that_of_the_venue_and_neither_of_a_store_nor_of_another_venue(house):
     house.other.capabilities = evolve(house.other.capabilities, candles_per_call=10_000)
-    pages = [house.venues.page_of(prefix) for prefix in ("", "binance", "kraken")]
+    pages = [house.directory.page_size_of(prefix) for prefix in ("", "binance", "kraken")]
     assert pages == [house.rest.capabilities.candles_per_call, 10_000, 1]
 
 
 def test_what_is_held_is_that_of_rest_however_another_channel_of_plain_symbols_is_called(house):
     house.channels = {"0-mirror": house.channel("0-mirror", "mirror"), **house.channels}
-    assert house.venues.venue_of("") == "upbit"
+    assert house.directory.venue_of("") == "upbit"
 
 
 def test_an_address_that_has_not_said_whose_data_it_serves_may_be_any_venue():
@@ -266,8 +270,8 @@ def test_what_stands_in_for_a_stream_is_of_its_venue(kit):
     api.update_channel_performance("rest", 1.0, False)
     plan = api.explain(create_realtime_request("KRW-BTC"))
     assert plan.channels == ("websocket", "mirror", "rest")
-    venues = {name: channel.venue for name, channel in house.channels.items()}
-    assert FeedRoute.of(plan, venues) == FeedRoute("websocket", "rest")
+    directory = {name: channel.venue for name, channel in house.channels.items()}
+    assert FeedRoute.of(plan, directory) == FeedRoute("websocket", "rest")
 
 
 async def test_only_what_is_followed_at_the_same_venue_gives_the_newest_candle(kit, make_scene):

@@ -17,7 +17,7 @@ from market_backbone import (
     create_candle_request,
     create_ticker_request,
 )
-from market_backbone.application.routing.router import Fetched, SmartChannelRouter
+from market_backbone.application.routing.router import FetchResult, SmartChannelRouter
 from market_backbone.domain.routing import StepStatus
 
 QUOTE = create_ticker_request("KRW-BTC")
@@ -39,7 +39,7 @@ def router(channels, clock):
 
 
 async def quote(channel):
-    return await channel.get_ticker("KRW-BTC"), Fetched(1)
+    return await channel.get_ticker("KRW-BTC"), FetchResult(1)
 
 
 async def test_the_first_channel_answers_and_the_trace_says_so(router):

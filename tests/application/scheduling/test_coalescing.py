@@ -15,7 +15,7 @@ from market_backbone import (
     create_ticker_request,
     create_trades_request,
 )
-from market_backbone.application.scheduling.coalescing import contains, part_of
+from market_backbone.application.scheduling.coalescing import covers, extract
 
 MINUTE = timedelta(minutes=1)
 
@@ -44,16 +44,16 @@ def candles(count=None, symbol="KRW-BTC", timeframe="1m", **bounds):
     ],
 )
 def test_a_question_is_contained_in_a_larger_one_that_costs_no_page_more(larger, smaller, expected):
-    assert contains(larger, smaller, 200) is expected
+    assert covers(larger, smaller, 200) is expected
 
 
 def test_a_range_is_contained_in_a_range_around_it(kit):
     outer = candles(start=kit.START, end=kit.START + 150 * MINUTE)
     inner = candles(start=kit.START + 10 * MINUTE, end=kit.START + 20 * MINUTE)
-    assert contains(outer, inner, 200)
-    assert not contains(inner, outer, 200)
-    assert not contains(candles(start=kit.START, end=kit.START + 500 * MINUTE), inner, 200)
-    assert not contains(outer, candles(50), 200)
+    assert covers(outer, inner, 200)
+    assert not covers(inner, outer, 200)
+    assert not covers(candles(start=kit.START, end=kit.START + 500 * MINUTE), inner, 200)
+    assert not covers(outer, candles(50), 200)
 
 
 def series_of(kit, rows):
@@ -64,10 +64,10 @@ def series_of(kit, rows):
 
 def test_the_part_of_a_series_is_what_was_asked_for_and_claims_no_more(kit):
     series = series_of(kit, 30)
-    newest = part_of(series, candles(10))
+    newest = extract(series, candles(10))
     assert list(newest) == list(series)[-10:]
     assert newest.gaps() == ()
-    inner = part_of(series, candles(start=kit.START + 5 * MINUTE, end=kit.START + 8 * MINUTE))
+    inner = extract(series, candles(start=kit.START + 5 * MINUTE, end=kit.START + 8 * MINUTE))
     assert [candle.opened_at for candle in inner] == [kit.START + number * MINUTE for number in (5, 6, 7)]
     assert inner.coverage.asked == TimeRange(kit.START + 5 * MINUTE, kit.START + 8 * MINUTE)
-    assert part_of(series, candles(50)) == series
+    assert extract(series, candles(50)) == series

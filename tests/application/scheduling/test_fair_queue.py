@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone import Priority
-from market_backbone.application.scheduling.fair_queue import WaitingLine
+from market_backbone.application.scheduling.fair_queue import FairQueue
 
 BULK, CHART, REPAIR = Priority.BULK, Priority.INTERACTIVE, Priority.REPAIR
 
 
 def line_of(*waiting):
-    line = WaitingLine()
+    line = FairQueue()
     for number, (priority, caller) in enumerate(waiting):
         line.add((priority, caller, number), priority, caller)
     return line

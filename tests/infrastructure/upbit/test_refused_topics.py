@@ -10,8 +10,8 @@ from socket_scripts import snapshots, subscribed, trade
 from websockets.exceptions import ConnectionClosed
 
 from market_backbone import ChannelUnavailableError, DataKind, SmartRoutingPolicy, Timeframe
-from market_backbone.application.cache.write_behind import FinalKeeper
-from market_backbone.application.routing.channel_directory import Venues
+from market_backbone.application.cache.write_behind import WriteBehind
+from market_backbone.application.routing.channel_directory import ChannelDirectory
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.streaming.delivery.subscriber import Follower
@@ -60,10 +60,10 @@ async def hub_of():
         owners.append(tasks)
         return LiveHub(
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
-            clock=clock, venues=Venues({"websocket": channel}, lambda _: server_time), grace=Grace(),
+            clock=clock, venues=ChannelDirectory({"websocket": channel}, lambda _: server_time), grace=Grace(),
             repair_bound=timedelta(seconds=30),
             rules=FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
-            keeper=FinalKeeper(store=None, clock=clock, tasks=tasks, report=print),
+            keeper=WriteBehind(store=None, clock=clock, tasks=tasks, report=print),
         )  # fmt: skip
 
     yield make
