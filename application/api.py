@@ -2,22 +2,20 @@
 
 import asyncio
 import uuid
-from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import date, datetime, timedelta
-from typing import Any, Self, TypeVar, overload
+from datetime import date, datetime
+from typing import Any, Self, overload
 
 from attrs import evolve, frozen
 
 from ..domain.coverage_report import CoverageReport
 from ..domain.errors import ClosedError, UnsupportedRequestError
 from ..domain.events import RequestFailed
-from ..domain.finality import Grace
 from ..domain.ledger import HeldSeries
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, Clock, RoutingPolicy, ServerTime
+from ..domain.ports import Channel, Clock
 from ..domain.request import (
     AnyRequest,
     CandleRequest,
@@ -32,29 +30,70 @@ from ..domain.series import CandleSeries
 from ..domain.status import Status
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
-from .archive.audit import AuditReport
+from .archive.audit import Auditor, AuditReport
+from .archive.catalog import CandleCatalog
+from .archive.downloader import Downloader
 from .archive.series_download import DownloadResult, Progress
 from .callbacks import Callback
-from .composition import Archive
-from .requests.answer_cache import AnswerCache
 from .requests.service import RequestService
-from .routing.channel_directory import ChannelDirectory
 from .routing.router import SmartChannelRouter
-from .runtime.loop_monitor import LoopMonitor
 from .runtime.tasks import TaskSupervisor, cancel_and_wait, spawn_shutdown
 from .runtime.telemetry import Telemetry
 from .scheduling.request_queue import DataRequestQueue
 from .status import current_status
 from .streaming.delivery.event_buffer import FollowedEvents
 from .streaming.delivery.subscriber import closed_stream_error
-from .streaming.feeds.context import FRAMES_IN_A_ROW
-from .streaming.feeds.feed import FeedRules
-from .streaming.follow import Following
+from .streaming.follow import FollowService
 from .streaming.hub import LiveHub
 
 
-class ShortQuestions:
-    """Asks by symbol what ``request_data_sync`` asks by request."""
+@frozen(kw_only=True, eq=False)
+class ApiParts:
+    """What the API is made of; see :mod:`.composition`, which makes it."""
+
+    router: SmartChannelRouter
+    queue: DataRequestQueue
+    requests: RequestService
+    hub: LiveHub
+    follow: FollowService
+    catalog: CandleCatalog
+    downloader: Downloader
+    auditor: Auditor
+    tasks: TaskSupervisor
+    telemetry: Telemetry
+    clock: Clock
+
+
+class UnifiedMarketDataAPI:
+    """Market data through one object: it chooses the channel, keeps the limits, and explains itself.
+
+    Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
+
+    Attributes:
+        metrics_address: where its metrics can be read; empty where they are not served.
+
+    """
+
+    def __init__(self, parts: ApiParts) -> None:
+        """Take over the parts, and with them the channels; they are closed with the API."""
+        self._parts = parts
+        self._channel_router = parts.router  # this name is a promise, the idea's own document writes it
+        self._running: dict[str, Any] = {}
+        self.metrics_address = ""
+        self._resources = AsyncExitStack()
+        self._ending: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def closes_with(self, resources: AsyncExitStack) -> None:
+        """Close these too when the API is closed."""
+        self._resources = resources
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            msg = "the API is closed; create a new one with create_unified_api()"
+            raise ClosedError(msg)
+
+    # --- one answer ---------------------------------------------------------------------------
 
     @overload
     async def request_data_sync(self, request: CandleRequest) -> CandleSeries: ...
@@ -64,11 +103,20 @@ class ShortQuestions:
     async def request_data_sync(self, request: OrderBookRequest) -> OrderBook: ...
     @overload
     async def request_data_sync(self, request: TradesRequest) -> list[Trade]: ...
-    @abstractmethod
     async def request_data_sync(
         self, request: CandleRequest | TickerRequest | OrderBookRequest | TradesRequest
     ) -> CandleSeries | list[Ticker] | OrderBook | list[Trade]:
-        """Wait for the whole answer."""
+        """Wait for the whole answer: a series, a list of tickers or trades, or a book.
+
+        Raises:
+            RequestError: the request is wrong.
+            AllChannelsFailedError: no channel could serve it; one cause per channel.
+            DeadlineExceededError: the request's deadline passed.
+            QueueFullError: too many requests wait already.
+
+        """
+        self._check_open()
+        return await self._parts.requests.answer(request)
 
     async def get_candles(
         self,
@@ -99,21 +147,31 @@ class ShortQuestions:
         """Return the newest trades, oldest first."""
         return await self.request_data_sync(TradesRequest(symbol=symbol, count=count))
 
+    # --- the venue ------------------------------------------------------------------------------
 
-class HeldCandles:
-    """Surveys, fills and checks the candles that outlive a request."""
+    async def get_markets(self, venue_prefix: str = "") -> list[Market]:
+        """Return every listed market of the backbone's own venue, or of the one whose symbols begin so.
 
-    _archive: Archive
+        Raises:
+            UnsupportedRequestError: no channel knows what is listed.
 
-    @abstractmethod
-    def _check_open(self) -> None: ...
+        """
+        self._check_open()
+        directory = self._parts.requests.cache.directory.directory_of(venue_prefix)
+        if directory is None:
+            whose = f" of symbols that begin with {venue_prefix}:" if venue_prefix else ""
+            msg = f"no installed channel knows the market list{whose}"
+            raise UnsupportedRequestError(msg)
+        return list(await directory.get_markets())
+
+    # --- what is held ---------------------------------------------------------------------------
 
     async def coverage(
         self, symbol: str, timeframe: str = "1m", *, start: datetime | None = None, end: datetime | None = None
     ) -> CoverageReport:
         """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
         self._check_open()
-        return await self._archive.catalog.coverage(symbol, timeframe, start, end)
+        return await self._parts.catalog.coverage(symbol, timeframe, start, end)
 
     async def download(
         self,
@@ -129,14 +187,14 @@ class HeldCandles:
         Interrupted anywhere, the same call goes on where it stopped. Without ``end``: as far as candles are final.
         """
         self._check_open()
-        return await self._archive.downloader.download(symbols, timeframe, (start, end), on_progress)
+        return await self._parts.downloader.download(symbols, timeframe, (start, end), on_progress)
 
     def held_parts(
         self, symbol: str, timeframe: str, *, start: datetime, end: datetime
     ) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range, oldest first, in parts of bounded size; asks nobody."""
         self._check_open()
-        return self._archive.catalog.parts(symbol, timeframe, start, end)
+        return self._parts.catalog.parts(symbol, timeframe, start, end)
 
     async def audit(self, symbol: str, day: date, *, repair: bool = False) -> AuditReport:
         """Compare a UTC day's minutes with its hours and its day candle.
@@ -144,180 +202,12 @@ class HeldCandles:
         What is not held is fetched. With ``repair``, what differs is read anew.
         """
         self._check_open()
-        return await self._archive.auditor.audit(symbol, day, repair=repair)
+        return await self._parts.auditor.audit(symbol, day, repair=repair)
 
     async def inventory(self) -> Sequence[HeldSeries]:
         """Return every series that is held, of whatever venue; what was set aside comes last."""
         self._check_open()
-        return await self._archive.catalog.store.inventory()
-
-
-Answer = TypeVar("Answer")
-
-
-@frozen(kw_only=True)
-class ApiRules:
-    """Everything about the API that settings decide; seconds are market seconds."""
-
-    cool_down_s: float
-    queue_capacity: int
-    queue_concurrency: int
-    event_capacity: int
-    polling_interval_s: float
-    snapshot_timeout_s: float
-    repair_bound_s: float
-    stall_after_s: float
-    grace: Grace
-
-
-class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
-    """Market data through one object: it chooses the channel, keeps the limits, and explains itself.
-
-    Use it inside one event loop. After ``close`` every call raises ``ClosedError``.
-
-    Attributes:
-        metrics_address: where its metrics can be read; empty where they are not served.
-
-    """
-
-    def __init__(  # noqa: PLR0917 - the container injects by position
-        self,
-        channels: Mapping[str, Channel],
-        policy: RoutingPolicy,
-        rules: ApiRules,
-        clock: Clock,
-        server_times: Callable[[str], ServerTime],
-        telemetry: Telemetry,
-        rng: Callable[[], float],
-    ) -> None:
-        """Take over the channels; they are closed with the API.
-
-        ``server_times`` returns the clock of each venue by its prefix; ``rng`` draws from [0, 1).
-        """
-        self._clock = clock
-        self._venues = ChannelDirectory(channels, server_times)
-        self._logger = telemetry
-        self._tasks = TaskSupervisor(self._report)
-        self._channel_router = SmartChannelRouter(
-            channels, policy, clock, cool_down_s=rules.cool_down_s, rng=rng, telemetry=telemetry
-        )
-        self._queue = DataRequestQueue(rules.queue_capacity, rules.queue_concurrency, self._tasks, clock)
-        self._archive = Archive(
-            router=self._channel_router,
-            queue=self._queue,
-            tasks=self._tasks,
-            clock=clock,
-            directory=self._venues,
-            grace=rules.grace,
-            logger=telemetry,
-        )
-        self._hub = self._new_hub(rules)
-        self._archive.open(self._hub, self.request_data_sync)
-        self._channel_router.watch_followed(self._hub.followed)
-        live = AnswerCache(
-            router=self._channel_router, hub=self._hub, archive=self._archive, clock=clock, directory=self._venues
-        )
-        self._answering = RequestService(
-            router=self._channel_router,
-            queue=self._queue,
-            hub=self._hub,
-            archive=self._archive,
-            clock=clock,
-            directory=self._venues,
-            logger=telemetry,
-            live=live,
-        )
-        self._following = self._new_following(rules, LoopMonitor(clock, self._tasks, telemetry))
-        self._running: dict[str, Any] = {}
-        self.metrics_address = ""
-        self._resources = AsyncExitStack()
-        self._ending: asyncio.Task[None] | None = None
-        self._is_closed = False
-
-    def _new_hub(self, rules: ApiRules) -> LiveHub:
-        feed_rules = FeedRules(
-            polling_interval_s=rules.polling_interval_s,
-            stall_after_s=rules.stall_after_s,
-            snapshot_timeout_s=rules.snapshot_timeout_s,
-            hold_bound_s=rules.repair_bound_s,
-            frames_in_a_row=max(1, min(FRAMES_IN_A_ROW, rules.event_capacity // 2)),
-        )
-        return LiveHub(
-            router=self._channel_router,
-            clock=self._clock,
-            directory=self._venues,
-            grace=rules.grace,
-            repair_bound=timedelta(seconds=rules.repair_bound_s),
-            rules=feed_rules,
-            tasks=self._tasks,
-            write_behind=self._archive.write_behind,
-        )
-
-    def _new_following(self, rules: ApiRules, watch: LoopMonitor) -> Following:
-        return Following(
-            hub=self._hub,
-            router=self._channel_router,
-            repository=self,
-            clock=self._clock,
-            directory=self._venues,
-            capacity=rules.event_capacity,
-            snapshot_timeout_s=rules.snapshot_timeout_s,
-            watch=watch,
-        )
-
-    def closes_with(self, resources: AsyncExitStack) -> None:
-        """Close these too when the API is closed."""
-        self._resources = resources
-
-    def _report(self, task: str, error: Exception) -> None:
-        self._logger.warning("task_failed", task=task, error=f"{type(error).__name__}: {error}")
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            msg = "the API is closed; create a new one with create_unified_api()"
-            raise ClosedError(msg)
-
-    # --- one answer ---------------------------------------------------------------------------
-
-    @overload
-    async def request_data_sync(self, request: CandleRequest) -> CandleSeries: ...
-    @overload
-    async def request_data_sync(self, request: TickerRequest) -> list[Ticker]: ...
-    @overload
-    async def request_data_sync(self, request: OrderBookRequest) -> OrderBook: ...
-    @overload
-    async def request_data_sync(self, request: TradesRequest) -> list[Trade]: ...
-    async def request_data_sync(
-        self, request: CandleRequest | TickerRequest | OrderBookRequest | TradesRequest
-    ) -> CandleSeries | list[Ticker] | OrderBook | list[Trade]:
-        """Wait for the whole answer: a series, a list of tickers or trades, or a book.
-
-        Raises:
-            RequestError: the request is wrong.
-            AllChannelsFailedError: no channel could serve it; one cause per channel.
-            DeadlineExceededError: the request's deadline passed.
-            QueueFullError: too many requests wait already.
-
-        """
-        self._check_open()
-        return await self._answering.answer(request)
-
-    # --- the venue ------------------------------------------------------------------------------
-
-    async def get_markets(self, venue_prefix: str = "") -> list[Market]:
-        """Return every listed market of the backbone's own venue, or of the one whose symbols begin so.
-
-        Raises:
-            UnsupportedRequestError: no channel knows what is listed.
-
-        """
-        self._check_open()
-        directory = self._venues.directory_of(venue_prefix)
-        if directory is None:
-            whose = f" of symbols that begin with {venue_prefix}:" if venue_prefix else ""
-            msg = f"no installed channel knows the market list{whose}"
-            raise UnsupportedRequestError(msg)
-        return list(await directory.get_markets())
+        return await self._parts.catalog.store.inventory()
 
     # --- live --------------------------------------------------------------------------------
 
@@ -328,7 +218,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         in order, and every trade arrives exactly once, whatever happens to the channels.
         """
         self._check_open()
-        return self._following.follow(request)
+        return self._parts.follow.follow(request)
 
     # --- answers by callback -------------------------------------------------------------------
 
@@ -349,13 +239,13 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         if isinstance(request, RealtimeRequest):
             self._channel_router.explain(request)
         request_id = uuid.uuid4().hex
-        self._running[request_id] = self._tasks.start(self._answer(request_id, request), f"request {request_id}")
+        self._running[request_id] = self._parts.tasks.start(self._answer(request_id, request), f"request {request_id}")
         return request_id
 
     async def _answer(self, request_id: str, request: AnyRequest) -> None:
         if request.data_callback is None:
             return
-        callback = Callback(request.data_callback, request_id, self._logger, self._clock)
+        callback = Callback(request.data_callback, request_id, self._parts.telemetry, self._parts.clock)
         try:
             if isinstance(request, RealtimeRequest):
                 async with self.follow(request) as events:
@@ -392,7 +282,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
     def status(self) -> Status:
         """Return a snapshot: queue, streams and their staleness, sockets, budget and health; asks nobody."""
         self._check_open()
-        return current_status(self._queue, self._hub, self._channel_router)
+        return current_status(self._parts.queue, self._parts.hub.live_view, self._channel_router)
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure keeps the channel out of plans for one cool-down."""
@@ -411,7 +301,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
 
     def venue_of(self, venue_prefix: str) -> str:
         """Return whose data answers about symbols of a prefix are, as far as the channels know now."""
-        return self._venues.venue_of(venue_prefix)
+        return self._parts.requests.cache.directory.venue_of(venue_prefix)
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -427,10 +317,10 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
             steps.push_async_callback(self._resources.aclose)
             for channel in self._channel_router.channels.values():
                 steps.push_async_callback(channel.close)
-            steps.push_async_callback(self._archive.write_behind.flush)
-            steps.push_async_callback(self._tasks.close)
-            self._hub.end_all(closed_stream_error())
-            self._queue.close()
+            steps.push_async_callback(self._parts.hub.write_behind.flush)
+            steps.push_async_callback(self._parts.tasks.close)
+            self._parts.hub.end_all(closed_stream_error())
+            self._parts.queue.close()
 
     async def __aenter__(self) -> Self:
         """Use the API for the length of a block."""

@@ -1,101 +1,137 @@
-"""The candles of one API that outlive a request, and everything that keeps them true."""
+"""How the parts are put together: each is made once, in an order in which it knows only those before it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
-from attrs import define, field
+from attrs import frozen
 
-from ..domain.capabilities import DataKind
-from ..domain.events import MarketEvent
 from ..domain.finality import Grace
-from ..domain.ledger import SeriesKey
-from ..domain.ports import CandleCache, CandleStore, Clock, Logger
-from ..domain.request import CandleRequest, Topic
-from ..domain.series import CandleSeries
+from ..domain.ports import CandleCache, Channel, Clock, RoutingPolicy, ServerTime
+from .api import ApiParts, UnifiedMarketDataAPI
 from .archive.audit import Auditor
 from .archive.catalog import CandleCatalog
 from .archive.downloader import Downloader
 from .archive.verification import StoreVerifier
 from .cache.series_cache import SeriesCache
 from .cache.write_behind import WriteBehind
+from .requests.answer_cache import AnswerCache
+from .requests.service import RequestService
 from .routing.channel_directory import ChannelDirectory
 from .routing.router import SmartChannelRouter
+from .runtime.loop_monitor import LoopMonitor
 from .runtime.tasks import TaskSupervisor
+from .runtime.telemetry import StoreErrors, Telemetry
 from .scheduling.request_queue import DataRequestQueue
+from .streaming.feeds.context import FRAMES_IN_A_ROW, FeedRules
+from .streaming.follow import FollowService
 from .streaming.hub import LiveHub
+from .streaming.live_view import LiveView
 
 
-@define(eq=False, kw_only=True)
-class Archive:
-    """Wires the parts together; ``open`` has to be called once the live side is there."""
+@frozen(kw_only=True)
+class ApiOptions:
+    """Everything about the API that settings decide; seconds are market seconds."""
 
-    router: SmartChannelRouter
-    queue: DataRequestQueue
-    tasks: TaskSupervisor
-    clock: Clock
-    directory: ChannelDirectory
+    cool_down_s: float
+    queue_capacity: int
+    queue_concurrency: int
+    event_capacity: int
+    polling_interval_s: float
+    snapshot_timeout_s: float
+    repair_bound_s: float
+    stall_after_s: float
     grace: Grace
-    logger: Logger
-    write_behind: WriteBehind = field(init=False)
-    desk: SeriesCache = field(init=False)
-    catalog: CandleCatalog = field(init=False)
-    downloader: Downloader = field(init=False)
-    auditor: Auditor = field(init=False)
-    _verifier: StoreVerifier = field(init=False)
-    _told: str = ""
 
-    def __attrs_post_init__(self) -> None:
-        """Make what listens to streams."""
-        self.write_behind = WriteBehind(store=self.store, clock=self.clock, tasks=self.tasks, report=self._report)
 
-    @property
-    def store(self) -> CandleStore | None:
-        """The store of the first channel that has one."""
-        channels = self.router.channels.values()
-        return next((channel.store for channel in channels if isinstance(channel, CandleCache)), None)
+def build_api(  # noqa: PLR0917 - the container injects by position
+    channels: Mapping[str, Channel],
+    policy: RoutingPolicy,
+    options: ApiOptions,
+    clock: Clock,
+    server_times: Callable[[str], ServerTime],
+    telemetry: Telemetry,
+    rng: Callable[[], float],
+) -> UnifiedMarketDataAPI:
+    """Return an API over these channels, which are closed with it.
 
-    def open(self, hub: LiveHub, ask: Callable[[CandleRequest], Awaitable[CandleSeries]]) -> None:
-        """Stand between requests and the venue; ``ask`` answers what is not held."""
+    ``server_times`` returns the clock of each venue by its prefix; ``rng`` draws from [0, 1).
+    """
 
-        def publish(key: SeriesKey, event: MarketEvent) -> None:
-            self.logger.warning("history_changed", series=str(key), change=type(event).__name__)
-            hub.publish(Topic(DataKind.CANDLE, key.symbol, key.timeframe), event)
+    def report_task(task: str, error: Exception) -> None:
+        telemetry.warning("task_failed", task=task, error=f"{type(error).__name__}: {error}")
 
-        self.desk = SeriesCache.of(
-            self.directory,
-            publish=publish,
-            report=self._report,
-            tip=hub.tip_of,
-            flush=self.write_behind.flush,
+    tasks = TaskSupervisor(report_task)
+    directory = ChannelDirectory(channels, server_times)
+    live_view, errors = LiveView(logger=telemetry), StoreErrors(telemetry)
+    store = next((channel.store for channel in channels.values() if isinstance(channel, CandleCache)), None)
+    write_behind = WriteBehind(store=store, clock=clock, tasks=tasks, errors=errors)
+    cache = SeriesCache(directory=directory, live=live_view, errors=errors, write_behind=write_behind)
+    router = SmartChannelRouter(
+        channels,
+        policy,
+        clock,
+        cool_down_s=options.cool_down_s,
+        rng=rng,
+        telemetry=telemetry,
+        followed=live_view.followed,
+        held=cache.held,
+    )
+    queue = DataRequestQueue(options.queue_capacity, options.queue_concurrency, tasks, clock)
+    hub = LiveHub(
+        live_view=live_view,
+        router=router,
+        clock=clock,
+        directory=directory,
+        grace=options.grace,
+        repair_bound=timedelta(seconds=options.repair_bound_s),
+        rules=_feed_rules(options),
+        tasks=tasks,
+        write_behind=write_behind,
+    )
+    catalog = CandleCatalog(cache=cache)
+    requests = RequestService(
+        router=router,
+        queue=queue,
+        live_view=live_view,
+        cache=cache,
+        catalog=catalog,
+        verifier=StoreVerifier(cache=cache, queue=queue, tasks=tasks),
+        clock=clock,
+        answers=AnswerCache(router=router, live_view=live_view, cache=cache, clock=clock),
+    )
+    downloader = Downloader(catalog=catalog, router=router, queue=queue, clock=clock, grace=options.grace)
+    follow = FollowService(
+        hub=hub,
+        router=router,
+        history=requests.get_candles,
+        clock=clock,
+        directory=directory,
+        capacity=options.event_capacity,
+        snapshot_timeout_s=options.snapshot_timeout_s,
+        monitor=LoopMonitor(clock, tasks, telemetry),
+    )
+    return UnifiedMarketDataAPI(
+        ApiParts(
+            router=router,
+            queue=queue,
+            requests=requests,
+            hub=hub,
+            follow=follow,
+            catalog=catalog,
+            downloader=downloader,
+            auditor=Auditor(downloader=downloader, ask=requests.get_candles),
+            tasks=tasks,
+            telemetry=telemetry,
+            clock=clock,
         )
-        self.catalog = CandleCatalog(desk=self.desk, references=self.directory.reference_symbols_of)
-        self.downloader = Downloader(
-            catalog=self.catalog,
-            router=self.router,
-            queue=self.queue,
-            clock=self.clock,
-            directory=self.directory,
-            grace=self.grace,
-        )
-        self.auditor = Auditor(downloader=self.downloader, ask=ask)
-        self._verifier = StoreVerifier(
-            store=self.store,
-            queue=self.queue,
-            tasks=self.tasks,
-            directory=self.directory,
-            wrap=lambda channel: self.desk.wrap(channel, reads=True),
-            report=self._report,
-        )
-        self.router.watch_holdings(self.desk.held)
+    )
 
-    def _report(self, error: str) -> None:
-        """Say it once: a disk that is full fails every request alike."""
-        if error != self._told:
-            self._told = error
-            self.logger.warning("store_failed", error=error)
 
-    async def finish(self, series: CandleSeries) -> CandleSeries:
-        """Return an answer with outages told; what was used is compared with the venue again if that is due."""
-        channels = self.directory.serving(series.symbol.venue_prefix)
-        source = next((one for one in channels if self.desk.remembers(one) and one.venue == series.venue), None)
-        await self._verifier.verify_if_due(SeriesKey(series.venue, series.symbol, series.timeframe), source)
-        return await self.catalog.label(series)
+def _feed_rules(options: ApiOptions) -> FeedRules:
+    return FeedRules(
+        polling_interval_s=options.polling_interval_s,
+        stall_after_s=options.stall_after_s,
+        snapshot_timeout_s=options.snapshot_timeout_s,
+        hold_bound_s=options.repair_bound_s,
+        frames_in_a_row=max(1, min(FRAMES_IN_A_ROW, options.event_capacity // 2)),  # readers keep up with half of it
+    )

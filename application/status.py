@@ -8,19 +8,20 @@ from .routing.router import SmartChannelRouter
 from .scheduling.request_queue import DataRequestQueue
 from .streaming.feeds.feed import Feed
 from .streaming.feeds.subscription import Serving
-from .streaming.hub import LiveHub
+from .streaming.live_view import LiveView
 
 
-def current_status(queue: DataRequestQueue, hub: LiveHub, router: SmartChannelRouter) -> Status:
+def current_status(queue: DataRequestQueue, live_view: LiveView, router: SmartChannelRouter) -> Status:
     """Return a snapshot; asks nobody and changes nothing."""
+    feeds = [running.feed for running in live_view.feeds]
     sockets = {name: 0 for name, channel in router.channels.items() if channel.capabilities.follows}
-    for feed in hub.feeds:
+    for feed in feeds:
         if feed.carriers is not None:
             sockets[feed.carriers.live.name] += sum(carrier.is_open for carrier in feed.carriers.sockets)
     return Status(
         queued=queue.depth(),
         in_service=queue.in_service,
-        streams=tuple(stream for feed in hub.feeds for stream in _streams(feed)),
+        streams=tuple(stream for feed in feeds for stream in _streams(feed)),
         sockets=sockets,
         headroom={
             name: dict(channel.headroom())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from attrs import evolve, field, frozen
 
 from .candle import Candle
-from .columns import CandleColumns
+from .columns import CandleColumns, cut
 from .coverage import Coverage, ExplainedRange, Reason
 from .coverage_report import Completeness
 from .errors import IntegrityError
@@ -162,6 +162,24 @@ class CandleSeries(Sequence[Candle]):
             unknown += width.count_slots(span) - held
         quiet = expected - len(self) - unknown
         return Completeness(expected=expected, received=len(self), quiet=quiet, unknown=unknown)
+
+    def below(self, at: datetime) -> Self:
+        """Return the part below ``at``, with what is said of its slots; a claimed beginning stays one."""
+        asked = self.coverage.asked
+        start, end = min(asked.start, at), min(asked.end, at)
+        columns = cut(self.columns, TimeRange(start, at)) if start < at else self.columns.slice(0, 0)
+        claimed = self.coverage.claimed_beginning
+        coverage: Coverage = evolve(self.coverage, claimed_beginning=None if claimed is None else min(claimed, at))
+        return evolve(self, columns=columns, coverage=coverage.within(TimeRange(start, max(start, end))))
+
+    def beyond(self, floor: datetime) -> Self:
+        """Return the part from ``floor`` on, where ``floor`` lies inside; it claims no beginning."""
+        asked = self.coverage.asked
+        if asked.start >= floor or asked.end <= floor:
+            return self
+        coverage: Coverage = evolve(self.coverage, claimed_beginning=None)
+        kept = TimeRange(floor, asked.end)
+        return evolve(self, columns=cut(self.columns, kept), coverage=coverage.within(kept))
 
     def strict(self) -> Self:
         """Return the series itself if nothing that was asked for is unknown.

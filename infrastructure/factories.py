@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import attrs
 
-from ..application.api import ApiRules
+from ..application.composition import ApiOptions
 from ..application.runtime.telemetry import Telemetry
 from ..config import Settings
 from ..config.settings import FinalitySettings
@@ -75,9 +75,9 @@ def policy(registry: Registry, given: RoutingPolicy | str | None, configured: st
     return given
 
 
-def rules(settings: Settings, grace: Grace) -> ApiRules:
+def options(settings: Settings, grace: Grace) -> ApiOptions:
     """Return what the API wants to know of the settings."""
-    return ApiRules(
+    return ApiOptions(
         cool_down_s=settings.routing.cool_down_s,
         queue_capacity=settings.queue.capacity,
         queue_concurrency=settings.queue.concurrency,

@@ -1,6 +1,6 @@
 """What is held: inventory, coverage and outages."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, evolve
@@ -20,15 +20,9 @@ from ..cache.series_cache import SeriesCache
 
 @define(eq=False, kw_only=True)
 class CandleCatalog:
-    """The candles of one API that outlive a request.
+    """The candles of one API that outlive a request."""
 
-    Attributes:
-        references: names the symbols whose silence is the venue's, by the venue's prefix.
-
-    """
-
-    desk: SeriesCache
-    references: Callable[[str], tuple[str, ...]]
+    cache: SeriesCache
 
     @property
     def store(self) -> CandleStore:
@@ -38,26 +32,28 @@ class CandleCatalog:
             UnsupportedRequestError: there is none.
 
         """
-        if self.desk.cache is None:
+        if self.cache.channel is None:
             msg = "no channel keeps candles; allow 'cache' in plugins.adapters"
             raise UnsupportedRequestError(msg)
-        return self.desk.cache.store
+        return self.cache.channel.store
 
     def key(self, symbol: str, timeframe: str) -> SeriesKey:
         """Return what a series is kept under, at the venue of the moment."""
         market = Symbol(symbol)
-        return SeriesKey(self.desk.directory.venue_of(market.venue_prefix), market, Timeframe.parse(timeframe))
+        return SeriesKey(self.cache.directory.venue_of(market.venue_prefix), market, Timeframe.parse(timeframe))
 
     async def label(self, series: CandleSeries) -> CandleSeries:
         """Return the series with outages told apart from quiet, as far as what is held shows them."""
-        if self.desk.cache is None or not series.has_empty_slots:
+        if self.cache.channel is None or not series.has_empty_slots:
             return series
         if not any(part.reason is Reason.NO_TRADE for part in series.quiet()):
             return series
         try:
-            return await label_outages(series, self.store, self.references(series.symbol.venue_prefix))
+            return await label_outages(
+                series, self.store, self.cache.directory.reference_symbols_of(series.symbol.venue_prefix)
+            )
         except ChannelError as error:
-            self.desk.report(str(error))
+            self.cache.errors.report(str(error))
             return series
 
     async def coverage(
@@ -77,20 +73,24 @@ class CandleCatalog:
 
         """
         key = self.key(symbol, timeframe)
-        await self.desk.flush()
+        await self.cache.write_behind.flush()
         first = None if start is None else to_utc(start, "start")
         last = None if end is None else to_utc(end, "end")
         span = held_span(self.store.ledger(key), first, last)
         if span is None:
             at = first or last or EPOCH
             return CoverageReport(key=key, span=TimeRange(at, at), rows=0, slots=0)
-        return await coverage_report(self.store, key, span, self.references(key.symbol.venue_prefix))
+        return await coverage_report(
+            self.store, key, span, self.cache.directory.reference_symbols_of(key.symbol.venue_prefix)
+        )
 
     async def parts(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range in parts of bounded size, oldest first; asks no venue."""
         key = self.key(symbol, timeframe)
         span = TimeRange(to_utc(start, "start"), to_utc(end, "end"))
-        async for part in iter_parts(self.store, key, span, self.references(key.symbol.venue_prefix)):
+        async for part in iter_parts(
+            self.store, key, span, self.cache.directory.reference_symbols_of(key.symbol.venue_prefix)
+        ):
             yield part
 
 

@@ -1,16 +1,14 @@
 """Downloads: whole ranges of several series at once, page by page through the queue."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from attrs import define, evolve
+from attrs import define
 
 from ...domain.errors import (
     ChannelError,
-    ChannelUnavailableError,
-    ClosedError,
     InvalidRangeError,
     UnsupportedRequestError,
 )
@@ -18,15 +16,11 @@ from ...domain.finality import Grace
 from ...domain.ports import Channel, Clock
 from ...domain.request import CandleRequest
 from ...domain.request_options import Priority
-from ...domain.routing import StepStatus
-from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.timeframe import Timeframe
 from ...domain.timestamps import to_text, to_utc
-from ..cache.cached_channel import CachedChannel
-from ..paging.prefetch import PagePrefetcher
-from ..routing.channel_directory import ChannelDirectory, check_listed
-from ..routing.router import FetchResult, SmartChannelRouter
+from ..routing.channel_directory import check_listed
+from ..routing.router import SmartChannelRouter
 from ..runtime.tasks import root_cause
 from ..scheduling.request_queue import DataRequestQueue
 from .catalog import CandleCatalog
@@ -35,13 +29,12 @@ from .series_download import DownloadResult, Progress, SeriesDownload
 
 @define(eq=False, kw_only=True)
 class Downloader:
-    """Fills the library from the venue."""
+    """Fills the store from the venue, and says what of a range is over."""
 
     catalog: CandleCatalog
     router: SmartChannelRouter
     queue: DataRequestQueue
     clock: Clock
-    directory: ChannelDirectory
     grace: Grace
 
     async def download(
@@ -58,23 +51,20 @@ class Downloader:
             AllChannelsFailedError: the venue could not be reached at all.
 
         """
-        store = self.catalog.store
         wanted = [Symbol(symbol) for symbol in dict.fromkeys(symbols)]
         channels = [self.channel_of(symbol, timeframe) for symbol in wanted]
         await self.ensure_venue_known(wanted)
-        spans = [self.final_range(symbol, Timeframe.parse(timeframe), *span) for symbol in wanted]
+        frame = Timeframe.parse(timeframe)
+        spans = [self.final_range(symbol, frame, *span) for symbol in wanted]
         downloads = [
             SeriesDownload(
-                request=CandleRequest(
-                    symbol=symbol, timeframe=Timeframe.parse(timeframe), start=start, end=end, priority=Priority.BULK
-                ),
+                request=CandleRequest(symbol=symbol, timeframe=frame, start=start, end=end, priority=Priority.BULK),
                 channel=channel,
-                store=store,
+                catalog=self.catalog,
+                router=self.router,
+                queue=self.queue,
                 clock=self.clock,
-                wrap=lambda prefetcher: self._decorated(prefetcher.channel, prefetcher),
-                ask=self._ask_page,
                 tell=tell,
-                references=self.catalog.references(symbol.venue_prefix),
             )
             for symbol, channel, (start, end) in zip(wanted, channels, spans, strict=True)
         ]
@@ -98,18 +88,11 @@ class Downloader:
         request = CandleRequest(symbol=symbol, timeframe=Timeframe.parse(timeframe), priority=Priority.BULK)
         names = self.router.explain(request).channels
         channels = (self.router.channels[name] for name in names)
-        found = next((channel for channel in channels if self.catalog.desk.remembers(channel)), None)
+        found = next((channel for channel in channels if self.catalog.cache.keeps(channel)), None)
         if found is None:
             msg = f"none of the channels {', '.join(names)} brings history that could be kept; allow 'rest' and 'cache'"
             raise UnsupportedRequestError(msg)
         return found
-
-    def _decorated(self, channel: Channel, prefetcher: PagePrefetcher) -> CachedChannel:
-        cached = self.catalog.desk.wrap(channel, reads=True, prefetcher=prefetcher)
-        if cached is None:
-            msg = "the store was closed while a download was running"
-            raise ClosedError(msg)
-        return cached
 
     async def ensure_venue_known(self, symbols: Sequence[Symbol]) -> None:
         """Have one answer of each venue: it tells whose data this is, and the time.
@@ -118,8 +101,8 @@ class Downloader:
         """
         held = {line.key.symbol for line in await self.catalog.store.inventory()}
         for prefix in dict.fromkeys(symbol.venue_prefix for symbol in symbols):
-            directory = self.directory.directory_of(prefix)
-            if directory is not None and self.directory.server_time_of(prefix).earliest() is None:
+            directory = self.catalog.cache.directory.directory_of(prefix)
+            if directory is not None and self.catalog.cache.directory.server_time_of(prefix).earliest() is None:
                 with suppress(ChannelError):
                     await directory.get_markets()
             unknown = [symbol for symbol in symbols if symbol.venue_prefix == prefix and symbol not in held]
@@ -127,7 +110,7 @@ class Downloader:
 
     def _now(self, symbol: Symbol) -> datetime | None:
         """Return the earliest time that it can be at a symbol's venue."""
-        return self.directory.server_time_of(symbol.venue_prefix).earliest()
+        return self.catalog.cache.directory.server_time_of(symbol.venue_prefix).earliest()
 
     def final_range(
         self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime | None
@@ -151,26 +134,3 @@ class Downloader:
             msg = f"no {timeframe} candle from {to_text(first)} on is over yet; choose an earlier start"
             raise InvalidRangeError(msg)
         return first, over
-
-    async def _ask_page(
-        self, request: CandleRequest, channel: Channel, work: Callable[[], Awaitable[CandleSeries]]
-    ) -> CandleSeries:
-        """Ask for one page when its turn has come; its outcome counts for the channel's health."""
-
-        async def fetch(asked: Channel) -> tuple[CandleSeries, FetchResult]:
-            if asked is not channel:
-                msg = "a download keeps to one channel"
-                raise UnsupportedRequestError(msg)
-            series = await work()
-            return series, FetchResult(len(series))
-
-        async def turn() -> CandleSeries:
-            plan = self.router.explain(request)
-            step = next((step for step in plan.steps if step.channel == channel.name and not step.joins_next), None)
-            if step is None or step.status is StepStatus.SKIPPED:
-                reason = "the routing policy no longer asks it" if step is None else step.reason
-                raise ChannelUnavailableError(reason, channel=channel.name)
-            series, _ = await self.router.run(request, fetch, evolve(plan, steps=(step,)))
-            return series
-
-        return await self.queue.submit(("page", request), turn, priority=request.priority, deadline_s=request.deadline)

@@ -4,26 +4,37 @@ The ledger is the state of a download: what it proves is never asked for again, 
 interrupted anywhere is resumed by running it again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 
 from attrs import define, evolve, field, frozen
 
+from ...domain.backoff import Backoff
 from ...domain.coverage import ExplainedRange, Reason
 from ...domain.coverage_report import CoverageReport
-from ...domain.errors import AllChannelsFailedError, ChannelError, MarketDataError, SymbolDelistedError
+from ...domain.errors import (
+    AllChannelsFailedError,
+    ChannelError,
+    ChannelUnavailableError,
+    MarketDataError,
+    SymbolDelistedError,
+)
 from ...domain.ledger import SeriesKey
-from ...domain.ports import CandleStore, Channel, Clock
+from ...domain.ports import Channel, Clock
 from ...domain.request import CandleRequest
+from ...domain.routing import StepStatus
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from ..cache.cached_channel import CachedChannel
-from ..paging.candle_pager import CandlePager, Page
+from ..cache.reconciliation import HistoryRewrittenError
+from ..paging.candle_pager import CandlePager, Page, PageAnswer, PageSource
 from ..paging.prefetch import PagePrefetcher
-from ..routing.router import HistoryRewrittenError
-from .catalog import coverage_report
+from ..routing.attempts import Attempts, FetchResult
+from ..routing.router import SmartChannelRouter
+from ..scheduling.request_queue import DataRequestQueue
+from .catalog import CandleCatalog, coverage_report
 
-MAX_PAUSE_S = 60.0
-FIRST_PAUSE_S = 1.0
+BACKOFF = Backoff(first_s=1.0, longest_s=60.0)
 MAX_FAILURES = 8
 """Failures of one page in a row before a download gives up: about two minutes of an exchange that is down."""
 
@@ -71,7 +82,43 @@ class DownloadResult:
         return not any(gap.reason in {Reason.UNKNOWN, Reason.BEYOND_RETENTION} for gap in self.report.gaps)
 
 
-AskPage = Callable[[CandleRequest, Channel, Callable[[], Awaitable[CandleSeries]]], Awaitable[CandleSeries]]
+@define(eq=False)
+class _QueuedPages:
+    """The pages of a source, each asked for when its turn in the queue has come and the policy allows its channel."""
+
+    source: PageSource
+    request: CandleRequest
+    channel: Channel
+    router: SmartChannelRouter
+    queue: DataRequestQueue
+    clock: Clock
+
+    async def read(self, page: Page) -> PageAnswer:
+        """Wait for the page's turn, and ask; the outcome counts for the channel's health.
+
+        Raises:
+            AllChannelsFailedError: the channel failed.
+            ChannelUnavailableError: the policy does not ask the channel now.
+
+        """
+        await self.clock.sleep(page.delay_s)  # before the queue: whoever waits holds no place there
+        request = evolve(self.request, start=None, count=page.count, end=page.end)
+        work = partial(self._ask, request, evolve(page, delay_s=0.0))
+        return await self.queue.submit(("page", request), work, priority=request.priority, deadline_s=request.deadline)
+
+    async def _ask(self, request: CandleRequest, page: Page) -> PageAnswer:
+        plan = self.router.explain(request)
+        step = next((one for one in plan.steps if one.channel == self.channel.name and not one.joins_next), None)
+        if step is None or step.status is StepStatus.SKIPPED:
+            reason = "the routing policy no longer asks it" if step is None else step.reason
+            raise ChannelUnavailableError(reason, channel=self.channel.name)
+        attempts = Attempts(self.router, request, evolve(plan, steps=(step,)))
+        async for attempt in attempts:
+            with attempt:
+                answer = await self.source.read(page)
+                attempt.served(FetchResult(len(answer.series)))
+                return answer
+        raise attempts.failure()
 
 
 @define(eq=False, kw_only=True)
@@ -81,22 +128,19 @@ class SeriesDownload:
     Attributes:
         request: start and end; the end is over by the grace.
         channel: the channel that is asked.
-        decorate: puts the channel and the store together.
-        ask: runs the asking of one page when its turn has come.
         tell: hears of progress after each page.
 
     """
 
     request: CandleRequest
     channel: Channel
-    store: CandleStore
+    catalog: CandleCatalog
+    router: SmartChannelRouter
+    queue: DataRequestQueue
     clock: Clock
-    wrap: Callable[[PagePrefetcher], CachedChannel]
-    ask: AskPage
     tell: Callable[[Progress], None]
-    references: tuple[str, ...] = ()
-    _calls: int = 0
     rows: int = 0
+    _calls: int = 0
     _error: MarketDataError | None = None
     _told: tuple[ExplainedRange, ...] = field(default=())
 
@@ -118,7 +162,7 @@ class SeriesDownload:
         """Ask for whatever is not held, newest first, until all is settled or nothing can be had."""
         for _ in range(RESTARTS):
             try:
-                await self._walk()
+                await self._read_all()
             except HistoryRewrittenError:
                 continue
             except SymbolDelistedError as delisted:
@@ -130,64 +174,46 @@ class SeriesDownload:
 
     async def outcome(self) -> DownloadResult:
         """Return what is held of the range now, and what it has cost."""
-        report = await coverage_report(self.store, self.key, self.span, self.references, self._told)
+        references = self.catalog.cache.directory.reference_symbols_of(self.request.symbol.venue_prefix)
+        report = await coverage_report(self.catalog.store, self.key, self.span, references, self._told)
         return DownloadResult(report=report, calls=self._calls, rows=self.rows, error=self._error)
 
-    async def _walk(self) -> None:
-        prefetcher = PagePrefetcher(self.channel, self.clock, is_optimistic=True)
-        try:
-            await self._walk_through(self.wrap(prefetcher), prefetcher)
-        finally:
-            await prefetcher.close()
-            self._calls += prefetcher.wasted
-
-    async def _walk_through(self, cached: CachedChannel, prefetcher: PagePrefetcher) -> None:
+    async def _read_all(self) -> None:
+        prefetcher = PagePrefetcher.of(self.channel, self.clock, is_optimistic=True)
+        queued = _QueuedPages(prefetcher, self.request, self.channel, self.router, self.queue, self.clock)
+        source, before = self.catalog.cache.wrap(self.channel, queued, skips=True), self._calls
         pager = CandlePager.of(self.request, self.channel.capabilities.candles_per_call)
         pager.discards = True
-        while (page := pager.next_page()) is not None:
-            held = None if page.end is None else await cached.skip_held(self.key, page.end)
-            if held is not None:
-                pager.take(held, calls=0)
-                continue
-            await self.clock.sleep(page.delay_s)
-            prefetcher.set_target(self.key.timeframe, pager.missing, pager.start)
-            pager.take(await self._page(cached, page))
-        self._told = tuple(part for part in pager.explained if part.reason is Reason.BEYOND_RETENTION)
-        await cached.remember_beginning(self.key, pager.explained)
+        try:
+            while (page := pager.next_page()) is not None:
+                answer = await self._page(source, page)
+                self._calls = before + source.stats.calls
+                pager.take(answer.series, calls=answer.calls)
+                if answer.calls:
+                    self._report_progress(answer.series)
+            self._told = tuple(part for part in pager.explained if part.reason is Reason.BEYOND_RETENTION)
+            await source.keep_beginning(self.key, pager.explained)
+        finally:
+            await prefetcher.close()
+            self._calls = before + source.stats.calls + prefetcher.wasted
 
-    async def _page(self, cached: CachedChannel, page: Page) -> CandleSeries:
+    async def _page(self, source: CachedChannel, page: Page) -> PageAnswer:
         for failures in range(MAX_FAILURES):
             try:
-                return await self._ask(cached, page)
+                answer = await source.read(page)
             except (AllChannelsFailedError, ChannelError):
-                if failures == MAX_FAILURES - 1 or cached.store_error is not None:
+                if failures == MAX_FAILURES - 1 or source.store_error is not None:
                     raise
-                await self.clock.sleep(min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**failures))
+                await self.clock.sleep(BACKOFF.delay_s(failures))
+            else:
+                if source.store_error is not None:
+                    raise source.store_error  # what cannot be kept is not worth asking for
+                return answer
         msg = "the last attempt neither answered nor failed"
         raise AssertionError(msg)
 
-    async def _ask(self, cached: CachedChannel, page: Page) -> CandleSeries:
-        before = cached.stats.calls
-
-        async def work() -> CandleSeries:
-            return await cached.get_candles(self.key.symbol, self.key.timeframe, page.count, end=page.end)
-
-        request = evolve(self.request, start=None, count=page.count, end=page.end)
-        try:
-            found = await self.ask(request, self.channel, work)
-        finally:
-            self._calls += cached.stats.calls - before
-        if cached.store_error is not None:
-            raise cached.store_error  # what cannot be kept is not worth asking for
+    def _report_progress(self, found: CandleSeries) -> None:
         self.rows += len(found)
         reached = max(self.span.start, min(found.coverage.asked.start, self.span.end))
-        self.tell(
-            Progress(
-                key=self.key,
-                span=self.span,
-                reached=TimeRange(reached, self.span.end),
-                rows=self.rows,
-                calls=self._calls,
-            )
-        )
-        return found
+        settled = TimeRange(reached, self.span.end)
+        self.tell(Progress(key=self.key, span=self.span, reached=settled, rows=self.rows, calls=self._calls))

@@ -5,20 +5,19 @@ within a day, for two calls a series.
 """
 
 import zlib
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from attrs import define, field, frozen
 
 from ...domain.errors import MarketDataError
 from ...domain.ledger import Ledger, SeriesKey
-from ...domain.ports import CandleStore, Channel
+from ...domain.ports import Channel
 from ...domain.request import CandleRequest
 from ...domain.request_options import Priority
 from ...domain.time_range import TimeRange
 from ..cache.cached_channel import CachedChannel
-from ..routing.channel_directory import ChannelDirectory
-from ..routing.router import HistoryRewrittenError
+from ..cache.reconciliation import HistoryRewrittenError
+from ..cache.series_cache import SeriesCache
 from ..runtime.tasks import TaskSupervisor
 from ..scheduling.request_queue import DataRequestQueue
 
@@ -63,49 +62,45 @@ class StoreVerifier:
 
     """
 
-    store: CandleStore | None
+    cache: SeriesCache
     queue: DataRequestQueue
     tasks: TaskSupervisor
-    directory: ChannelDirectory
-    wrap: Callable[[Channel], CachedChannel | None]
-    report: Callable[[str], None]
     _running: set[SeriesKey] = field(factory=set[SeriesKey])
 
     async def verify_if_due(self, key: SeriesKey, channel: Channel | None) -> None:
         """Begin a verification if one is due; a series that is new to the store was read just now."""
-        now = self.directory.server_time_of(key.symbol.venue_prefix).earliest()
-        if self.store is None or now is None or channel is None or key in self._running or self.tasks.is_closed:
+        now = self.cache.directory.server_time_of(key.symbol.venue_prefix).earliest()
+        source = None if channel is None else self.cache.wrap(channel)
+        if source is None or source.store is None or now is None or key in self._running or self.tasks.is_closed:
             return
         try:
-            ledger = self.store.ledger(key)
+            ledger = source.store.ledger(key)
             if ledger.verified_at is None:
-                await self.store.mark_verified(key, now)
+                await source.store.mark_verified(key, now)
                 return
         except MarketDataError as error:
-            self.report(str(error))
+            self.cache.errors.report(str(error))
             return
         if now - ledger.verified_at >= EVERY:
             self._running.add(key)
-            self.tasks.start(self._verify(key, ledger, channel, now), f"verify {key}")
+            self.tasks.start(self._verify(key, ledger, source, now), f"verify {key}")
 
-    async def _verify(self, key: SeriesKey, ledger: Ledger, channel: Channel, now: datetime) -> None:
-        cached = self.wrap(channel)
+    async def _verify(self, key: SeriesKey, ledger: Ledger, source: CachedChannel, now: datetime) -> None:
         try:
-            if cached is None or self.store is None:
-                return
-            for page in pages_to_verify(key, ledger, channel.capabilities.candles_per_call, now):
-                await self._submit(key, cached, page)
-            await self.store.mark_verified(key, now)
+            for page in pages_to_verify(key, ledger, source.channel.capabilities.candles_per_call, now):
+                await self._submit(key, source, page)
+            if source.store is not None:
+                await source.store.mark_verified(key, now)
         except HistoryRewrittenError:
             return  # what was held is set aside, and whoever follows has been told
         except MarketDataError as error:
-            self.report(f"held candles of {key} could not be compared with the venue: {error}")
+            self.cache.errors.report(f"held candles of {key} could not be compared with the venue: {error}")
         finally:
             self._running.discard(key)
 
-    async def _submit(self, key: SeriesKey, cached: CachedChannel, page: HeldPage) -> None:
+    async def _submit(self, key: SeriesKey, source: CachedChannel, page: HeldPage) -> None:
         async def work() -> None:
-            await cached.verify(key, page.count, page.end)
+            await source.verify(key, page.count, page.end)
 
         asked = CandleRequest(symbol=key.symbol, timeframe=key.timeframe, count=page.count, end=page.end)
         await self.queue.submit(("verify", asked), work, priority=Priority.BULK, deadline_s=None)

@@ -7,116 +7,100 @@ Invariants:
     A store that fails costs the answer nothing: the venue is asked, and the failure is reported once.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from attrs import define, evolve, field
 
 from ...domain.candle import Candle
-from ...domain.capabilities import Capabilities
 from ...domain.coverage import Coverage, ExplainedRange, Reason
 from ...domain.errors import ChannelError, MalformedReplyError
 from ...domain.events import CandleRevised, HistoryRewritten, MarketEvent
 from ...domain.ledger import Ledger, SeriesKey
-from ...domain.orderbook import OrderBook
 from ...domain.ports import CandleStore, Channel
 from ...domain.series import CandleSeries
-from ...domain.symbol import Symbol
-from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import FAR_FUTURE, Timeframe
 from ...domain.timestamps import to_text
-from ...domain.trade import Trade
-from ..paging.prefetch import PagePrefetcher, PageSource
-from ..routing.router import HistoryRewrittenError
-from .reconciliation import CacheStats, PageComparison, below, beyond, compare, tip_seam
+from ..paging.candle_pager import Page, PageAnswer, PageSource
+from ..runtime.telemetry import StoreErrors
+from .reconciliation import CacheStats, HistoryRewrittenError, PageComparison, compare, tip_seam
 
 UNVERIFIED = PageComparison()
 
 
+class LiveSeries(Protocol):
+    """What streams know of a series now, and who follows it."""
+
+    def tip_of(self, key: SeriesKey) -> CandleSeries | None:
+        """Return the slots that a stream holds open, or None where none is witnessed."""
+        ...
+
+    def publish(self, key: SeriesKey, event: MarketEvent) -> None:
+        """Tell whoever follows the series."""
+        ...
+
+
 @define(eq=False, kw_only=True)
 class CachedChannel:
-    """Decorates ``inner`` with ``store``; made for one request, and counts what it did.
+    """The pages of one channel, with the store in front; made for one request, and counts what it did.
 
     Attributes:
-        publish: hears of revisions and of rewritten history.
-        report: hears of a store that failed.
-        tip: what a live stream holds open of a series now.
-        reads: False to ask the venue for everything, and only remember.
-        ahead: asks the channel inside for pages before their turn.
+        channel: whose pages these are.
+        source: brings those that are not held.
+        store: None where nothing is kept of the channel.
+        live: hears of revisions and of rewritten history, and knows the newest candles.
+        errors: hears of a store that failed.
+        reads: False to ask the venue for everything, and only keep it.
+        skips: a held range is answered without its rows: whoever asks wants it held, and nothing else.
+        tip: the newest candles, where another channel has brought them already.
         store_error: why the store is no longer used, once it has failed.
 
     """
 
-    inner: Channel
-    store: CandleStore
-    publish: Callable[[SeriesKey, MarketEvent], None]
-    report: Callable[[str], None]
-    tip: Callable[[SeriesKey], CandleSeries | None]
+    channel: Channel
+    source: PageSource
+    store: CandleStore | None
+    live: LiveSeries
+    errors: StoreErrors
     reads: bool = True
-    prefetcher: PagePrefetcher | None = None
+    skips: bool = False
+    tip: CandleSeries | None = None
     stats: CacheStats = field(factory=CacheStats)
     _above: Candle | None = None
     store_error: ChannelError | None = None
 
-    @property
-    def name(self) -> str:
-        """The name of the channel inside."""
-        return self.inner.name
-
-    @property
-    def venue(self) -> str:
-        """Whose data this is."""
-        return self.inner.venue
-
-    @property
-    def _source(self) -> PageSource:
-        return self.inner if self.prefetcher is None else self.prefetcher
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the channel inside can do."""
-        return self.inner.capabilities
-
-    def key(self, symbol: str, timeframe: str) -> SeriesKey:
-        """Return what the series is kept under."""
-        return SeriesKey(self.inner.venue, Symbol(symbol), Timeframe.parse(timeframe))
-
-    async def get_candles(
-        self,
-        symbol: str,
-        timeframe: str = "1m",
-        count: int | None = None,
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-    ) -> CandleSeries:
+    async def read(self, page: Page) -> PageAnswer:
         """Return one page: from the store as far as that is proven, otherwise from the venue."""
-        rows = self.capabilities.candles_per_call if count is None else count
-        held = None if end is None or start is not None else await self.get_held(symbol, timeframe, rows, end)
+        key = SeriesKey(self.channel.venue, page.symbol, page.timeframe)
+        held = await self._held(key, page.missing, page.end)
         if held is not None:
-            return held
-        key = self.key(symbol, timeframe)
-        if start is None and end is None and (live := self.get_tip(key)) is not None:
-            return live
-        return await self._ask(key, self.ledger(key), rows, start, end)
+            return PageAnswer(held, calls=0)
+        return PageAnswer(await self._ask(key, page))
 
-    async def get_held(self, symbol: str, timeframe: str, rows: int, end: datetime) -> CandleSeries | None:
+    async def _held(self, key: SeriesKey, rows: int, end: datetime | None) -> CandleSeries | None:
         """Return up to ``rows`` candles below ``end`` that need not be asked for; None where a hole lies below it."""
-        key = self.key(symbol, timeframe)
+        if end is None:
+            return self._live_tip(key)
         ledger, at = self.ledger(key), key.timeframe.ceil(end)
         if ledger.beginning is not None and at <= ledger.beginning:
             return _nothing_older(key, at)
-        span = ledger.known_below(at)
-        if span is None:
+        known = ledger.known_below(at)
+        if known is None or self.store is None:
             return None
         try:
-            series = await self.store.read_newest(key, rows, span)
+            return await (
+                self._skipped(self.store, key, known) if self.skips else self._rows(self.store, key, rows, known)
+            )
         except ChannelError as error:
             self._give_up_store(error)
             return None
-        if len(series) < rows and span.start == ledger.beginning:
-            listed = series.coverage.explain(_before(key, span.start), Reason.BEFORE_LISTING)
+
+    async def _rows(self, store: CandleStore, key: SeriesKey, rows: int, known: TimeRange) -> CandleSeries | None:
+        series = await store.read_newest(key, rows, known)
+        if len(series) < rows and known.start == self.ledger(key).beginning:
+            listed = series.coverage.explain(_before(key, known.start), Reason.BEFORE_LISTING)
             series = evolve(series, coverage=listed)
         if not _proves(series):
             return None  # a block was damaged, or the series was set aside, since the ledger was read
@@ -124,39 +108,29 @@ class CachedChannel:
         self.stats.held_rows += len(series)
         return series
 
+    async def _skipped(self, store: CandleStore, key: SeriesKey, known: TimeRange) -> CandleSeries:
+        """Return a proven range without its candles, and keep the oldest row to compare."""
+        probe = key.timeframe.move(known.start, self.channel.capabilities.candles_per_call)
+        oldest = await store.read(key, TimeRange(known.start, min(known.end, probe)))
+        self._above = oldest[0] if len(oldest) else None
+        coverage = Coverage(asked=known, proven=(known,))
+        if known.start == self.ledger(key).beginning:
+            coverage = coverage.explain(_before(key, known.start), Reason.BEFORE_LISTING)
+        return CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage)
+
     def forget_above(self) -> None:
-        """Begin another walk: what was held above the last page has nothing to do with the next."""
+        """Begin another range: what was held above the last page has nothing to do with the next."""
         self._above = None
 
-    def begin_walk(self) -> None:
-        """Begin the walk that counts: what was read to find out where to begin is no part of the answer."""
+    def start_counting(self) -> None:
+        """Begin the range that counts: what was read to find out where to begin is no part of the answer."""
         self.stats.held_rows = self.stats.live_rows = 0
         self.stats.seams.clear()
         self._above = None
 
-    async def skip_held(self, key: SeriesKey, end: datetime) -> CandleSeries | None:
-        """Return the proven range below ``end`` without its candles; None where a hole lies below it."""
-        ledger, at = self.ledger(key), key.timeframe.ceil(end)
-        if ledger.beginning is not None and at <= ledger.beginning:
-            return _nothing_older(key, at)
-        known = ledger.known_below(at)
-        if known is None:
-            return None
-        probe = key.timeframe.move(known.start, self.capabilities.candles_per_call)
-        try:
-            oldest = await self.store.read(key, TimeRange(known.start, min(known.end, probe)))
-        except ChannelError as error:
-            self._give_up_store(error)
-            return None
-        self._above = oldest[0] if len(oldest) else None
-        coverage = Coverage(asked=known, proven=(known,))
-        if known.start == ledger.beginning:
-            coverage = coverage.explain(_before(key, known.start), Reason.BEFORE_LISTING)
-        return CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage)
-
-    def get_tip(self, key: SeriesKey) -> CandleSeries | None:
+    def _live_tip(self, key: SeriesKey) -> CandleSeries | None:
         """Return the newest candles from a live stream, if everything before them is held."""
-        live = self.tip(key) if self.reads else None
+        live = self.tip or (self.live.tip_of(key) if self.reads else None)
         if live is None or self.ledger(key).known_below(live.coverage.asked.start) is None:
             return None
         self.stats.live_rows += len(live)
@@ -166,7 +140,7 @@ class CachedChannel:
 
     def ledger(self, key: SeriesKey) -> Ledger:
         """Return what is known of a series; nothing when the store may not be read, or has failed."""
-        if not self.reads or self.store_error is not None:
+        if not self.reads or self.store is None or self.store_error is not None:
             return Ledger()
         try:
             return self.store.ledger(key)
@@ -176,39 +150,46 @@ class CachedChannel:
 
     def _give_up_store(self, error: ChannelError) -> None:
         if self.store_error is None:
-            self.report(str(error))
+            self.errors.report(str(error))
             self.store_error = error
 
-    async def _ask(
-        self, key: SeriesKey, ledger: Ledger, rows: int, start: datetime | None, end: datetime | None
-    ) -> CandleSeries:
-        at = None if end is None else key.timeframe.ceil(end)
+    async def _ask(self, key: SeriesKey, page: Page) -> CandleSeries:
+        ledger, at = self.ledger(key), None if page.end is None else key.timeframe.ceil(page.end)
         above = self._touching(key, ledger, at)
         floor = ledger.known_end_before(at or FAR_FUTURE)
-        wanted = rows
-        if floor is not None and at is not None:
-            hole = key.timeframe.count_slots(TimeRange(floor, at))
-            wanted = hole + 1 if hole <= rows else rows
-        count = min(self.capabilities.candles_per_call, wanted + (above is not None))
-        upper = end if above is None else above.closed_at
-        if self.prefetcher is not None:
-            self.prefetcher.set_floor(floor)
-        page = await self._source.get_candles(key.symbol, key.timeframe, count, start=start, end=upper)
+        answer = await self.source.read(self._widened(page, at, above, floor))
         self.stats.calls += 1
         self._above = None
-        key = SeriesKey(page.venue, key.symbol, key.timeframe)
-        page = self._check_claim(page, floor)
-        found = await self._compare(key, page)
-        if found.differences:
-            await self._read_back(key, page, found)
-        elif above is not None and not _tells(page, above):
+        key = SeriesKey(answer.series.venue, key.symbol, key.timeframe)
+        found = self._check_claim(answer.series, floor)
+        compared = await self._compare(key, found)
+        if compared.differences:
+            await self._read_back(key, found, compared)
+        elif above is not None and not _tells(found, above):
             msg = "what was held was set aside while it was read"
             raise HistoryRewrittenError(msg)
-        await self._remember(key, page)
-        self.stats.join(found, key.timeframe, self.name, None if above is None else above.opened_at)
-        page = page if above is None or at is None else below(page, at)
-        is_met = floor is not None and any(slot < floor for slot in found.shared) and self.store_error is None
-        return page if floor is None or not is_met else beyond(page, floor)
+        await self._keep(key, found)
+        self.stats.note_joins(compared, key.timeframe, self.channel.name, None if above is None else above.opened_at)
+        found = found if above is None or at is None else found.below(at)
+        is_met = floor is not None and any(slot < floor for slot in compared.shared) and self.store_error is None
+        return found if floor is None or not is_met else found.beyond(floor)
+
+    def _widened(self, page: Page, at: datetime | None, above: Candle | None, floor: datetime | None) -> Page:
+        """Return the page with a held row at either end, to be compared; it costs rows, no call."""
+        rows = page.count
+        if floor is not None and at is not None:
+            hole = page.timeframe.count_slots(TimeRange(floor, at))
+            rows = hole + 1 if hole <= rows else rows
+        if above is None and floor is None:
+            return page
+        own = page.floor
+        return evolve(
+            page,
+            count=min(self.channel.capabilities.candles_per_call, rows + (above is not None)),
+            end=page.end if above is None else above.closed_at,
+            floor=own if floor is None else floor if own is None else max(own, floor),
+            is_floor_held=floor is not None and (own is None or own <= floor),
+        )
 
     def _touching(self, key: SeriesKey, ledger: Ledger, at: datetime | None) -> Candle | None:
         """Return the held candle above ``at``, if nothing unknown lies between."""
@@ -229,13 +210,13 @@ class CachedChannel:
             coverage = evolve(page.coverage, claimed_beginning=None).explain(forgotten, Reason.BEYOND_RETENTION)
             return evolve(page, coverage=coverage.within(TimeRange(floor, max(floor, page.coverage.asked.end))))
         msg = f"the venue claims that nothing is older than {to_text(claimed)}, but older candles are held"
-        raise MalformedReplyError(msg, channel=self.name)
+        raise MalformedReplyError(msg, channel=self.channel.name)
 
     async def _compare(self, key: SeriesKey, page: CandleSeries) -> PageComparison:
         ledger = self.ledger(key)
         span = TimeRange(page.opened_at(0), page.timeframe.next(page.opened_at(-1))) if len(page) else None
         span = None if span is None else ledger.known_within(span)
-        if span is None:
+        if span is None or self.store is None:
             return UNVERIFIED
         try:
             found = compare(await self.store.read(key, span), page)
@@ -257,14 +238,20 @@ class CachedChannel:
         if second is None or not (again := await self._compare(key, second)).differences:
             return
         detail = f"{len(found.differences) + len(again.differences)} slots of two pages differ from what was held"
+        await self._begin_anew(key, (page, second), detail)
+        self.live.publish(key, HistoryRewritten(key.symbol, key.timeframe, found.differences[-1], detail))
+        raise HistoryRewrittenError(detail)
+
+    async def _begin_anew(self, key: SeriesKey, pages: Iterable[CandleSeries], detail: str) -> None:
+        """Set aside what is held of a series, and keep what the venue has just told."""
+        if self.store is None:
+            return
         try:
             await self.store.quarantine(key, f"rewritten by the venue: {detail}")
-            for fresh in (page, second):
+            for fresh in pages:
                 await self.store.write(fresh)
         except ChannelError as error:
             self._give_up_store(error)
-        self.publish(key, HistoryRewritten(key.symbol, key.timeframe, found.differences[-1], detail))
-        raise HistoryRewrittenError(detail)
 
     async def verify(self, key: SeriesKey, count: int, end: datetime) -> None:
         """Compare one held page with the venue, and take the venue's word where they differ.
@@ -274,69 +261,52 @@ class CachedChannel:
 
         """
         self.stats.verification_reads += 1
-        page = await self.inner.get_candles(key.symbol, key.timeframe, count, end=end)
+        page = await self._read_apart(key, count, end)
         found = await self._compare(key, page)
         if found.differences:
             await self._read_back(key, page, found)
-        await self._remember(key, page)
+        await self._keep(key, page)
+
+    async def _read_apart(self, key: SeriesKey, count: int, end: datetime) -> CandleSeries:
+        page = Page(symbol=key.symbol, timeframe=key.timeframe, count=count, end=end, is_apart=True)
+        return (await self.source.read(page)).series
 
     async def _second_page(self, key: SeriesKey, page: CandleSeries, found: PageComparison) -> CandleSeries | None:
         """Ask for the held page below the one that differed, or above it where nothing below is held."""
-        size, oldest = self.capabilities.candles_per_call, page[0].opened_at
-        older = self.ledger(key).known_below(oldest)
-        end = oldest
-        if older is None:
-            beyond = max(found.differences[-1], page[-1].opened_at)
-            above = [span for span in self.ledger(key).proven if span.end > key.timeframe.next(beyond)]
-            if not above:
+        size, oldest = self.channel.capabilities.candles_per_call, page[0].opened_at
+        ledger, end = self.ledger(key), oldest
+        if ledger.known_below(oldest) is None:
+            beyond = key.timeframe.next(max(found.differences[-1], page[-1].opened_at))
+            above = [span for span in ledger.proven if span.end > beyond]
+            if not above or self.store is None:
                 return None
-            held = await self.store.read(key, TimeRange(max(above[0].start, key.timeframe.next(beyond)), above[0].end))
+            held = await self.store.read(key, TimeRange(max(above[0].start, beyond), above[0].end))
             if not len(held):
                 return None
             end = held[min(size, len(held)) - 1].closed_at
         self.stats.verification_reads += 1
         self.stats.calls += 1
-        return await self.inner.get_candles(key.symbol, key.timeframe, size, end=end)
+        return await self._read_apart(key, size, end)
 
-    async def _remember(self, key: SeriesKey, page: CandleSeries) -> None:
-        if self.store_error is not None:
+    async def _keep(self, key: SeriesKey, page: CandleSeries) -> None:
+        if self.store is None or self.store_error is not None:
             return
         try:
-            remembered = await self.store.write(page)
+            written = await self.store.write(page)
         except ChannelError as error:
             self._give_up_store(error)
             return
-        for old, new in remembered.revised:
+        for old, new in written.revised:
             self.stats.revised += 1
-            self.publish(key, CandleRevised(old, new))
+            self.live.publish(key, CandleRevised(old, new))
 
-    async def remember_beginning(self, key: SeriesKey, explained: Iterable[ExplainedRange]) -> None:
-        """Keep what a whole walk has proven about the time before the first candle."""
+    async def keep_beginning(self, key: SeriesKey, explained: Iterable[ExplainedRange]) -> None:
+        """Keep what all pages of a range have proven about the time before the first candle."""
         listed = tuple(part for part in explained if part.reason is Reason.BEFORE_LISTING and part.span)
         if listed:
             span = TimeRange(listed[0].start, listed[-1].end)
             coverage = Coverage(asked=span, explained=listed)
-            await self._remember(key, CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage))
-
-    async def get_ticker(self, symbol: str) -> Ticker:
-        """Return the newest ticker of the channel inside."""
-        return await self.inner.get_ticker(symbol)
-
-    async def get_tickers(self, symbols: Sequence[str]) -> Sequence[Ticker]:
-        """Return the newest tickers of the channel inside."""
-        return await self.inner.get_tickers(symbols)
-
-    async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
-        """Return the newest book of the channel inside."""
-        return await self.inner.get_orderbook(symbol, depth)
-
-    async def get_trades(self, symbol: str, count: int = 100) -> Sequence[Trade]:
-        """Return the newest trades of the channel inside."""
-        return await self.inner.get_trades(symbol, count)
-
-    async def close(self) -> None:
-        """Close the channel inside; the store belongs to others."""
-        await self.inner.close()
+            await self._keep(key, CandleSeries.of(key.venue, key.symbol, key.timeframe, (), coverage))
 
 
 def _before(key: SeriesKey, at: datetime) -> TimeRange:

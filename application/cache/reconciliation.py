@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from ...domain.candle import Candle
-from ...domain.columns import cut
 from ...domain.coverage import Coverage
 from ...domain.errors import ChannelUnavailableError
 from ...domain.finality import Finality
@@ -77,27 +76,11 @@ def _inside(slots: Iterable[int], spans: Iterable[TimeRange]) -> set[int]:
     return {slot for slot in slots if any(start <= slot < end for start, end in bounds)}
 
 
-def below(page: CandleSeries, at: datetime) -> CandleSeries:
-    """Return the part of a page below ``at``; the rows above were asked for to be compared."""
-    asked = page.coverage.asked
-    start, end = min(asked.start, at), min(asked.end, at)
-    columns = cut(page.columns, TimeRange(start, at)) if start < at else page.columns.slice(0, 0)
-    claimed = page.coverage.claimed_beginning
-    coverage: Coverage = evolve(page.coverage, claimed_beginning=None if claimed is None else min(claimed, at))
-    return evolve(page, columns=columns, coverage=coverage.within(TimeRange(start, max(start, end))))
-
-
-def beyond(page: CandleSeries, floor: datetime) -> CandleSeries:
-    """Return the part of a page from ``floor`` on; what lies below is held, compared, and read from there."""
-    asked = page.coverage.asked
-    if asked.start >= floor or asked.end <= floor:
-        return page
-    coverage: Coverage = evolve(page.coverage, claimed_beginning=None)
-    kept = TimeRange(floor, asked.end)
-    return evolve(page, columns=cut(page.columns, kept), coverage=coverage.within(kept))
-
-
 HELD = "cache"
+
+
+class HistoryRewrittenError(Exception):
+    """What was held is no longer what the venue tells; it was set aside, and the reading has to begin anew."""
 
 
 @define
@@ -112,7 +95,7 @@ class CacheStats:
     revised: int = 0
     seams: list[Seam] = field(factory=list[Seam])
 
-    def join(self, found: PageComparison, timeframe: Timeframe, asked: str, above: datetime | None) -> None:
+    def note_joins(self, found: PageComparison, timeframe: Timeframe, asked: str, above: datetime | None) -> None:
         """Note a joint with what is held from ``above`` on, and one with what is held below the page."""
         if above is not None:
             self._note_seam(above, (asked, HELD), found, lambda slot: slot >= above)

@@ -1,27 +1,23 @@
 """Everything that one API does with its store of candles."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Self
 
-from attrs import define
+from attrs import define, field
 
 from ...domain.errors import ChannelError
-from ...domain.events import MarketEvent
 from ...domain.ledger import Ledger, SeriesKey
 from ...domain.ports import CandleCache, Channel
 from ...domain.request import AnyRequest, CandleRequest
 from ...domain.routing import Extent, Holdings
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
-from ..paging.prefetch import PagePrefetcher
+from ..paging.candle_pager import PageSource
+from ..paging.prefetch import ChannelPages
 from ..routing.channel_directory import ChannelDirectory, is_worth_keeping
-from .cached_channel import CachedChannel
+from ..runtime.telemetry import StoreErrors
+from .cached_channel import CachedChannel, LiveSeries
 from .reconciliation import tip_page
-
-
-async def _nothing_waits() -> None:
-    """Have nothing written: no stream feeds this store."""
+from .write_behind import WriteBehind
 
 
 @define(eq=False, kw_only=True)
@@ -29,65 +25,55 @@ class SeriesCache:
     """The store of one API, if it has any, and whose data goes into it.
 
     Attributes:
-        venues: tells whose data an answer is.
-        publish: hears of revisions and of rewritten history.
-        report: hears of a store that failed.
-        tip: what a live stream holds open of a series now.
-        flush: has what streams sealed a moment ago written, so that it is held.
+        directory: tells whose data an answer is.
+        live: what streams know of a series, and who follows it.
+        errors: hears of a store that failed.
+        write_behind: what streams sealed a moment ago, and nobody has written yet.
+        channel: answers from the store alone; None where nothing is kept.
 
     """
 
-    cache: CandleCache | None
     directory: ChannelDirectory
-    publish: Callable[[SeriesKey, MarketEvent], None]
-    report: Callable[[str], None]
-    tip: Callable[[SeriesKey], CandleSeries | None]
-    flush: Callable[[], Awaitable[None]]
+    live: LiveSeries
+    errors: StoreErrors
+    write_behind: WriteBehind
+    channel: CandleCache | None = field(init=False)
 
-    @classmethod
-    def of(
-        cls,
-        directory: ChannelDirectory,
-        *,
-        publish: Callable[[SeriesKey, MarketEvent], None],
-        report: Callable[[str], None],
-        tip: Callable[[SeriesKey], CandleSeries | None] = lambda _: None,
-        flush: Callable[[], Awaitable[None]] = _nothing_waits,
-    ) -> Self:
-        """Find the store among the channels; it stands in for the channels of every venue."""
-        cache = next((channel for channel in directory.channels.values() if isinstance(channel, CandleCache)), None)
-        if cache is not None:
-            cache.stand_in_for(directory.venue_of)
-        return cls(cache=cache, directory=directory, publish=publish, report=report, tip=tip, flush=flush)
+    def __attrs_post_init__(self) -> None:
+        """Find the store among the channels; it answers for the channels of every venue."""
+        channels = self.directory.channels.values()
+        self.channel = next((channel for channel in channels if isinstance(channel, CandleCache)), None)
+        if self.channel is not None:
+            self.channel.stand_in_for(self.directory.venue_of)
 
-    def remembers(self, channel: Channel) -> bool:
-        """Return whether what this channel answers is worth keeping."""
-        return self.cache is not None and is_worth_keeping(channel)
+    def keeps(self, channel: Channel) -> bool:
+        """Return whether what this channel answers is kept."""
+        return self.channel is not None and is_worth_keeping(channel)
 
-    def wrap(self, channel: Channel, *, reads: bool, prefetcher: PagePrefetcher | None = None) -> CachedChannel | None:
-        """Return the channel and the store as one, or None where nothing is kept of it."""
-        if self.cache is None or not self.remembers(channel):
-            return None
-        store = self.cache.store
+    def wrap(
+        self, channel: Channel, source: PageSource | None = None, *, reads: bool = True, skips: bool = False
+    ) -> CachedChannel:
+        """Return the pages of a channel with the store in front, where anything is kept of it."""
         return CachedChannel(
-            inner=channel,
-            store=store,
-            publish=self.publish,
-            report=self.report,
-            tip=self.tip,
+            channel=channel,
+            source=ChannelPages(channel) if source is None else source,
+            store=self.channel.store if self.channel is not None and self.keeps(channel) else None,
+            live=self.live,
+            errors=self.errors,
             reads=reads,
-            prefetcher=prefetcher,
+            skips=skips,
         )
 
     def wrap_tip(self, channel: Channel, newest: CandleSeries, open_slot: datetime) -> CachedChannel | None:
         """Return the store with the newest candle of a channel on top; None where they do not touch."""
-        if self.cache is None:
+        if self.channel is None:
             return None
-        store, key = self.cache.store, SeriesKey(newest.venue, newest.symbol, newest.timeframe)
+        store, key = self.channel.store, SeriesKey(newest.venue, newest.symbol, newest.timeframe)
         tip = tip_page(store.ledger(key), newest, open_slot)
         if tip is None:
             return None
-        return CachedChannel(inner=channel, store=store, publish=self.publish, report=self.report, tip=lambda _: tip)
+        source = ChannelPages(channel)
+        return CachedChannel(channel=channel, source=source, store=store, live=self.live, errors=self.errors, tip=tip)
 
     def key(self, request: CandleRequest) -> SeriesKey:
         """Return what the answer to a request is kept under."""
@@ -95,17 +81,17 @@ class SeriesCache:
 
     def held(self, channel: str, request: AnyRequest) -> Holdings:
         """Return how much of a request the named channel holds."""
-        if self.cache is None or channel != self.cache.name or not isinstance(request, CandleRequest):
+        if self.channel is None or channel != self.channel.name or not isinstance(request, CandleRequest):
             return Holdings()
         try:
             key = self.key(request)
-            ledger = self.cache.store.ledger(key)
+            ledger = self.channel.store.ledger(key)
         except ChannelError as error:
-            self.report(str(error))
+            self.errors.report(str(error))
             return Holdings()
         if ledger.is_empty:
             return Holdings()
-        live, now = self.tip(key), self.directory.server_time_of(request.symbol.venue_prefix).latest()
+        live, now = self.live.tip_of(key), self.directory.server_time_of(request.symbol.venue_prefix).latest()
         return how_much_is_held(request, ledger, now, None if live is None else live.coverage.asked.start)
 
 

@@ -21,6 +21,7 @@ from ...domain.request import Topic
 from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from ..runtime.tasks import TaskSupervisor
+from ..runtime.telemetry import StoreErrors
 
 FLUSH_S = 5.0
 
@@ -38,7 +39,7 @@ class WriteBehind:
     store: CandleStore | None
     clock: Clock
     tasks: TaskSupervisor
-    report: Callable[[str], None]
+    errors: StoreErrors
     _pages: list[CandleSeries] = field(factory=list[CandleSeries])
     _batches: dict[SeriesKey, _Batch] = field(factory=dict[SeriesKey, _Batch])
     _watched_until: dict[Topic, datetime] = field(factory=dict[Topic, datetime])
@@ -97,7 +98,7 @@ class WriteBehind:
             try:
                 await self._write(series)
             except ChannelError as error:
-                self.report(str(error))
+                self.errors.report(str(error))
             await asyncio.sleep(0)  # a store in memory never waits, and a minute seals all codes at once
 
     def _taken_batches(self) -> Iterator[CandleSeries]:

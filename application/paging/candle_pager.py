@@ -7,7 +7,7 @@ read, at least 1 s later, finds nothing older.
 """
 
 from datetime import datetime
-from typing import Self
+from typing import Protocol, Self
 
 from attrs import define, field, frozen
 
@@ -17,6 +17,7 @@ from ...domain.errors import IntegrityError, MalformedReplyError
 from ...domain.finality import Finality
 from ...domain.request import CandleRequest
 from ...domain.series import CandleSeries
+from ...domain.symbol import Symbol
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.timestamps import from_micros
@@ -26,13 +27,53 @@ SPARE_ROWS = 2
 """Rows that a request for closed candles asks for in excess: the forming one and one that is closing."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Page:
-    """One page to ask for: ``count`` rows before ``end``, not before ``delay_s`` have passed."""
+    """One page to ask for: ``count`` rows before ``end``, not before ``delay_s`` have passed.
 
+    Attributes:
+        missing: how many rows are still wanted below ``end``, those of this page included.
+        floor: nothing below it is wanted; None where no bound is known.
+        is_floor_held: what lies below the floor is held, and one row of it is compared.
+        is_apart: it belongs to no series of pages: nothing is asked for ahead of it.
+
+    """
+
+    symbol: Symbol
+    timeframe: Timeframe
     count: int
     end: datetime | None
     delay_s: float = 0.0
+    missing: int = 1
+    floor: datetime | None = None
+    is_floor_held: bool = False
+    is_apart: bool = False
+
+
+@frozen
+class PageAnswer:
+    """What a page source answered; ``calls`` is 0 where nobody was asked for it."""
+
+    series: CandleSeries
+    calls: int = 1
+
+
+class PageSource(Protocol):
+    """Answers the pages of one series: the store, the prefetcher, the channel itself, each wrapping the next.
+
+    Guarantees:
+        The rows are those before ``page.end``, newest last; coverage says which slots are known.
+        A page that needs a call comes after ``page.delay_s``; one that needs none comes at once.
+    """
+
+    async def read(self, page: Page) -> PageAnswer:
+        """Return one page.
+
+        Raises:
+            ChannelError: it could not be had.
+
+        """
+        ...
 
 
 @define
@@ -44,6 +85,7 @@ class CandlePager:
     before, so that no slot is held twice. A walk that ``discards`` counts its rows and keeps none.
     """
 
+    symbol: Symbol
     timeframe: Timeframe
     page_size: int
     count: int | None
@@ -64,7 +106,7 @@ class CandlePager:
     def of(cls, request: CandleRequest, page_size: int) -> Self:
         """Begin the walk for a request with a count, or with both bounds."""
         least = Finality.FINAL if request.final_only else Finality.CLOSED if request.closed_only else Finality.FORMING
-        pager = cls(request.timeframe, page_size, request.count, request.start, request.end, least)
+        pager = cls(request.symbol, request.timeframe, page_size, request.count, request.start, request.end, least)
         pager._cursor = request.end
         return pager
 
@@ -72,9 +114,17 @@ class CandlePager:
         """Return the page to ask for next; None when the walk is over."""
         if self._is_done:
             return None
-        if self._claim is not None:
-            return Page(1, self._claim, PROOF_DELAY_S)
-        return Page(min(self.page_size, self.missing), self._cursor)
+        missing = self.missing
+        is_proof = self._claim is not None
+        return Page(
+            symbol=self.symbol,
+            timeframe=self.timeframe,
+            count=1 if is_proof else min(self.page_size, missing),
+            end=self._claim if is_proof else self._cursor,
+            delay_s=PROOF_DELAY_S if is_proof else 0.0,
+            missing=missing,
+            floor=self.start,
+        )
 
     @property
     def missing(self) -> int:
@@ -206,6 +256,14 @@ def _proven_beginning(page: CandleSeries, cursor: datetime | None) -> datetime |
     """Return the beginning of history if the page says, by proof held from before, that it lies at the cursor."""
     ends = (part.end for part in page.coverage.explained if part.reason is Reason.BEFORE_LISTING)
     return next((end for end in ends if cursor is None or end >= cursor), None)
+
+
+async def read_through(source: PageSource, pager: CandlePager) -> CandleSeries:
+    """Ask a source for page after page until the pager has enough, and return what it found."""
+    while (page := pager.next_page()) is not None:
+        answer = await source.read(page)
+        pager.take(answer.series, calls=answer.calls)
+    return pager.result()
 
 
 @define

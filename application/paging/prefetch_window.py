@@ -1,13 +1,13 @@
-"""Which pages of a walk can be asked for before their turn. Pure.
+"""Which pages of a pager can be asked for before their turn. Pure.
 
 A page holds rows that exist, so where it ends is known only when it has come. Where nearly every slot has a
-candle, though, the next page ends where this one does, give or take a few rows: slices of as many slots as a
+candle, though, the next page ends where this one does, give or take a few rows: pages of as many slots as a
 page has rows leave no hole between them, whatever is empty.
 
 Invariants:
-    Slices are sent ahead of a page only that was at least 95 % dense, or presumed to be, and never below the floor,
-    nor beyond what the walk still wants.
-    A slice cut below the walk's cursor is a page like any other: rows and coverage are those of one answer.
+    Pages are sent ahead of a page only that was at least 95 % dense, or presumed to be, and never below the floor,
+    nor beyond what the pager still wants.
+    A page cut below the pager's cursor is a page like any other: rows and coverage are those of one answer.
 """
 
 from datetime import datetime
@@ -41,11 +41,11 @@ class PrefetchPage:
 
 @define
 class PrefetchWindow:
-    """The slices of one walk, newest first.
+    """The pages that are asked for ahead of one pager, newest first.
 
     Attributes:
-        size: rows of a page, and slots of a slice.
-        rows: how many rows below the present page the walk still wants; None for as many as there are.
+        size: rows of a page, and slots of a page.
+        rows: how many rows below the present page the pager still wants; None for as many as there are.
         floor: nothing below it is wanted.
         is_floor_held: what lies below the floor is held, and one row of it is compared.
 
@@ -61,7 +61,7 @@ class PrefetchWindow:
     _ends: list[datetime] = field(factory=list[datetime])
 
     def note(self, page: CandleSeries, count: int, end: datetime | None) -> bool:
-        """Take into account what the walk has just got; answers whether slices may go ahead of it.
+        """Take into account what the pager has just got; answers whether pages may go ahead of it.
 
         Args:
             page: what the venue answered, uncut.
@@ -80,11 +80,11 @@ class PrefetchWindow:
         return True
 
     def start_optimistically(self, end: datetime) -> None:
-        """Let slices go ahead of the walk's first page, before ``end``, as if that were dense; ``note`` tells."""
+        """Let pages go ahead of the pager's first page, before ``end``, as if that were dense; ``note`` tells."""
         self._cursor = self._next_end = self.timeframe.move(self.timeframe.ceil(end), -self.size)
 
-    def next_slice(self) -> PrefetchPage | None:
-        """Return the next slice to send; None when nothing more is wanted ahead."""
+    def next_page(self) -> PrefetchPage | None:
+        """Return the next page to send; None when nothing more is wanted ahead."""
         end = self._next_end
         if end is None or self._cursor is None or (self.floor is not None and end <= self.floor):
             return None
@@ -98,24 +98,24 @@ class PrefetchWindow:
         return PrefetchPage(end, min(self.size, above_floor))
 
     def match(self, end: datetime) -> datetime | None:
-        """Return the slice in which ``end`` lies; None where there is none."""
+        """Return the page in which ``end`` lies; None where there is none."""
         return next((each for each in self._ends if self.timeframe.move(each, -self.size) < end <= each), None)
 
     def passed(self, end: datetime) -> list[datetime]:
-        """Take out and return the slices that lie wholly above ``end``: a page reached behind them."""
+        """Take out and return the pages that lie wholly above ``end``: a page reached behind them."""
         useless = [each for each in self._ends if self.timeframe.move(each, -self.size) >= end]
         self._ends = [each for each in self._ends if each not in useless]
         return useless
 
     def take(self, end: datetime) -> None:
-        """Note that a slice is used."""
+        """Note that a page is used."""
         self._ends.remove(end)
 
     @property
     def ends(self) -> tuple[datetime, ...]:
-        """The slices that were sent and not used yet, newest first."""
+        """The pages that were sent and not used yet, newest first."""
         return tuple(self._ends)
 
     def stop(self) -> None:
-        """Send nothing more until the walk has met a dense page again."""
+        """Send nothing more until the pager has met a dense page again."""
         self._next_end = None

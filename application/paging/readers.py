@@ -34,7 +34,7 @@ class TradeReader:
     clock: Clock
     server_time: ServerTime
 
-    async def pager(
+    async def walk(
         self, channel: TradeHistory, symbol: Symbol, paging: TradePager, most_calls: int | None = None
     ) -> None:
         """Ask for page after page until ``paging`` has enough, or ``most_calls`` were made.

@@ -20,18 +20,17 @@ from ...domain.candle import Candle
 from ...domain.columns import join
 from ...domain.errors import MarketDataError
 from ...domain.ledger import SeriesKey
-from ...domain.ports import CandleStore, Clock, WatchedStore
+from ...domain.ports import Clock, WatchedStore
 from ...domain.request import CandleRequest, OneShotRequest
 from ...domain.routing import RoutePlan, RouteStep
 from ...domain.series import CandleSeries
 from ..archive.verification import EVERY
-from ..composition import Archive
-from ..routing.channel_directory import ChannelDirectory
+from ..cache.series_cache import SeriesCache
 from ..routing.router import SmartChannelRouter
-from ..streaming.hub import LiveHub
+from ..streaming.live_view import LiveView
 from ..streaming.topics.candles import CandleTopic
 
-MAX_KEPT, MAX_ROWS = 32, 500
+MAX_ENTRIES, MAX_ROWS = 32, 500
 """As many as the store of candles remembers: 34 kB each at most."""
 
 ANSWERS_A_TURN = 16
@@ -43,7 +42,7 @@ class CacheKey:
     """All that plan and walk read of a question about the newest candles of a series that is followed.
 
     Attributes:
-        key: whose candles they are.
+        series: whose candles they are.
         slot_at: which slot is open on the venue's clock.
         frontier: from where on the stream holds slots open.
         state: the state of the store.
@@ -53,7 +52,7 @@ class CacheKey:
 
     """
 
-    key: SeriesKey
+    series: SeriesKey
     slot_at: datetime
     frontier: datetime
     state: object
@@ -63,7 +62,7 @@ class CacheKey:
 
 
 @frozen
-class _Kept:
+class CachedAnswer:
     """An answer, the slots that were open when it was given, and what it rests on.
 
     ``trace`` tells how it came about, given how many milliseconds it took; ``verify_at`` is when what is held has to
@@ -76,11 +75,11 @@ class _Kept:
     key: CacheKey
     verify_at: datetime
 
-    def with_tail(self, open_slots: list[Candle], tip: CandleSeries) -> "_Kept":
+    def with_tail(self, open_slots: list[Candle], tip: CandleSeries) -> "CachedAnswer":
         """Return the answer with the open slots as they are now."""
         held = self.series.columns.slice(0, len(self.series) - len(tip))
         series = CandleSeries(join((held, tip.columns)), self.series.coverage, self.series.seams)
-        return _Kept(series, self.trace, open_slots, self.key, self.verify_at)
+        return CachedAnswer(series, self.trace, open_slots, self.key, self.verify_at)
 
 
 @define(eq=False, kw_only=True)
@@ -88,28 +87,27 @@ class AnswerCache:
     """The last answers to questions about the newest candles of series that are followed."""
 
     router: SmartChannelRouter
-    hub: LiveHub
-    archive: Archive
+    live_view: LiveView
+    cache: SeriesCache
     clock: Clock
-    directory: ChannelDirectory
     _store: WatchedStore | None = field(init=False, default=None)
-    _kept: dict[_Question, _Kept] = field(init=False, factory=dict[_Question, _Kept])
+    _entries: dict[_Question, CachedAnswer] = field(init=False, factory=dict[_Question, CachedAnswer])
     _in_a_row: int = 0
 
     def __attrs_post_init__(self) -> None:
         """Find out once whether the store tells when it changes."""
-        store: CandleStore | None = self.archive.store
+        store = None if self.cache.channel is None else self.cache.channel.store
         self._store = store if isinstance(store, WatchedStore) else None
 
-    def look(self, request: OneShotRequest) -> CacheKey | None:
+    def key_for(self, request: OneShotRequest) -> CacheKey | None:
         """Return what the answer to a request rests on now; None where it is none that is given again."""
         if not isinstance(request, CandleRequest) or not _is_about_now(request):
             return None
-        if self._store is None or self.archive.write_behind.is_waiting:
+        if self._store is None or self.cache.write_behind.is_waiting:
             return None
-        key = self.archive.desk.key(request)
-        topic = self.hub.witnessed(key)
-        now = None if topic is None else self.directory.server_time_of(request.symbol.venue_prefix).latest()
+        key = self.cache.key(request)
+        topic = self.live_view.witnessed(key)
+        now = None if topic is None else self.cache.directory.server_time_of(request.symbol.venue_prefix).latest()
         if topic is None or now is None or topic.tail.frontier is None:
             return None
         try:
@@ -117,7 +115,7 @@ class AnswerCache:
         except MarketDataError:
             return None  # whoever reads it will report it
         return CacheKey(
-            key=key,
+            series=key,
             slot_at=key.timeframe.floor(now),
             frontier=topic.tail.frontier,
             state=state,
@@ -126,7 +124,7 @@ class AnswerCache:
             now=now,
         )
 
-    async def recall(self, request: OneShotRequest, key: CacheKey | None, started: float) -> CandleSeries | None:
+    async def get(self, request: OneShotRequest, key: CacheKey | None, started: float) -> CandleSeries | None:
         """Return the last answer if it is the answer still, with the open slots as they are now.
 
         Args:
@@ -137,45 +135,45 @@ class AnswerCache:
         """
         if key is None or not isinstance(request, CandleRequest):
             return None
-        kept = self._kept.get((key.key, request.count))
-        if kept is None or kept.key != key or key.now >= kept.verify_at:
+        entry = self._entries.get((key.series, request.count))
+        if entry is None or entry.key != key or key.now >= entry.verify_at:
             return None
         open_slots = key.topic.tail.current()
-        if open_slots != kept.open_slots:
+        if open_slots != entry.open_slots:
             tip = key.topic.tip()
-            if tip is None or not _are_same_slots(open_slots, kept.open_slots):
+            if tip is None or not _are_same_slots(open_slots, entry.open_slots):
                 return None
-            kept = self._kept[key.key, request.count] = kept.with_tail(open_slots, tip)
-        trace = kept.trace((self.clock.monotonic() - started) * 1000)
+            entry = self._entries[key.series, request.count] = entry.with_tail(open_slots, tip)
+        trace = entry.trace((self.clock.monotonic() - started) * 1000)
         self._in_a_row += 1
         if self._in_a_row % ANSWERS_A_TURN == 0:
             await self.clock.sleep(0)
-        series = kept.series
+        series = entry.series
         return CandleSeries(series.columns.slice(0, len(series)), series.coverage, series.seams, trace)
 
-    def keep(self, request: OneShotRequest, before: CacheKey | None, series: CandleSeries) -> None:
+    def put(self, request: OneShotRequest, before: CacheKey | None, series: CandleSeries) -> None:
         """Keep an answer, if nothing has changed since ``before``, when it was asked for.
 
         One that has empty slots is not kept: whether they are an outage is read from other series, too.
         """
         if before is None or not isinstance(request, CandleRequest) or self._store is None or series.trace is None:
             return
-        if series.trace.calls or series.has_empty_slots or len(series) > MAX_ROWS or self.look(request) != before:
+        if series.trace.calls or series.has_empty_slots or len(series) > MAX_ROWS or self.key_for(request) != before:
             return
         open_slots = before.topic.tail.current()
         try:
-            verified_at = self._store.ledger(before.key).verified_at
+            verified_at = self._store.ledger(before.series).verified_at
         except MarketDataError:
             return  # the answer is good all the same
         if verified_at is None or not _ends_with(series, open_slots):
             return
-        self._kept.pop((before.key, request.count), None)
-        if len(self._kept) >= MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
+        self._entries.pop((before.series, request.count), None)
+        if len(self._entries) >= MAX_ENTRIES:
+            del self._entries[next(iter(self._entries))]
         columns = series.columns.slice(0, len(series))
-        kept = CandleSeries(columns, series.coverage, series.seams)
-        self._kept[before.key, request.count] = _Kept(
-            kept, _timed(series.trace), open_slots, before, verified_at + EVERY
+        settled = CandleSeries(columns, series.coverage, series.seams)
+        self._entries[before.series, request.count] = CachedAnswer(
+            settled, _timed(series.trace), open_slots, before, verified_at + EVERY
         )
 
 

@@ -1,6 +1,7 @@
 """One question, one answer: through the queue, along a plan, told once in the log."""
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from attrs import define, evolve
@@ -15,8 +16,9 @@ from ...domain.errors import (
     RequestError,
     UnsupportedRequestError,
 )
+from ...domain.ledger import SeriesKey
 from ...domain.orderbook import OrderBook
-from ...domain.ports import Channel, Clock, Logger, MarketDirectory
+from ...domain.ports import Channel, Clock, MarketDirectory, ServerTime, TradeHistory
 from ...domain.request import CandleRequest, OneShotRequest, OrderBookRequest, TickerRequest, Topic, TradesRequest
 from ...domain.request_options import Priority
 from ...domain.routing import RoutePlan, TracedList
@@ -24,15 +26,20 @@ from ...domain.series import CandleSeries
 from ...domain.symbol import Symbol
 from ...domain.telemetry_events import OK, RequestEnded, SeriesAnswered
 from ...domain.ticker import Ticker
-from ..composition import Archive
+from ...domain.trade import Trade
+from ..archive.catalog import CandleCatalog
+from ..archive.verification import StoreVerifier
+from ..cache.series_cache import SeriesCache
 from ..paging.readers import TradeReader
-from ..routing.channel_directory import ChannelDirectory, check_listed, prefix_of
-from ..routing.router import FetchResult, SmartChannelRouter
+from ..paging.trade_pager import TradePager
+from ..routing.attempts import Attempts, FetchResult
+from ..routing.channel_directory import check_listed, prefix_of
+from ..routing.router import SmartChannelRouter
 from ..scheduling.coalescing import AnyAnswer, covers, extract
 from ..scheduling.request_queue import DataRequestQueue
-from ..streaming.hub import LiveHub
+from ..streaming.live_view import LiveView
 from .answer_cache import AnswerCache
-from .candle_fetch import CandleFetcher, fetch_candles, fetch_trades
+from .candle_fetch import CandleFetcher
 
 
 @define(eq=False, kw_only=True)
@@ -41,12 +48,12 @@ class RequestService:
 
     router: SmartChannelRouter
     queue: DataRequestQueue
-    hub: LiveHub
-    archive: Archive
+    live_view: LiveView
+    cache: SeriesCache
+    catalog: CandleCatalog
+    verifier: StoreVerifier
     clock: Clock
-    directory: ChannelDirectory
-    logger: Logger
-    live: AnswerCache
+    answers: AnswerCache
 
     async def answer(self, request: OneShotRequest) -> AnyAnswer:
         """Return the answer; what it took is in the log, and in the answer's trace.
@@ -56,50 +63,69 @@ class RequestService:
 
         """
         started = self.clock.monotonic()
-        key = self.live.look(request)
-        again = await self.live.recall(request, key, started)
+        key = self.answers.key_for(request)
+        again = await self.answers.get(request, key, started)
         if again is not None and again.trace is not None:
-            self._tell_answered(request, again.trace, started)
-            self._tell_complete(again)
+            self._report_answered(request, again.trace, started)
+            self._report_completeness(again)
             return again
         work = self._work(request)
         try:
             answer, trace = await self._submit(request, work)
         except MarketDataError as error:
-            waited_ms = round((self.clock.monotonic() - started) * 1000, 1)
-            self._tell_failed(request, error, waited_ms)
-            told = f"{type(error).__name__}: {error}"
-            self.logger.info("request_failed", request=str(request), error=told, latency_ms=waited_ms)
+            self._report_failed(request, error, round((self.clock.monotonic() - started) * 1000, 1))
             raise
-        self._tell_answered(request, trace, started)
+        self._report_answered(request, trace, started)
         match answer:
             case CandleSeries():
-                finished = await self.archive.finish(CandleSeries(answer.columns, answer.coverage, answer.seams, trace))
-                self._tell_complete(finished)
-                self.live.keep(request, key, finished)
+                finished = await self._finish(CandleSeries(answer.columns, answer.coverage, answer.seams, trace))
+                self._report_completeness(finished)
+                self.answers.put(request, key, finished)
                 return finished
             case OrderBook():
                 return evolve(answer, trace=trace)
             case _:
                 return cast("AnyAnswer", TracedList(answer, trace))
 
+    async def get_candles(self, request: CandleRequest) -> CandleSeries:
+        """Return candles; what it raises is what ``answer`` does."""
+        return cast("CandleSeries", await self.answer(request))
+
+    async def _finish(self, series: CandleSeries) -> CandleSeries:
+        """Return an answer with outages told; what was used is compared with the venue again if that is due."""
+        channels = self.cache.directory.serving(series.symbol.venue_prefix)
+        source = next((one for one in channels if self.cache.keeps(one) and one.venue == series.venue), None)
+        await self.verifier.verify_if_due(SeriesKey(series.venue, series.symbol, series.timeframe), source)
+        return await self.catalog.label(series)
+
     def _work(self, request: OneShotRequest) -> Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]:
         match request:
             case CandleRequest():
-                server_time = self.directory.server_time_of(request.symbol.venue_prefix)
-                fetch = CandleFetcher(request, self.clock, server_time, self.archive.desk)
-                return lambda: fetch_candles(fetch, self.router)
-            case TickerRequest():
-                return lambda: self.router.run(request, lambda channel: self._tickers(request, channel))
-            case OrderBookRequest():
-                return lambda: self.router.run(request, lambda channel: self._orderbook(request, channel))
-            case TradesRequest():
-                reader = TradeReader(self.clock, self.directory.server_time_of(request.symbol.venue_prefix))
-                return lambda: self.router.run(request, lambda channel: fetch_trades(request, channel, reader))
+                return CandleFetcher(request, self.clock, self._server_time(request), self.cache, self.router).fetch
+            case TickerRequest() | OrderBookRequest() | TradesRequest():
+                return partial(self._fetch, request)
             case _:  # pyright: ignore[reportUnnecessaryComparison] - callers may be untyped
                 kind = type(request).__name__
                 msg = f"expected a request made by create_…_request, got {kind}; follow() takes live ones"
                 raise UnsupportedRequestError(msg)
+
+    def _server_time(self, request: OneShotRequest) -> ServerTime:
+        return self.cache.directory.server_time_of(prefix_of(request))
+
+    async def _fetch(self, request: TickerRequest | OrderBookRequest | TradesRequest) -> tuple[AnyAnswer, RoutePlan]:
+        """Ask one channel after another, as the router says."""
+        attempts = Attempts(self.router, request)
+        async for attempt in attempts:
+            with attempt:
+                match request:
+                    case TickerRequest():
+                        answer, result = await self._tickers(request, attempt.channel)
+                    case OrderBookRequest():
+                        answer, result = await self._orderbook(request, attempt.channel)
+                    case TradesRequest():
+                        answer, result = await self._trades(request, attempt.channel)
+                return answer, attempt.served(result)
+        raise attempts.failure()
 
     async def _submit(
         self, request: OneShotRequest, work: Callable[[], Awaitable[tuple[AnyAnswer, RoutePlan]]]
@@ -125,10 +151,10 @@ class RequestService:
         """Return a question that is being asked already, and whose answer holds this one's."""
         if not len(self.queue):
             return None
-        rows_per_page = self.directory.page_size_of(prefix_of(request))
+        rows_per_page = self.cache.directory.page_size_of(prefix_of(request))
         return self.queue.find(lambda other: covers(other, request, rows_per_page))
 
-    def _tell_answered(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
+    def _report_answered(self, request: OneShotRequest, trace: RoutePlan, started: float) -> None:
         calls, rows, waited_ms = trace.calls, 0, 0.0
         retries, latency_ms = 0, 0.0
         for step in trace.steps:
@@ -136,7 +162,7 @@ class RequestService:
             retries += step.retries
             waited_ms += step.waited_ms
             latency_ms += step.latency_ms
-        self.logger.info(
+        self.router.telemetry.info(
             "request_served",
             request=trace.request,
             policy=trace.policy,
@@ -160,13 +186,15 @@ class RequestService:
         )
         self.router.telemetry.observe(ended)
 
-    def _tell_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
+    def _report_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
         rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
         outcome = type(error).__name__
+        told = f"{outcome}: {error}"
+        self.router.telemetry.info("request_failed", request=str(request), error=told, latency_ms=latency_ms)
         ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
         self.router.telemetry.observe(ended)
 
-    def _tell_complete(self, series: CandleSeries) -> None:
+    def _report_completeness(self, series: CandleSeries) -> None:
         if self.router.telemetry.has_observers:
             known = series.completeness()
             told = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
@@ -174,7 +202,7 @@ class RequestService:
 
     async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], FetchResult]:
         topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]
-        held = [self.hub.newest(channel.name, topic) for topic in topics]
+        held = [self.live_view.newest(channel.name, topic) for topic in topics]
         known = [value for value in held if isinstance(value, Ticker)]
         if len(known) == len(topics):
             return known, FetchResult(len(known), calls=0)
@@ -184,7 +212,7 @@ class RequestService:
         return tickers, _one_call(channel, len(tickers))
 
     async def _orderbook(self, request: OrderBookRequest, channel: Channel) -> tuple[OrderBook, FetchResult]:
-        held = self.hub.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
+        held = self.live_view.newest(channel.name, Topic(DataKind.ORDERBOOK, request.symbol))
         if isinstance(held, OrderBook):
             return held.to_depth(request.depth), FetchResult(1, calls=0)
         await self._check_listed(channel, [request.symbol])
@@ -192,10 +220,19 @@ class RequestService:
         check_identity(channel, [request.symbol], [book.symbol])
         return book, _one_call(channel, 1)
 
+    async def _trades(self, request: TradesRequest, channel: Channel) -> tuple[list[Trade], FetchResult]:
+        """Return the newest trades of one channel, across UTC days where the channel keeps them."""
+        if not isinstance(channel, TradeHistory):
+            trades = list(await channel.get_trades(request.symbol, request.count))
+            return trades, FetchResult(len(trades))
+        pager = TradePager(channel.capabilities.trades_per_call, request.count)
+        await TradeReader(self.clock, self._server_time(request)).walk(channel, request.symbol, pager)
+        return pager.trades, FetchResult(len(pager.trades), pager.calls)
+
     async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:
         """A channel that knows the market list answers for itself; the others say nothing about unknown codes."""
         if not isinstance(channel, MarketDirectory):
-            await check_listed(self.directory.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
+            await check_listed(self.cache.directory.directory_of(Symbol(symbols[0]).venue_prefix), symbols)
 
 
 def _asked_by_anybody(request: OneShotRequest) -> OneShotRequest:

@@ -84,3 +84,17 @@ class Telemetry:
                 seconds=round(taken_s, 3),
                 advice="every stream waited meanwhile; let it take note only, and work elsewhere",
             )
+
+
+@define(eq=False)
+class StoreErrors:
+    """Tells that a store failed, once for each cause: a disk that is full fails every request alike."""
+
+    logger: Logger = field(factory=NullLogger)
+    _reported: str = ""
+
+    def report(self, error: str) -> None:
+        """Write it, unless it was the last that was written."""
+        if error != self._reported:
+            self._reported = error
+            self.logger.warning("store_failed", error=error)

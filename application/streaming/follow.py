@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
+from itertools import count
 
 from attrs import define, evolve, frozen
 
+from ...domain.backoff import Backoff
 from ...domain.capabilities import DataKind
 from ...domain.coverage import Coverage
 from ...domain.errors import (
@@ -20,8 +22,8 @@ from ...domain.errors import (
     SlowConsumerError,
 )
 from ...domain.events import Degraded, HistoryLoaded
-from ...domain.ports import Channel, Clock, MarketDataRepository, MarketDirectory
-from ...domain.request import RealtimeRequest, Topic
+from ...domain.ports import Channel, Clock, MarketDirectory
+from ...domain.request import CandleRequest, RealtimeRequest, Topic, create_candle_request
 from ...domain.routing import INCOMPLETE, STALE, RoutePlan
 from ...domain.series import CandleSeries
 from ...domain.telemetry_events import FollowerLost
@@ -34,7 +36,8 @@ from ..runtime.loop_monitor import LoopMonitor
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait
 from .delivery.event_buffer import FollowedEvents
 from .delivery.subscriber import Follower
-from .hub import FeedRoute, LiveHub
+from .hub import LiveHub
+from .live_view import FeedRoute
 from .resume import Resumed, TradeResumption
 from .topics.candles import CandleTopic
 from .topics.quotes import QuoteTopic
@@ -46,17 +49,17 @@ NOT_ALL = (STALE, INCOMPLETE)
 
 
 @define(eq=False, kw_only=True)
-class Following:
+class FollowService:
     """Everything that following needs."""
 
     hub: LiveHub
     router: SmartChannelRouter
-    repository: MarketDataRepository
+    history: Callable[[CandleRequest], Awaitable[CandleSeries]]
     clock: Clock
     directory: ChannelDirectory
     capacity: int
     snapshot_timeout_s: float
-    watch: LoopMonitor
+    monitor: LoopMonitor
 
     @asynccontextmanager
     async def follow(self, request: RealtimeRequest) -> AsyncGenerator[FollowedEvents]:
@@ -79,14 +82,14 @@ class Following:
         state = self.hub.join(request.topic, route, follower)
         resumed = _resumed(request, state, follower)
         try:
-            async with self.watch.watching(), self._in_order(request, follower):
+            async with self.monitor.watching(), self._in_order(request, follower):
                 if is_candle:
                     attempt = partial(self._open, request, state, follower, plan)
                 elif resumed is not None:
                     attempt = partial(self._resume, resumed, route)
                 else:
                     attempt = partial(_greet, state, follower)
-                opening = Opening(
+                loader = HistoryLoader(
                     follower=follower,
                     attempt=attempt,
                     channel=route.rest or plan.channels[0],
@@ -94,7 +97,7 @@ class Following:
                     tasks=self.hub.tasks,
                     name=f"open {request.topic}",
                 )
-                async with opening.going_on():
+                async with loader.retrying():
                     yield FollowedEvents(follower.buffer)
         finally:
             await self.hub.leave(state, route, follower)
@@ -153,12 +156,13 @@ class Following:
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
         live = self.router.channels[plan.channels[0]]
         if request.history:
-            series = await self.repository.get_candles(request.symbol, request.timeframe, request.history)
+            asked = create_candle_request(request.symbol, request.timeframe, request.history)
+            series = await self.history(asked)
             _check_complete(series, request.history, live.name)
             return _of_one_venue(series, live)
         if request.first_missed is not None:
-            series = await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
-            return _of_one_venue(series, live)
+            asked = create_candle_request(request.symbol, request.timeframe, start=request.first_missed)
+            return _of_one_venue(await self.history(asked), live)
         server_time = self.directory.server_time_of(request.symbol.venue_prefix)
         at = self._promised_from(None, state) or server_time.earliest() or EPOCH
         return CandleSeries.of(live.venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
@@ -213,12 +217,12 @@ def _resumed(request: RealtimeRequest, state: TopicState, follower: Follower) ->
     return Resumed(after=after, topic=state, follower=follower, before=state.newest)
 
 
-FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 NOT_NOW = (AllChannelsFailedError, ChannelError, DeadlineExceededError, QueueFullError)
 
 
 @frozen(eq=False, kw_only=True)
-class Opening:
+class HistoryLoader:
     """Opens one follower, and goes on trying while the channels cannot give what it is owed.
 
     Invariant: what comes live meanwhile waits, conflated, behind what is owed; only the state is told before.
@@ -237,7 +241,7 @@ class Opening:
     name: str
 
     @asynccontextmanager
-    async def going_on(self) -> AsyncGenerator[None]:
+    async def retrying(self) -> AsyncGenerator[None]:
         """Try once, and if that fails, in the background until the context ends.
 
         Raises:
@@ -262,10 +266,10 @@ class Opening:
 
     async def _try_again(self) -> None:
         """Try until it succeeds, or the follower has ended for another reason."""
-        pause_s = FIRST_PAUSE_S
-        while not self.follower.buffer.has_failed:
-            await self.clock.sleep(pause_s)
-            pause_s = min(MAX_PAUSE_S, pause_s * 2)
+        for failures in count():
+            await self.clock.sleep(BACKOFF.delay_s(failures))
+            if self.follower.buffer.has_failed:
+                return
             try:
                 await self.attempt()
             except NOT_NOW:

@@ -1,31 +1,25 @@
 """Who follows what: topics are gathered into feeds, one a route, and a feed ends with its last follower."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from ...domain.capabilities import DataKind
 from ...domain.errors import ChannelError, MarketDataError
-from ...domain.events import MarketEvent
 from ...domain.finality import Grace
-from ...domain.ledger import SeriesKey
 from ...domain.ports import Channel, Clock, LiveChannel, TradeHistory
 from ...domain.request import Topic
-from ...domain.routing import POLL, REFRESH, STREAM, RoutePlan, StepStatus
-from ...domain.series import CandleSeries
-from ...domain.streaming import LiveValue
-from ...domain.timeframe import Timeframe
 from ..cache.write_behind import WriteBehind
 from ..paging.readers import TradeReader
-from ..routing.channel_directory import ChannelDirectory, are_different
+from ..routing.channel_directory import ChannelDirectory
 from ..routing.router import SmartChannelRouter
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait, root_cause
 from .delivery.subscriber import Follower
 from .feeds.context import FeedRules
 from .feeds.feed import Feed
+from .live_view import FeedRoute, LiveView, RunningFeed
 from .topics.aggregator import RUNGS
 from .topics.candle_tracker import CandleTail, TailRules
 from .topics.candles import CandleTopic
@@ -36,54 +30,6 @@ from .topics.trades import TradeTopic
 
 GATHER_S = 0.25
 MINUTE_EVENTS = 10_000
-
-
-@frozen
-class FeedRoute:
-    """Which channel streams and which stands in; either may be missing.
-
-    Attributes:
-        made_of: the timeframe that is streamed instead, where the followed one is derived from it.
-
-    """
-
-    live: str | None
-    rest: str | None
-    made_of: Timeframe | None = None
-
-    @classmethod
-    def of(cls, plan: RoutePlan, directory: Mapping[str, str] | None = None) -> "FeedRoute":
-        """Read the route out of a plan for a live request; ``directory`` tells whose data each channel brings.
-
-        What stands in for a stream is of the same venue: one series never mixes venues.
-        What is skipped for its open circuit stays part of the route: a stream is opened once it may be
-        asked again, and a follower lives longer than a circuit.
-        """
-        usable = [step for step in plan.steps if step.status is not StepStatus.SKIPPED]
-        skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
-        derived = next((step for step in plan.steps if step.action.startswith(f"{STREAM} ")), None)
-        if derived is not None:
-            refreshed = next((step.channel for step in (*usable, *skipped) if step.action == REFRESH), None)
-            return cls(derived.channel, refreshed, Timeframe(derived.action.removeprefix(f"{STREAM} ")))
-        streams = [step.channel for step in (usable[0], *skipped) if step.action == STREAM]
-        polled = [step.channel for step in (*usable, *skipped) if step.action == POLL]
-        if streams and directory is not None:
-            polled = [name for name in polled if not are_different(directory[name], directory[streams[0]])]
-        return cls(streams[0] if streams else None, polled[0] if polled else None)
-
-    @property
-    def of_what_it_is_made(self) -> "FeedRoute":
-        """The route of the timeframe that is streamed, the same for whoever follows that one itself."""
-        return FeedRoute(self.live, self.rest)
-
-
-@define(eq=False)
-class RunningFeed:
-    """A feed and the task that runs it."""
-
-    feed: Feed
-    route: FeedRoute
-    task: "asyncio.Task[None] | None" = field(factory=asyncio.current_task)
 
 
 @define(eq=False, kw_only=True)
@@ -103,15 +49,14 @@ class LiveHub:
     rules: FeedRules
     tasks: TaskSupervisor
     write_behind: WriteBehind
-    _states: dict[tuple[FeedRoute, Topic], TopicState] = field(factory=dict[tuple[FeedRoute, Topic], TopicState])
-    _feeds: list[RunningFeed] = field(factory=list[RunningFeed])
+    live_view: LiveView = field(factory=LiveView)
     _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
 
     def join(self, topic: Topic, route: FeedRoute, follower: Follower) -> TopicState:
         """Add a follower, and a feed if nobody follows the topic yet."""
-        state = self._states.get((route, topic))
+        state = self.live_view.states.get((route, topic))
         if state is None:
-            state = self._states[route, topic] = self._new_state(topic, route)
+            state = self.live_view.states[route, topic] = self._new_state(topic, route)
             if route not in self._gathering:
                 self._gathering[route] = {}
                 self.tasks.start(self._gather(route), f"gather {route.live or route.rest}")
@@ -137,7 +82,7 @@ class LiveHub:
         await self.clock.sleep(GATHER_S)
         gathered = self._gathering.pop(route)
         states = {topic: state for topic, state in gathered.items() if state.audience.followers}
-        running = next((running for running in self._feeds if running.route == route), None)
+        running = next((running for running in self.live_view.feeds if running.route == route), None)
         if route.made_of is not None:  # nothing of theirs is shared: each ends with its own last follower
             for topic, state in states.items():
                 self.tasks.start(self._carry({topic: state}, route), f"derive {topic}")
@@ -152,7 +97,7 @@ class LiveHub:
         try:
             running = RunningFeed(self._new_feed(states, route), route)
             running.feed.on_drop = partial(self._drop, running)
-            self._feeds.append(running)
+            self.live_view.feeds.append(running)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(running.feed.run())
                 for state in states.values():
@@ -213,8 +158,8 @@ class LiveHub:
         return self.router.channels[name] if name is not None else None
 
     def _forget(self, state: TopicState, route: FeedRoute) -> None:
-        if self._states.get((route, state.topic)) is state:
-            del self._states[route, state.topic]
+        if self.live_view.states.get((route, state.topic)) is state:
+            del self.live_view.states[route, state.topic]
             self._gathering.get(route, {}).pop(state.topic, None)
 
     def _end(
@@ -224,7 +169,7 @@ class LiveHub:
         carried = dict(states)
         if running is not None:
             carried = {topic: serving.state for topic, serving in running.feed.servings.items()}
-            self._feeds = [feed for feed in self._feeds if feed is not running]
+            self.live_view.remove(running)
         for state in carried.values():
             self._forget(state, route)
         return carried
@@ -241,7 +186,7 @@ class LiveHub:
         state.audience.followers.discard(follower)
         if state.audience.followers:
             return
-        running = next((feed for feed in self._feeds if feed.feed.state_of(state.topic) is state), None)
+        running = next((feed for feed in self.live_view.feeds if feed.feed.state_of(state.topic) is state), None)
         if running is None:
             self._forget(state, route)
         elif not running.feed.is_wanted:
@@ -250,59 +195,9 @@ class LiveHub:
         elif isinstance(state, TradeTopic):
             state.begin_anew()
 
-    @property
-    def feeds(self) -> tuple[Feed, ...]:
-        """The feeds that run."""
-        return tuple(running.feed for running in self._feeds)
-
-    def followed(self, channel: str) -> frozenset[str]:
-        """Return the topics that a channel delivers live now, as text."""
-        return frozenset(
-            str(topic)
-            for running in self._feeds
-            if running.route.live == channel
-            for topic, serving in running.feed.servings.items()
-            if serving.state.newest is not None and running.feed.is_witnessing(topic)
-        )
-
-    def newest(self, channel: str, topic: Topic) -> LiveValue | None:
-        """Return the newest value of a topic that a channel delivers live now."""
-        for running in self._feeds:
-            state = running.feed.state_of(topic)
-            if state is not None and running.route.live == channel and running.feed.is_witnessing(topic):
-                return state.newest
-        return None
-
-    def tip_of(self, key: SeriesKey) -> CandleSeries | None:
-        """Return the slots that a live stream holds open now, or None where none is witnessed.
-
-        The question begins where everything before has been delivered FINAL or is known to be empty.
-        """
-        state = self.witnessed(key)
-        return None if state is None else state.tip()
-
-    def witnessed(self, key: SeriesKey) -> CandleTopic | None:
-        """Return what a live stream delivers of a series now, or None where none is witnessed."""
-        if not self._feeds:
-            return None
-        topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
-        for running in self._feeds:
-            state = running.feed.state_of(topic)
-            if not isinstance(state, CandleTopic) or not running.feed.is_witnessing(topic) or state.newest is None:
-                continue
-            if state.newest.venue == key.venue:
-                return state
-        return None
-
-    def publish(self, topic: Topic, event: MarketEvent) -> None:
-        """Tell the followers of a topic, on whatever route."""
-        for (_, followed), state in list(self._states.items()):
-            if followed == topic:
-                state.audience.publish((event,))
-
     def end_all(self, error: Exception) -> None:
         """End every follower with an error, also one that waits for its first sign."""
-        for state in list(self._states.values()):
+        for state in list(self.live_view.states.values()):
             state.audience.fail(error)
 
 

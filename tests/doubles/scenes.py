@@ -15,9 +15,11 @@ from market_backbone.application.cache.write_behind import WriteBehind
 from market_backbone.application.routing.channel_directory import ChannelDirectory
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
+from market_backbone.application.runtime.telemetry import StoreErrors
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.context import FeedRules
-from market_backbone.application.streaming.hub import FeedRoute, LiveHub
+from market_backbone.application.streaming.hub import LiveHub
+from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 
@@ -42,7 +44,7 @@ class Scene:
             router=self.router, clock=self.clock, grace=Grace(),
             directory=ChannelDirectory(self.router.channels, lambda _: self.server_time),
             repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
-            write_behind=WriteBehind(store=None, clock=self.clock, tasks=self.tasks, report=print),
+            write_behind=WriteBehind(store=None, clock=self.clock, tasks=self.tasks, errors=StoreErrors()),
         )  # fmt: skip
         self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
         self.route = FeedRoute("websocket", rest)
@@ -90,7 +92,7 @@ class Scene:
 
     @property
     def feed(self):
-        return self.hub._feeds[0].feed
+        return self.hub.live_view.feeds[0].feed
 
     def give(self, value, **rest):
         self.stream.give(self.topic, value, self.clock, **rest)

@@ -108,7 +108,7 @@ async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_
         before, lost_at = dict(sandbox.statistics.requests), sandbox.now_ms()
         sandbox.inject(Fault("refuse-upgrades", status=503))
         sandbox.inject(Fault("drop-sockets"))
-        servings = api._hub._feeds[0].feed.servings.values()
+        servings = api._parts.hub.live_view.feeds[0].feed.servings.values()
         await until(lambda: all(one.fresh_at > one.carrier.watch.heard_at for one in servings), seconds=5)
         cut_at = max(one.carrier.watch.heard_at for one in servings)
         asked = {group: sandbox.statistics.requests[group] - before.get(group, 0) for group in ("ticker", "orderbook")}

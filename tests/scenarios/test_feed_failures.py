@@ -24,7 +24,7 @@ from market_backbone import (
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.feed import Feed
-from market_backbone.application.streaming.hub import FeedRoute
+from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.application.streaming.topics.quotes import QuoteTopic
 from market_backbone.domain.request import Topic
 from market_backbone.domain.streaming import Rejected

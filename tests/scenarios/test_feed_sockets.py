@@ -74,7 +74,7 @@ async def test_a_batch_that_comes_later_gets_a_socket_of_its_own_in_the_same_fee
     await scene.open()
     await open_more(scene, kit, [trades_of("KRW-ETH")])
     assert [stream.topics for stream in scene.sockets] == [{scene.topic}, {trades_of("KRW-ETH")}]
-    assert len(scene.hub._feeds) == 1
+    assert len(scene.hub.live_view.feeds) == 1
 
 
 async def test_merging_closes_the_old_sockets_only_after_every_code_has_shown_itself_on_the_new_one(kit, make_scene):

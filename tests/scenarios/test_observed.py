@@ -177,14 +177,14 @@ async def test_an_observer_that_raises_and_is_slow_harms_nobody(capsys):
 
 async def test_the_loop_is_watched_only_while_somebody_follows(watcher):
     async with watched(watcher) as (_, api):
-        watch = api._following.watch
+        watch = api._parts.follow.monitor
         await api.get_ticker("KRW-BTC")
         assert not watch.is_running
         async with api.follow(create_realtime_request("KRW-BTC", kind="ticker")) as events:
             await anext(events)
             assert watch.is_running
         assert not watch.is_running
-        assert api._tasks.count == 0
+        assert api._parts.tasks.count == 0
 
 
 async def test_the_status_of_an_idle_api_ask_nobody(watcher):

@@ -94,13 +94,13 @@ class TradeTail:
 
     def _remember(self, trades: Iterable[Trade]) -> list[Trade]:
         """Return the trades that were not known; they are now."""
-        known, order, server_times, news = self._known, self._order, self._times, list[Trade]()
+        known, order, times, news = self._known, self._order, self._times, list[Trade]()
         for trade in trades:
             number = trade.sequential_id
             if number not in known:
                 known.add(number)
                 order.append(number)  # not the trades: the collector would walk through all of them
-                server_times.append(trade.traded_at)
+                times.append(trade.traded_at)
                 news.append(trade)
         if len(order) >= self._forget_at:
             self._forget()

@@ -115,19 +115,19 @@ class TradeTopic:
             return []
         is_joining = self.is_behind and is_witnessed
         quiet_until = None if self.is_behind else self._quiet_until
-        pager = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
+        walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
         if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
-        found = _since(pager)
+        found = _since(walk)
         if not is_joining:
-            self._note_quiet(pager)
-            missing = [] if pager.has_reached or last is None else self._gap(pager, last)
+            self._note_quiet(walk)
+            missing = [] if walk.has_reached or last is None else self._gap(walk, last)
             return [*missing, *map(TradeReceived, self.tail.absorb(found))]
         if last is not None and not self.tail.joins(found, last):
             self.tries += 1
             if self.tries < MAX_TRIES:
                 return []
-        missing = self._gap(pager, last)
+        missing = self._gap(walk, last)
         self.is_behind = self.has_hole = False
         return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
 
@@ -140,11 +140,11 @@ class TradeTopic:
         newest, since, life = self.tail.newest, self._audited or self.tail.oldest, self.lives
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
-        pager = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
+        walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
         if self.is_behind or life != self.lives:
             return []
         self._audited = newest
-        settled = [trade for trade in _since(pager) if trade.traded_at <= newest.traded_at - OVERLAP]
+        settled = [trade for trade in _since(walk) if trade.traded_at <= newest.traded_at - OVERLAP]
         return [TradeReceived(trade) for trade in self.tail.absorb(settled)]
 
     async def _trades_since(
@@ -154,23 +154,23 @@ class TradeTopic:
         not_before = (
             quiet_until if last is None else max(last.traded_at - OVERLAP, quiet_until or last.traded_at - OVERLAP)
         )
-        pager = TradePager(page_size, count=1 if last is None else None, not_before=not_before)
-        await self.reader.pager(rest, self.topic.symbol, pager, PAGES_PER_CATCH_UP)
-        return pager
+        walk = TradePager(page_size, count=1 if last is None else None, not_before=not_before)
+        await self.reader.walk(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
+        return walk
 
-    def _note_quiet(self, pager: TradePager) -> None:
+    def _note_quiet(self, walk: TradePager) -> None:
         """Remember that REST knows all until today: a poll of a quiet market need not walk back over days."""
         now = self.reader.server_time.earliest()
-        if now is not None and (pager.has_reached or pager.is_exhausted):
+        if now is not None and (walk.has_reached or walk.is_exhausted):
             self._quiet_until = start_of_day((now - OVERLAP).date())
 
-    def _gap(self, pager: TradePager, last: Trade | None) -> list[MarketEvent]:
-        found = _since(pager)
+    def _gap(self, walk: TradePager, last: Trade | None) -> list[MarketEvent]:
+        found = _since(walk)
         if last is None or any(trade.sequential_id == last.sequential_id for trade in found):
             return []
-        reason = Reason.BEYOND_RETENTION if pager.is_exhausted else Reason.UNKNOWN
+        reason = Reason.BEYOND_RETENTION if walk.is_exhausted else Reason.UNKNOWN
         oldest = min((trade.traded_at for trade in found), default=last.traded_at)
-        end = pager.known_since if pager.is_exhausted and pager.known_since is not None else oldest
+        end = walk.known_since if walk.is_exhausted and walk.known_since is not None else oldest
         return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), reason)]
 
 
@@ -181,6 +181,6 @@ def _trades_among(values: Sequence[LiveValue]) -> Sequence[Trade]:
     return [value for value in values if isinstance(value, Trade)]
 
 
-def _since(pager: TradePager) -> list[Trade]:
+def _since(walk: TradePager) -> list[Trade]:
     """Return what a walk found, less what it took along from before its aim."""
-    return [trade for trade in pager.trades if pager.not_before is None or trade.traded_at >= pager.not_before]
+    return [trade for trade in walk.trades if walk.not_before is None or trade.traded_at >= walk.not_before]

@@ -30,12 +30,19 @@ from market_backbone.domain.symbol import Symbol
 from market_backbone.infrastructure.candle_store import MemoryCandleStore
 
 
+class Reports(list):
+    """Keeps what was reported of a store."""
+
+    def report(self, error):
+        self.append(error)
+
+
 @pytest.fixture
 async def desk(kit):
     """A keeper, its store, and what it reported."""
-    reports, store, clock = [], MemoryCandleStore(), kit.Clock()
+    reports, store, clock = Reports(), MemoryCandleStore(), kit.Clock()
     tasks = TaskSupervisor(lambda name, error: reports.append((name, error)))
-    yield WriteBehind(store=store, clock=clock, tasks=tasks, report=reports.append), store, reports
+    yield WriteBehind(store=store, clock=clock, tasks=tasks, errors=reports), store, reports
     await tasks.close()
 
 

@@ -18,9 +18,15 @@ from market_backbone import (
     create_candle_request,
 )
 from market_backbone.application.cache.series_cache import SeriesCache
+from market_backbone.application.cache.write_behind import WriteBehind
 from market_backbone.application.paging.candle_pager import PROOF_DELAY_S, CandlePager, ForwardWindows
 from market_backbone.application.requests.candle_fetch import CandleFetcher
 from market_backbone.application.routing.channel_directory import ChannelDirectory
+from market_backbone.application.routing.policies import SmartRoutingPolicy
+from market_backbone.application.routing.router import SmartChannelRouter
+from market_backbone.application.runtime.tasks import TaskSupervisor
+from market_backbone.application.runtime.telemetry import StoreErrors
+from market_backbone.application.streaming.live_view import LiveView
 
 NOW_MINUTE = 400
 
@@ -36,9 +42,12 @@ async def pager(kit, minutes, *, page=10, **question):
     request = create_candle_request("KRW-BTC", "1m", question.pop("count", None), **question)
     server_time = kit.ServerTime(clock)
     directory = ChannelDirectory({channel.name: channel}, lambda _: server_time)
-    desk = SeriesCache.of(directory, publish=print, report=print)
-    fetch = CandleFetcher(request, clock, server_time, desk)
-    series, fetched = await fetch.from_channel(channel)
+    tasks, errors = TaskSupervisor(print), StoreErrors()
+    write_behind = WriteBehind(store=None, clock=clock, tasks=tasks, errors=errors)
+    cache = SeriesCache(directory=directory, live=LiveView(), errors=errors, write_behind=write_behind)
+    router = SmartChannelRouter(directory.channels, SmartRoutingPolicy(), clock, cool_down_s=30.0)
+    fetch = CandleFetcher(request, clock, server_time, cache, router)
+    series, fetched = await fetch._from_channel(channel)
     return series, fetched, channel
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone import ChannelUnavailableError, Priority, Timeframe, create_candle_request
-from market_backbone.application.paging.candle_pager import CandlePager
+from market_backbone.application.paging.candle_pager import CandlePager, Page, read_through
 from market_backbone.application.paging.prefetch import MAX_AHEAD, OPTIMISTIC_PAGES, PagePrefetcher
 from market_backbone.domain.call_context import CallContext, current_call_context, use_call_context
 
@@ -43,15 +43,25 @@ class FarChannel:
 
 async def walk(kit, channel, request, seconds=0.01, *, is_optimistic=False):
     """Walk as a fetch does, or as a download; answers rows, calls and waste."""
-    prefetcher = PagePrefetcher(channel, TickingClock(seconds), is_optimistic=is_optimistic)
-    paging = CandlePager.of(request, PAGE)
+    prefetcher = PagePrefetcher.of(channel, TickingClock(seconds), is_optimistic=is_optimistic)
+    pager = CandlePager.of(request, PAGE)
     try:
-        while (page := paging.next_page()) is not None:
-            prefetcher.set_target(Timeframe.M1, paging.missing, paging.start)
-            paging.take(await prefetcher.get_candles(request.symbol, request.timeframe, page.count, end=page.end))
+        series = await read_through(prefetcher, pager)
     finally:
         await prefetcher.close()
-    return paging.result(), paging.calls, prefetcher.wasted
+    return series, pager.calls, prefetcher.wasted
+
+
+def page_before(kit, minute, *, missing, floor=None):
+    """The page that a pager asks for first."""
+    return Page(
+        symbol=kit.BTC,
+        timeframe=Timeframe.M1,
+        count=PAGE,
+        end=kit.START + minute * MINUTE,
+        missing=missing,
+        floor=floor,
+    )
 
 
 class TickingClock:
@@ -63,6 +73,10 @@ class TickingClock:
     def monotonic(self):
         self.now += self.step
         return self.now
+
+    async def sleep(self, seconds):
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 def until(kit, minute, **more):
@@ -88,9 +102,8 @@ async def test_a_thin_past_is_asked_for_page_by_page(kit):
 
 async def test_a_download_asks_ahead_of_its_first_page_and_wastes_nothing_in_a_dense_past(kit):
     channel = FarChannel(kit, range(1000))
-    prefetcher = PagePrefetcher(channel, TickingClock(0.01), is_optimistic=True)
-    prefetcher.set_target(Timeframe.M1, 1000, kit.START)
-    asking = asyncio.create_task(prefetcher.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + 1000 * MINUTE))
+    prefetcher = PagePrefetcher.of(channel, TickingClock(0.01), is_optimistic=True)
+    asking = asyncio.create_task(prefetcher.read(page_before(kit, 1000, missing=1000, floor=kit.START)))
     for _ in range(5):
         await asyncio.sleep(0)
     assert channel.on_their_way == 1 + OPTIMISTIC_PAGES
@@ -165,15 +178,15 @@ async def test_the_beginning_of_history_is_proven_by_a_read_of_its_own(kit, quie
     assert channel.inner.calls[-1] == (1, kit.START + 400 * MINUTE)
 
 
-async def test_after_what_is_held_slices_begin_anew_below_it(kit):
+async def test_after_what_is_held_pages_ahead_begin_anew_below_it(kit):
     channel = FarChannel(kit, range(3000), turns=0)
-    prefetcher = PagePrefetcher(channel, TickingClock(0.01))
+    prefetcher = PagePrefetcher.of(channel, TickingClock(0.01))
     try:
         for end in (2040, 2020, 1000):  # what lies between 1000 and 2000 is held, and never asked for
-            floor = 2000 if end > 2000 else None
-            prefetcher.set_target(Timeframe.M1, 200, None)
-            prefetcher.set_floor(None if floor is None else kit.START + floor * MINUTE)
-            await prefetcher.get_candles("KRW-BTC", "1m", PAGE, end=kit.START + end * MINUTE)
+            page = page_before(kit, end, missing=200)
+            is_held = end > 2000
+            floor = kit.START + 2000 * MINUTE if is_held else None
+            await prefetcher.read(evolve(page, floor=floor, is_floor_held=is_held))
         await kit.turns()
     finally:
         await prefetcher.close()
@@ -196,16 +209,15 @@ async def test_cancelled_at_any_turn_nothing_is_left(kit, turn):
 
 async def test_a_page_that_fails_fails_its_reader_and_is_asked_for_again(kit):
     channel = FarChannel(kit, range(400))
-    prefetcher = PagePrefetcher(channel, TickingClock(0.01))
+    prefetcher = PagePrefetcher.of(channel, TickingClock(0.01))
     paging = CandlePager.of(until(kit, 400, start=kit.START), PAGE)
     failures = 0
     try:
         while (page := paging.next_page()) is not None:
-            prefetcher.set_target(Timeframe.M1, paging.missing, paging.start)
             if paging.calls == 5 and not failures:
                 channel.inner.failures.append(ChannelUnavailableError("down", channel="rest"))
             try:
-                found = await prefetcher.get_candles("KRW-BTC", "1m", page.count, end=page.end)
+                found = (await prefetcher.read(page)).series
             except ChannelUnavailableError:
                 failures += 1
                 continue

@@ -46,8 +46,8 @@ class Desk:
 
     def __init__(self, api):
         self.api = api
-        self.live = api._answering.live
-        self.queue = api._answering.queue = CountingQueue(api._answering.queue)
+        self.live = api._parts.requests.answers
+        self.queue = api._parts.requests.queue = CountingQueue(api._parts.requests.queue)
 
     async def ask(self, request=NEWEST):
         """Return an answer, and whether it was given again."""
@@ -66,14 +66,14 @@ class Desk:
 
     async def walk(self):
         """Return what plan and walk answer."""
-        self.live._kept.clear()
+        self.live._entries.clear()
         series, is_again = await self.ask()
         assert not is_again
         return series
 
     def standing(self):
         """Return what an answer rests on, and the open slots."""
-        standing = self.live.look(NEWEST)
+        standing = self.live.key_for(NEWEST)
         return standing, standing and standing.topic.tail.current()
 
 
@@ -115,7 +115,7 @@ async def test_an_answer_that_is_given_again_is_the_one_that_plan_and_walk_give(
     compared = tails = 0
     async with followed(30.0) as desk:
         for _ in range(300):
-            kept = desk.live._kept.get((desk.live.archive.desk.key(NEWEST), 60))
+            kept = desk.live._entries.get((desk.live.cache.key(NEWEST), 60))
             before = desk.standing()
             again, is_again = await desk.ask()
             if is_again and before[0] is not None:
@@ -136,7 +136,7 @@ async def test_what_is_revised_in_the_store_is_never_answered_as_it_was(followed
         revised = evolve(final, volume=final.volume + Decimal(1), sealed_by=SealedBy.REST, finality=Finality.FINAL)
         row = len(series) - 1 - next(n for n, candle in enumerate(reversed(series)) if candle.is_final)
         page = type(series).of(series.venue, series.symbol, series.timeframe, [revised], series[row : row + 1].coverage)
-        await desk.api._archive.store.write(page)
+        await desk.api._parts.catalog.store.write(page)
 
         told, _ = await desk.ask()
 
@@ -157,7 +157,7 @@ async def test_a_channel_that_is_out_is_told_in_the_next_trace(followed):
 async def test_what_is_due_to_be_compared_with_the_venue_is_walked(followed):
     async with followed(1.0) as desk:
         await desk.ask_until_it_is_given_again()
-        kept = desk.live._kept
+        kept = desk.live._entries
         kept.update({key: evolve(one, verify_at=START - timedelta(days=1)) for key, one in kept.items()})
         _, is_again = await desk.ask()
 
@@ -167,7 +167,7 @@ async def test_what_is_due_to_be_compared_with_the_venue_is_walked(followed):
 async def test_while_something_sealed_is_not_written_nothing_is_given_again(followed):
     async with followed(1.0) as desk:
         series = await desk.ask_until_it_is_given_again()
-        desk.api._archive.keeper.take_page(series)
+        desk.api._parts.requests.cache.write_behind.take_page(series)
         _, is_again = await desk.ask()
 
     assert not is_again
@@ -193,12 +193,12 @@ async def test_an_answer_is_given_even_if_the_store_fails_just_when_it_would_be_
 
     async with followed(1.0) as desk:
         await desk.ask_until_it_is_given_again()
-        desk.live._kept.clear()
+        desk.live._entries.clear()
         desk.live._store = Failing(desk.live._store)
         series, is_again = await desk.ask()
 
     assert (len(series), is_again) == (60, False)
-    assert not desk.live._kept
+    assert not desk.live._entries
 
 
 async def test_whoever_spoils_an_answer_spoils_no_other(followed):

@@ -27,18 +27,18 @@ from market_backbone import (
     create_realtime_request,
     create_ticker_request,
 )
-from market_backbone.application.api import ApiRules, UnifiedMarketDataAPI
+from market_backbone.application.composition import ApiOptions, build_api
 from market_backbone.application.routing.channel_directory import ChannelDirectory, are_different
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.telemetry import Telemetry
-from market_backbone.application.streaming.hub import FeedRoute
+from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.ledger import SeriesKey
 from market_backbone.infrastructure.candle_store.channel import CachedCandles
 from market_backbone.infrastructure.candle_store.memory import MemoryCandleStore
 from market_backbone.infrastructure.registry import CHANNEL_MEMBERS
 
-RULES = ApiRules(
+OPTIONS = ApiOptions(
     cool_down_s=30.0,
     queue_capacity=100,
     queue_concurrency=4,
@@ -91,7 +91,7 @@ class House:
     def open(self):
         self.clock.now += 600
         policy = SmartRoutingPolicy()
-        return UnifiedMarketDataAPI(self.channels, policy, RULES, self.clock, self.times, Telemetry(), lambda: 0.0)
+        return build_api(self.channels, policy, OPTIONS, self.clock, self.times, Telemetry(), lambda: 0.0)
 
 
 async def told_until(events, is_last):
@@ -280,8 +280,8 @@ async def test_only_what_is_followed_at_the_same_venue_gives_the_newest_candle(k
     scene.stream.begin()
     scene.give(kit.candle(20), is_snapshot=True)
     await scene.until(lambda: scene.feed.is_witnessing(scene.topic) and scene.state.newest is not None)
-    assert scene.hub.tip_of(SeriesKey("test", kit.BTC, Timeframe.M1)) is not None
-    assert scene.hub.tip_of(SeriesKey("mirror", kit.BTC, Timeframe.M1)) is None
+    assert scene.hub.live_view.tip_of(SeriesKey("test", kit.BTC, Timeframe.M1)) is not None
+    assert scene.hub.live_view.tip_of(SeriesKey("mirror", kit.BTC, Timeframe.M1)) is None
 
 
 def test_a_policy_that_asks_the_wrong_venue_is_told_so(house):

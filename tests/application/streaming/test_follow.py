@@ -19,7 +19,7 @@ from market_backbone import (
 )
 from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.streaming.delivery.subscriber import Follower
-from market_backbone.application.streaming.follow import Opening
+from market_backbone.application.streaming.follow import HistoryLoader
 from market_backbone.domain.errors import AllChannelsFailedError
 from market_backbone.infrastructure.sandbox import Fault
 
@@ -122,10 +122,10 @@ class Desk:
         self.opened = True
 
     async def follow(self, condition):
-        opening = Opening(
+        opening = HistoryLoader(
             follower=self.follower, attempt=self.attempt, channel="rest", clock=self.clock, tasks=self.tasks, name="it"
         )
-        async with opening.going_on():
+        async with opening.retrying():
             while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
                 await asyncio.sleep(0)
 

@@ -14,9 +14,11 @@ from market_backbone.application.cache.write_behind import WriteBehind
 from market_backbone.application.routing.channel_directory import ChannelDirectory
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
+from market_backbone.application.runtime.telemetry import StoreErrors
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.context import FeedRules
-from market_backbone.application.streaming.hub import FeedRoute, LiveHub
+from market_backbone.application.streaming.hub import LiveHub
+from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 from market_backbone.domain.symbol import Symbol
@@ -60,10 +62,10 @@ async def hub_of():
         owners.append(tasks)
         return LiveHub(
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
-            clock=clock, venues=ChannelDirectory({"websocket": channel}, lambda _: server_time), grace=Grace(),
+            clock=clock, directory=ChannelDirectory({"websocket": channel}, lambda _: server_time), grace=Grace(),
             repair_bound=timedelta(seconds=30),
             rules=FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
-            keeper=WriteBehind(store=None, clock=clock, tasks=tasks, report=print),
+            write_behind=WriteBehind(store=None, clock=clock, tasks=tasks, errors=StoreErrors()),
         )  # fmt: skip
 
     yield make

@@ -18,7 +18,7 @@ from market_backbone.application.streaming.delivery.event_buffer import Followed
 from market_backbone.application.streaming.delivery.subscriber import Follower
 from market_backbone.application.streaming.feeds.context import FRAMES_IN_A_ROW
 from market_backbone.application.streaming.feeds.feed import SETTLED_A_TURN, Feed
-from market_backbone.application.streaming.hub import FeedRoute
+from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.request import Topic
 
 
@@ -30,9 +30,9 @@ async def test_tickers_pass_and_older_ones_do_not(kit, make_scene):
         scene.give(kit.ticker(price=price, second=second, source="websocket"))
     await scene.until(lambda: any(event.ticker.price == 3 for event in scene.kinds(TickerUpdated)))
     assert 2 not in [event.ticker.price for event in scene.kinds(TickerUpdated)]
-    assert scene.hub.newest("websocket", scene.topic).price == 3
-    assert scene.hub.followed("websocket") == {"ticker:KRW-BTC"}
-    assert scene.hub.newest("rest", scene.topic) is None
+    assert scene.hub.live_view.newest("websocket", scene.topic).price == 3
+    assert scene.hub.live_view.followed("websocket") == {"ticker:KRW-BTC"}
+    assert scene.hub.live_view.newest("rest", scene.topic) is None
 
 
 async def test_who_waits_for_the_next_one_gets_every_quote_of_a_burst(kit, make_scene):

@@ -40,7 +40,11 @@ def every_view(market, symbol, day_ms, now_ms):
 
 def corrections(api):
     """How often what is derived now had to be given up, for each series."""
-    return [state.derivation.corrections for state in api._hub._states.values() if hasattr(state, "derivation")]
+    return [
+        state.derivation.corrections
+        for state in api._parts.hub.live_view.states.values()
+        if hasattr(state, "derivation")
+    ]
 
 
 class Watcher:
@@ -155,13 +159,13 @@ async def test_the_minutes_are_subscribed_once_for_all_and_no_longer_than_they_a
         watchers = [watch(api, "KRW-BTC", timeframe) for timeframe in ("1m", "1d", "1w", "1M", "1y", "1d")]
         await until(lambda: all(watcher.is_deriving for watcher in watchers[1:]), seconds=30)
         await until(lambda: len(sandbox._server._sockets) == 1)  # and one it stays, were it a new one
-        assert api._hub.followed("websocket") == {"candle.1m:KRW-BTC"}
+        assert api._parts.hub.live_view.followed("websocket") == {"candle.1m:KRW-BTC"}
         for watcher in watchers[:-1]:
             await watcher.stop()
-        assert api._hub.followed("websocket") == {"candle.1m:KRW-BTC"}
+        assert api._parts.hub.live_view.followed("websocket") == {"candle.1m:KRW-BTC"}
         await watchers[-1].stop()
-        await until(lambda: not api._hub.followed("websocket"))
-        await until(lambda: not api._tasks.count)
+        await until(lambda: not api._parts.hub.live_view.followed("websocket"))
+        await until(lambda: not api._parts.tasks.count)
 
 
 @pytest.mark.parametrize("timeframe", ["1d", "1w", "1M", "1y"])
