@@ -14,7 +14,7 @@ from market_backbone import Finality, Grade, Reason, SeamVerdict
 from market_backbone.infrastructure.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)\s#]+)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -92,7 +92,7 @@ def test_every_command_of_the_table_exists_with_its_options(written, options):
     assert len(positional) <= len(arguments) or any(parameter.nargs == -1 for parameter in arguments)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/contributing.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_every_target_of_make_exists(page):
     spans = re.findall(r"`[^`]+`|^make .*$", (ROOT / page).read_text(), re.MULTILINE)
     written = set(re.findall(r"make ([a-z]+)", " ".join(spans)))
