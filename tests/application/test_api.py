@@ -16,13 +16,11 @@ from market_backbone import (
     DeadlineExceededError,
     HistoryLoaded,
     InvalidRangeError,
-    MarketDataRepository,
     OrderBookUpdated,
     PluginError,
     Reason,
     TickerUpdated,
     TradeReceived,
-    UnifiedMarketDataRepository,
     UnknownSymbolError,
     UnsupportedRequestError,
     create_candle_request,
@@ -79,17 +77,6 @@ async def test_quotes_come_from_the_socket_and_trades_from_rest(api):
     assert (await api.get_ticker("KRW-ETH")).price > 0
     assert (await api.get_orderbook("KRW-ETH")).asks
     assert len(await api.get_trades("KRW-ETH", 5)) == 5
-
-
-async def test_the_repository_is_the_port_and_nothing_more(api):
-    repository = UnifiedMarketDataRepository(api)
-    assert isinstance(repository, MarketDataRepository)
-    series = await repository.get_candles(symbol="KRW-BTC", count=200)
-    assert (len(series), series.timeframe) == (200, "1m")
-    assert (await repository.get_ticker("KRW-BTC")).symbol == "KRW-BTC"
-    assert len(await repository.get_tickers(["KRW-BTC", "KRW-ETH"])) == 2
-    assert (await repository.get_orderbook("KRW-BTC", depth=1)).bids
-    assert len(await repository.get_trades("KRW-BTC", count=3)) == 3
 
 
 async def test_following_begins_with_history_and_seals_every_minute_once(sandbox, api):

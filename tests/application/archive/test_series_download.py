@@ -6,20 +6,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from market_backbone import ChannelUnavailableError, InvalidRangeError, Reason, SymbolDelistedError, UnknownSymbolError
+from market_backbone import ChannelUnavailableError, Reason, SymbolDelistedError
 from market_backbone.application.paging.prefetch import MAX_AHEAD, OPTIMISTIC_PAGES
 from market_backbone.infrastructure.sandbox import Fault
 
 HOUR = timedelta(hours=1)
+
+
 DAY = timedelta(days=1)
+
+
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
 OUTAGE_DAY = datetime(2026, 11, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def open_past(open_market):
-    return lambda **more: open_market(starts_at=START, **{"speed": 100.0, **more})
 
 
 def candle_calls(sandbox):
@@ -77,22 +80,6 @@ async def test_interrupted_anywhere_it_goes_on_and_asks_for_nothing_twice(open_p
         assert (again.calls, candle_calls(sandbox) - before) == (0, 0)
 
 
-async def test_several_symbols_at_once_with_outages_told_by_reason(open_past):
-    async with open_past() as (_, api):
-        symbols = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-AWE"]
-        told = []
-        found = await api.download(symbols, "1m", start=OUTAGE_DAY, end=OUTAGE_DAY + DAY, on_progress=told.append)
-        assert [outcome.report.key.symbol for outcome in found] == symbols
-        again = await api.download(symbols, "1m", start=OUTAGE_DAY, end=OUTAGE_DAY + DAY)
-        for outcome in again:
-            reasons = outcome.report.slots_by_reason()
-            assert reasons[Reason.OUTAGE] == 358
-            assert outcome.calls == 0
-        assert again[-1].report.slots_by_reason()[Reason.NO_TRADE] > 0
-        assert {progress.key.symbol for progress in told} == set(symbols)
-        assert all(progress.reached.end == OUTAGE_DAY + DAY for progress in told)
-
-
 async def test_before_the_listing_and_beyond_what_is_kept(open_past):
     async with open_past() as (sandbox, api):
         (days,) = await api.download(["KRW-KAIA"], "1d", start=datetime(2016, 1, 1, tzinfo=UTC), end=MIDNIGHT)
@@ -105,22 +92,6 @@ async def test_before_the_listing_and_beyond_what_is_kept(open_past):
         (seconds,) = await api.download(["KRW-DOGE"], "1s", start=edge, end=edge + timedelta(minutes=10))
         assert not seconds.is_answered
         assert seconds.report.slots_by_reason().keys() == {Reason.BEYOND_RETENTION}
-
-
-async def test_an_end_that_is_not_over_is_cut_to_what_is_final(open_past):
-    async with open_past(speed=1.0) as (_, api):
-        (done,) = await api.download(["KRW-BTC"], "1m", start=START - HOUR)
-        assert START - timedelta(minutes=1) <= done.report.span.end <= START + timedelta(minutes=1)
-        assert done.is_answered
-        with pytest.raises(InvalidRangeError, match="is over yet"):
-            await api.download(["KRW-BTC"], "1m", start=START + HOUR, end=START + 2 * HOUR)
-
-
-async def test_unknown_symbols_are_refused_before_anything_is_asked_for(open_past):
-    async with open_past() as (sandbox, api):
-        with pytest.raises(UnknownSymbolError, match="KRW-BTC"):
-            await api.download(["KRW-ETH", "KRW-BTX"], "1m", start=MIDNIGHT - DAY, end=MIDNIGHT)
-        assert candle_calls(sandbox) == 0
 
 
 async def test_a_symbol_that_is_delisted_half_way_keeps_what_came(open_past):
@@ -189,30 +160,6 @@ async def test_a_store_that_cannot_be_opened_is_told_before_anything_is_asked_fo
         assert candle_calls(sandbox) == 0
 
 
-async def test_an_audit_finds_a_minute_that_is_wrong_and_repairs_it(open_past):
-    from attrs import evolve  # noqa: PLC0415
-
-    from market_backbone import CandleSeries  # noqa: PLC0415
-
-    async with open_past() as (_, api):
-        day = (MIDNIGHT - DAY).date()
-        clean = await api.audit("KRW-BTC", day)
-        assert (clean.is_clean, clean.compared, clean.minutes) == (True, 25, 1440)
-        series = await api.get_candles("KRW-BTC", "1m", start=MIDNIGHT - 10 * HOUR, end=MIDNIGHT - 9 * HOUR)
-        rows = list(series)
-        rows[7] = evolve(rows[7], volume=rows[7].volume * 3)
-        await api.channels["cache"].store.write(
-            CandleSeries.of(series.venue, series.symbol, series.timeframe, rows, series.coverage)
-        )
-        wrong = await api.audit("KRW-BTC", day)
-        assert [(found.timeframe, found.opened_at) for found in wrong.differences] == [
-            ("1h", MIDNIGHT - 10 * HOUR),
-            ("1d", MIDNIGHT - DAY),
-        ]
-        mended = await api.audit("KRW-BTC", day, repair=True)
-        assert (mended.is_clean, mended.repaired) == (True, 1)
-
-
 async def test_what_is_held_whole_needs_no_exchange(open_past):
     async with open_past() as (sandbox, api):
         span = {"start": MIDNIGHT - 2 * HOUR, "end": MIDNIGHT}
@@ -220,21 +167,3 @@ async def test_what_is_held_whole_needs_no_exchange(open_past):
         sandbox.inject(Fault("rest-status", status=503))
         (done,) = await api.download(["KRW-BTC"], "1m", **span)
         assert (done.report.rows, done.calls, done.error) == (120, 0, None)
-
-
-async def test_an_outage_is_told_as_one_at_the_first_time(open_past):
-    async with open_past() as (_, api):
-        found = await api.download(
-            ["KRW-BTC", "KRW-ETH", "KRW-XRP"], "1m", start=OUTAGE_DAY + 17 * HOUR, end=OUTAGE_DAY + 25 * HOUR
-        )
-        assert [outcome.report.slots_by_reason() for outcome in found] == [{Reason.OUTAGE: 358}] * 3
-        assert all(outcome.report.verified_at is None or outcome.report.verified_at >= START for outcome in found)
-
-
-async def test_a_day_that_is_not_over_and_a_range_that_runs_backwards_are_refused(open_past):
-    async with open_past(speed=1.0) as (_, api):
-        for day in (START.date(), (START + 5 * DAY).date()):
-            with pytest.raises(InvalidRangeError, match="over yet"):
-                await api.audit("KRW-BTC", day)
-        with pytest.raises(InvalidRangeError, match="swap them"):
-            await api.download(["KRW-BTC"], "1m", start=MIDNIGHT, end=MIDNIGHT - DAY)

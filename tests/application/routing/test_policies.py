@@ -1,21 +1,14 @@
 """The rule table: same request, same views, same plan; every row with a name and a reason."""
 
-from datetime import timedelta
-
 import pytest
 from attrs import evolve
+from channel_views import BINANCE, BULK, FILES, SMART, cache, views
 
 from market_backbone import (
     CacheOnly,
-    Capabilities,
-    ChannelHealth,
     ChannelView,
-    CircuitState,
-    DataKind,
-    HistoryDepth,
     PreferFreshest,
     RestOnly,
-    SmartRoutingPolicy,
     Timeframe,
     UnsupportedRequestError,
     WebSocketFirst,
@@ -30,34 +23,6 @@ from market_backbone.domain.routing import Extent, Holdings, StepStatus
 from market_backbone.infrastructure.candle_store.channel import CAPABILITIES as CACHE
 from market_backbone.infrastructure.upbit.rest import CAPABILITIES as REST
 from market_backbone.infrastructure.upbit.websocket import CAPABILITIES as WEBSOCKET
-
-SMART = SmartRoutingPolicy()
-
-
-def views(*, rest=True, websocket=True, followed=(), extra=()):
-    """The two channels of Upbit, each with its circuit closed or open."""
-    states = {True: CircuitState.CLOSED, False: CircuitState.OPEN}
-    return [
-        ChannelView(name="rest", capabilities=REST, health=ChannelHealth(circuit=states[rest])),
-        ChannelView(
-            name="websocket",
-            capabilities=WEBSOCKET,
-            health=ChannelHealth(circuit=states[websocket], last_error="cut"),
-            followed=frozenset(followed),
-        ),
-        *extra,
-    ]
-
-
-FILES = ChannelView(
-    name="files",
-    capabilities=Capabilities(
-        answers=frozenset({DataKind.CANDLE}),
-        timeframes=frozenset({Timeframe.M1}),
-        history=HistoryDepth.FULL,
-        candles_per_call=1000,
-    ),
-)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +55,6 @@ def test_a_quote_that_is_followed_already_comes_from_memory():
     assert both.rule == "quote-snapshot"
 
 
-def test_a_channel_whose_circuit_is_open_is_skipped_and_the_plan_says_why():
-    plan = SMART.plan(create_realtime_request("KRW-BTC"), views(websocket=False))
-    assert plan.channels == ("rest", "websocket")
-    assert plan.steps[1].status is StepStatus.SKIPPED
-    assert "cut" in plan.steps[1].reason
-
-
-def test_when_every_circuit_is_open_all_are_tried_all_the_same():
-    plan = SMART.plan(create_ticker_request("KRW-BTC"), views(rest=False, websocket=False))
-    assert [step.status for step in plan.steps] == [StepStatus.PLANNED, StepStatus.PLANNED]
-
-
 def test_a_strangers_source_takes_over_after_ours():
     plan = SMART.plan(create_candle_request("KRW-BTC", "1m", 10), views(extra=[FILES]))
     assert plan.channels == ("rest", "files")
@@ -112,9 +65,6 @@ def test_a_symbol_of_another_venue_goes_to_the_channel_of_that_name():
     assert plan.channels == ("files",)
 
 
-BINANCE = ChannelView(
-    name="a-stranger", capabilities=evolve(REST, venue_prefix="binance", timeframes=frozenset({Timeframe.M1}))
-)
 BINANCE_LIVE = ChannelView(
     name="b-stranger", capabilities=evolve(WEBSOCKET, answers=frozenset(), canary="", venue_prefix="binance")
 )
@@ -166,43 +116,9 @@ def test_what_is_held_does_not_join_files():
     assert [(step.channel, step.joins_next) for step in plan.steps] == [("files", False), ("cache", False)]
 
 
-def test_a_venue_that_nobody_serves_is_refused_with_those_that_somebody_does():
-    told = r"they serve plain symbols such as KRW-BTC, symbols that begin with binance:; 'market-backbone adapters'"
-    with pytest.raises(UnsupportedRequestError, match=told):
-        SMART.plan(create_candle_request("kraken:BTC/USD", "1m", 10), views(extra=[BINANCE]))
-
-
-def test_the_timeframes_that_are_named_are_those_of_the_venue():
-    with pytest.raises(UnsupportedRequestError, match=r"they offer the timeframes 1m$"):
-        SMART.plan(create_candle_request("binance:BTC/USDT", "1h", 10), views(extra=[BINANCE]))
-
-
 def test_what_never_changes_is_not_polled_for_news():
     files = evolve(FILES, capabilities=evolve(FILES.capabilities, rows_are_final=True))
     assert SMART.plan(create_realtime_request("KRW-BTC"), views(extra=[files])).channels == ("websocket", "rest")
-
-
-def test_a_timeframe_that_nobody_has_is_refused_with_those_that_exist():
-    with pytest.raises(UnsupportedRequestError, match="they offer the timeframes 1m"):
-        SMART.plan(create_candle_request("KRW-BTC", "1h", 10), [FILES])
-
-
-def test_a_request_that_no_channel_serves_names_the_installed_ones():
-    with pytest.raises(UnsupportedRequestError, match=r"installed: files.*adapters"):
-        SMART.plan(create_ticker_request("KRW-BTC"), [FILES])
-
-
-def test_costs_are_calls_of_the_exchange():
-    assert SMART.plan(create_candle_request("KRW-BTC", "1m", 5000), views()).calls == 25
-    assert SMART.plan(create_trades_request("KRW-BTC", 1001), views()).calls == 3
-    assert SMART.plan(create_ticker_request("KRW-BTC"), views()).calls == 0
-    start = create_candle_request("KRW-BTC", "1m", 1).end
-    assert start is None
-
-
-def test_the_cost_of_a_range_is_its_slots_in_pages(kit):
-    request = create_candle_request("KRW-BTC", "1m", start=kit.START, end=kit.START + timedelta(minutes=401))
-    assert SMART.plan(request, views()).calls == 3
 
 
 def test_the_socket_serves_the_newest_candle_only_under_its_own_policy():
@@ -252,35 +168,6 @@ def test_a_source_that_knows_no_minutes_is_not_asked_what_was_before_them():
     knows_days = evolve(FILES.capabilities, timeframes=frozenset({Timeframe.D1}))
     plan = SMART.plan(create_realtime_request("KRW-BTC", "1d"), views(extra=[evolve(FILES, capabilities=knows_days)]))
     assert plan.channels == ("websocket", "rest")
-
-
-def cache(extent, missing=None):
-    """The store, and how much of the request at hand it holds."""
-    held = Holdings(extent=extent, missing_slots=missing)
-    return ChannelView(name="cache", capabilities=CACHE, holding=held)
-
-
-BULK = create_candle_request("KRW-BTC", "1m", 500)
-
-
-@pytest.mark.parametrize(
-    ("view", "rule", "calls"),
-    [
-        (cache(Extent.WHOLE, 0), "candles-held", 0),
-        (cache(Extent.PART, 250), "candles-partly-held", 2),
-        (cache(Extent.PART), "candles-partly-held", 3),
-        (cache(Extent.NOTHING), "candles-bulk", 3),
-    ],
-)
-def test_what_is_held_decides_the_row_and_the_cost(view, rule, calls):
-    plan = SMART.plan(BULK, views(extra=(view,)))
-    assert (plan.rule, plan.calls) == (rule, calls)
-    if rule == "candles-bulk":
-        assert plan.channels == ("rest",)
-    else:
-        assert plan.channels == ("cache", "rest", "cache")
-        assert [step.joins_next for step in plan.steps] == [True, False, False]
-        assert "possibly stale" in plan.steps[2].reason
 
 
 def test_when_rest_may_not_be_asked_what_is_held_answers_alone():
