@@ -8,7 +8,7 @@ from ..application.api import UnifiedMarketDataAPI
 from ..application.repository import UnifiedMarketDataRepository
 from ..application.runtime.telemetry import Telemetry
 from ..config import Settings
-from . import factories as assembly
+from . import factories
 from .clock import MarketClock, VenueTimes
 from .registry import Registry
 from .structured_logging import StructlogLogger
@@ -25,11 +25,11 @@ class Container(containers.DeclarativeContainer):
     times = providers.Singleton(VenueTimes, clock)
     logger = providers.Singleton(StructlogLogger, settings.provided.log.level, settings.provided.log.format)
     telemetry = providers.Singleton(Telemetry, logger, observers, clock)
-    grace = providers.Singleton(assembly.grace, settings.provided.finality)
+    grace = providers.Singleton(factories.grace, settings.provided.finality)
     registry = providers.Singleton(Registry, settings.provided.plugins.adapters, settings.provided.plugins.policies)
-    channels = providers.Singleton(assembly.channels, registry, settings, clock, times, grace, telemetry)
-    routing_policy = providers.Singleton(assembly.policy, registry, policy, settings.provided.routing.policy)
-    rules = providers.Singleton(assembly.rules, settings, grace)
+    channels = providers.Singleton(factories.channels, registry, settings, clock, times, grace, telemetry)
+    routing_policy = providers.Singleton(factories.policy, registry, policy, settings.provided.routing.policy)
+    rules = providers.Singleton(factories.rules, settings, grace)
     rng = providers.Object(random.random)
     api = providers.Singleton(UnifiedMarketDataAPI, channels, routing_policy, rules, clock, times, telemetry, rng)
     repository = providers.Singleton(UnifiedMarketDataRepository, api)
