@@ -128,7 +128,7 @@ async def real_run(calls: int, in_flight: int, priority: Priority, latency_s: fl
                 for _ in range(in_flight):
                     group.create_task(one_after_another())
         taken = time.perf_counter() - began
-        jitter_ms = channel.exchange.budget.headroom()["candles"].jitter_s * 1000
+        jitter_ms = channel.client.budget.headroom()["candles"].jitter_s * 1000
         await channel.close()
     return (
         f"sandbox, {priority.name.lower():11} {in_flight:2d} in flight, {latency_s * 1000:3.0f} ms added: "

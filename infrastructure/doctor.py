@@ -73,7 +73,7 @@ def _probe(channel: Channel) -> Callable[[], Awaitable[str]]:
 
 
 def _budget(rest: UpbitRest) -> Finding:
-    remaining = rest.exchange.last_remaining
+    remaining = rest.client.last_remaining
     if remaining is None:
         advice = "a proxy may remove the header Remaining-Req; the limits are then kept by count alone"
         return Finding("budget header", is_ok=False, found="no reply carried Remaining-Req", advice=advice)
@@ -82,7 +82,7 @@ def _budget(rest: UpbitRest) -> Finding:
 
 
 def _clock(rest: UpbitRest) -> Finding:
-    earliest, latest = rest.exchange.server_time.earliest(), rest.exchange.server_time.latest()
+    earliest, latest = rest.client.server_time.earliest(), rest.client.server_time.latest()
     if earliest is None or latest is None:
         advice = "no reply carried a Date; candles cannot become final without it"
         return Finding("clock", is_ok=False, found="the server's time is not known", advice=advice)

@@ -12,7 +12,7 @@ _FINAL, _OPCODE, _CLOSE = 0x80, 0x0F, 0x8
 _HEADER, _TWO_BYTES, _EIGHT_BYTES = 2, 126, 127
 
 
-class FrameCutter:
+class FrameSplitter:
     """Cuts one stream of bytes.
 
     Invariants:

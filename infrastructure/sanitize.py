@@ -3,7 +3,7 @@
 EXCERPT = 160
 
 
-def printable(text: str, *, keep: str = "") -> str:
+def sanitize(text: str, *, keep: str = "") -> str:
     r"""Return the text with everything that is not printable, except ``keep``, written out as ``\u001b``.
 
     Inside the strings of a line of JSON that spelling means the same letter.
@@ -21,5 +21,5 @@ def _spelled(letter: str) -> str:
 def excerpt(body: bytes | str) -> str:
     """Return the beginning of an offending text, on one line, with nothing that a terminal would obey."""
     text = body if isinstance(body, str) else body[: EXCERPT * 4].decode("utf-8", "replace")
-    line = printable(" ".join(text[: EXCERPT * 2].split()))
+    line = sanitize(" ".join(text[: EXCERPT * 2].split()))
     return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"

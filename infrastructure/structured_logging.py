@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from .sanitize import printable
+from .sanitize import sanitize
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
@@ -39,4 +39,4 @@ class StructlogLogger:
 def _plain_line(_: object, __: str, event: MutableMapping[str, Any]) -> str:
     details = {key: value for key, value in event.items() if key not in {"timestamp", "level", "event"}}
     told = " ".join(f"{key}={value}" for key, value in details.items())
-    return printable(f"{event['timestamp']} {event['level']} {event['event']} {told}".rstrip())
+    return sanitize(f"{event['timestamp']} {event['level']} {event['event']} {told}".rstrip())

@@ -9,13 +9,13 @@ from typing import Any, Protocol, cast
 import websockets
 from attrs import field, frozen
 from multidict import CIMultiDict
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio import client
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import Event, State
 
-from .frame_splitter import FrameCutter
+from .frame_splitter import FrameSplitter
 from .http_transport import USER_AGENT
 from .sanitize import excerpt
 
@@ -99,7 +99,7 @@ class Connection(Protocol):
         ...
 
 
-Dial = Callable[[Destination], Awaitable[Connection]]
+Connect = Callable[[Destination], Awaitable[Connection]]
 """Opens a connection, or raises ``UpgradeRefused``, ``TimeoutError`` or ``OSError``."""
 
 
@@ -152,7 +152,7 @@ def _plain(headers: Headers) -> Mapping[str, str]:
     return CIMultiDict(headers.raw_items())
 
 
-class _CuttingConnection(ClientConnection):
+class _CuttingConnection(client.ClientConnection):
     """Hands over all messages that have come at once; the package reads what is not one plain frame.
 
     Ends when the server makes us keep more and more without sending a message, or breaks the rules. The
@@ -167,14 +167,14 @@ class _CuttingConnection(ClientConnection):
         self._is_paused = self._is_ending = False
         self._waiter: asyncio.Future[None] | None = None
         self._head_ended_with = b""
-        self._cutter = FrameCutter(max_size, self._messages.append, super().data_received)
+        self._splitter = FrameSplitter(max_size, self._messages.append, super().data_received)
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes; once there is nothing more to expect, see to it that the connection ends."""
         if self.protocol.state is State.CONNECTING:
             data = self._shake_hands(data)
         self._unread += len(data)
-        self._cutter.feed(data)
+        self._splitter.feed(data)
         if self._messages:
             self._wake()
             if self._unread > MAX_UNREAD and not self._is_paused:
@@ -241,7 +241,7 @@ class _CuttingConnection(ClientConnection):
         return came
 
 
-class _ConnectHere(connect):
+class _ConnectHere(client.connect):
     """Connects to the address it was given and to no other: a redirect is a refusal."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -249,7 +249,7 @@ class _ConnectHere(connect):
         return exc
 
 
-async def dial(destination: Destination) -> Connection:
+async def connect(destination: Destination) -> Connection:
     """Open a connection with the package ``websockets``.
 
     Raises:

@@ -24,7 +24,7 @@ from side.listing import ORIGINAL, codes, markets, repeated, trades, under
 
 from market_backbone.infrastructure.sandbox import Sandbox, SandboxConfig
 from market_backbone.infrastructure.sandbox.number_format import http_date
-from market_backbone.infrastructure.sandbox.rest.rest import RestDesk, RestReply, RestRequest
+from market_backbone.infrastructure.sandbox.rest.rest import RestHandler, RestReply, RestRequest
 
 GENEROUS = "group={}; min=60000000; sec=999999"
 BUFFER = 1 << 20
@@ -45,7 +45,7 @@ class Market:
     has_limits: bool
     is_whole: bool
     sandbox: Sandbox = field(init=False)
-    desk: RestDesk = field(init=False)
+    desk: RestHandler = field(init=False)
     banner: dict[str, str] = field(init=False)
     flows: Flows = field(init=False)
     asked: Counter[str] = field(factory=Counter)

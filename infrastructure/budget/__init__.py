@@ -8,7 +8,7 @@ whatever the phase of its windows. See docs/decisions/0007.
 from ...domain.status import Headroom
 from .jitter import BudgetLimits, Jitter
 from .process_ledger import MachineLedger
-from .rate_budget import CONNECTS, RateBudget, Turn
+from .rate_budget import CONNECTS, Permit, RateBudget
 from .shared_budget import AddressBudget, budget_of
 from .window import WINDOW_S, GroupBudget
 
@@ -21,7 +21,7 @@ __all__ = [
     "Headroom",
     "Jitter",
     "MachineLedger",
+    "Permit",
     "RateBudget",
-    "Turn",
     "budget_of",
 ]

@@ -33,25 +33,25 @@ class Jitter:
     of n samples falls short of the true one: evenly spread delays make it (n - 1)/(n + 1) of that on
     average, so that it is stretched by the inverse. Before eight samples J is an assumption.
 
-    All instants and durations are real seconds; ``unit`` is how many of them make a market second.
+    All instants and durations are real seconds; ``market_second_s`` is how many of them make a market second.
     """
 
     _spans: deque["_Span"] = field(factory=deque["_Span"])
     _recent: deque[float] = field(factory=lambda: deque[float](maxlen=RECENT))
 
-    def add(self, round_trip_s: float, now: float, unit: float = 1.0) -> None:
+    def add(self, round_trip_s: float, now: float, market_second_s: float = 1.0) -> None:
         """Take one round trip into account."""
-        if not self._spans or now - self._spans[-1].began_at >= SPAN_S * unit:
+        if not self._spans or now - self._spans[-1].began_at >= SPAN_S * market_second_s:
             self._spans.append(_Span(now, round_trip_s, round_trip_s))
         span = self._spans[-1]
         span.least, span.largest = min(span.least, round_trip_s), max(span.largest, round_trip_s)
         span.count += 1
         self._recent.append(round_trip_s)
 
-    def seconds(self, limits: BudgetLimits, now: float, unit: float = 1.0) -> float:
+    def seconds(self, limits: BudgetLimits, now: float, market_second_s: float = 1.0) -> float:
         """Return J at ``now``."""
-        measured = self._measured(now, unit)
-        return max(measured, (limits.least_jitter_s if self.is_trusted else limits.first_jitter_s) * unit)
+        measured = self._measured(now, market_second_s)
+        return max(measured, (limits.least_jitter_s if self.is_trusted else limits.first_jitter_s) * market_second_s)
 
     def least_possible_s(self) -> float:
         """Return what a round trip takes at the least, in real seconds, whether it was seen or not.
@@ -75,8 +75,8 @@ class Jitter:
     def _count(self) -> int:
         return sum(span.count for span in self._spans)
 
-    def _measured(self, now: float, unit: float) -> float:
-        memory = MEMORY_S * unit
+    def _measured(self, now: float, market_second_s: float) -> float:
+        memory = MEMORY_S * market_second_s
         while self._spans and self._spans[0].began_at < now - memory:
             self._spans.popleft()
         count = self._count()

@@ -16,11 +16,11 @@ from .process_ledger import Claim, MachineLedger
 from .shared_budget import CONNECTS, AddressBudget
 from .wait_queue import Waiter
 
-__all__ = ["CONNECTS", "RateBudget", "Turn"]
+__all__ = ["CONNECTS", "Permit", "RateBudget"]
 
 
 @define(eq=False)
-class Turn:
+class Permit:
     """A place in a group's second, taken for one request.
 
     Until the request's bytes are written the place counts as a send that may still happen: a handshake
@@ -71,7 +71,7 @@ class Turn:
             self._address.learn(self.group, group, left, per_second, sent_at)
 
     def end(self) -> None:
-        """Give the turn up; what was not answered counts from now: nobody knows when it arrives, if it does.
+        """Give the permit up; what was not answered counts from now: nobody knows when it arrives, if it does.
 
         A second time changes nothing: once its event loop is closed, whoever looks first ends it.
         """
@@ -103,30 +103,30 @@ class RateBudget:
         self.limits = limits
         self._clock = clock
         self._address = AddressBudget() if address is None else address
-        self._address.admit(self)
+        self._address.register(self)
 
     @property
-    def unit(self) -> float:
+    def market_second_s(self) -> float:
         """Real seconds per market second on this user's clock."""
         return self._clock.to_real_s(1.0)
 
     @asynccontextmanager
-    async def turn(self, group: str) -> AsyncGenerator[Turn]:
-        """Wait for a turn, the more urgent first; inside, tell it when bytes are written and answered.
+    async def acquire(self, group: str) -> AsyncGenerator[Permit]:
+        """Wait for a permit, the more urgent first; inside, tell it when bytes are written and answered.
 
         A request that is left unanswered counts as sent at the end of the context. Cancelling the wait
         leaves nothing behind.
         """
         context, began_at = current_call_context(), self._address.now()
         waiter, row = await self._take_place(group, context)
-        waited_s = (self._address.now() - began_at) / self._address.unit
-        turn = Turn(group, waited_s, self._address, context, waiter, row)
+        waited_s = (self._address.now() - began_at) / self._address.market_second_s
+        permit = Permit(group, waited_s, self._address, context, waiter, row)
         with self._address.lock:
-            self._address.group(group).held[waiter] = turn.end
+            self._address.group(group).held[waiter] = permit.end
         try:
-            yield turn
+            yield permit
         finally:
-            turn.end()
+            permit.end()
 
     async def _take_place(self, group: str, context: CallContext) -> tuple[Waiter, int | None]:
         number, began_at = self._address.new_number(), self._address.now()
@@ -144,7 +144,7 @@ class RateBudget:
     async def _wait_in_line(self, group: str, waiter: Waiter, looking: asyncio.Event) -> None:
         address = self._address
         with address.lock:
-            address.group(group).line.join(waiter)
+            address.group(group).queue.join(waiter)
             address.wake(group)  # whoever watches the time may have to watch another
         try:
             while True:
@@ -157,7 +157,7 @@ class RateBudget:
                 await _look_after(looking, rests_s)
         except BaseException:  # cancelled: what was given is given back, and another one watches the time
             with address.lock:
-                address.group(group).line.leave(waiter)
+                address.group(group).queue.leave(waiter)
                 if waiter.is_given:
                     address.take_back(group, waiter)
                 address.wake(group)
@@ -167,7 +167,7 @@ class RateBudget:
         """Ask whether the other processes leave a place; if not, the place is given back."""
         address = self._address
         with address.lock:
-            limit, second, jitter = address.group(group).budget.limit, address.unit, address.jitter_s(group)
+            limit, second, jitter = address.group(group).budget.limit, address.market_second_s, address.jitter_s(group)
         try:
             claim = await ledger.claim(group, limit, second, jitter)
         except BaseException:  # cancelled while asking: the place is somebody else's
@@ -195,12 +195,12 @@ class RateBudget:
         with address.lock:
             now, budget, pace = address.now(), address.group(group).budget, address.pace(group)
             free_at = budget.next_send_at(now, pace.window_s, address.arrivals(group, pace))
-            return (free_at - now) / pace.unit
+            return (free_at - now) / pace.market_second_s
 
     def blocked_for(self, group: str) -> float:
         """Return how many market seconds a refusal stops ``group`` altogether."""
         with self._address.lock:
-            return self._address.group(group).budget.blocked_for(self._address.now()) / self._address.unit
+            return self._address.group(group).budget.blocked_for(self._address.now()) / self._address.market_second_s
 
     def headroom(self) -> dict[str, Headroom]:
         """Return what each group has left; changes nothing."""
@@ -224,7 +224,7 @@ class RateBudget:
 
     def close(self) -> None:
         """Use it no longer; what is known of the address outlives its last user by a moment, or by a block."""
-        self._address.dismiss(self)
+        self._address.unregister(self)
 
 
 def _wake(loop: asyncio.AbstractEventLoop, looking: asyncio.Event) -> None:

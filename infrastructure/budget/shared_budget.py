@@ -16,17 +16,17 @@ from ...domain.status import Headroom
 from ..clock import read_monotonic
 from .jitter import BudgetLimits, Jitter
 from .process_ledger import MachineLedger
-from .wait_queue import Line, Waiter
+from .wait_queue import Waiter, WaitQueue
 from .window import WINDOW_S, Arrivals, GroupBudget
 
 CONNECTS = "websocket"
 """The group of WebSocket upgrades, as the server names it."""
 
 MIN_BLOCK_S, MAX_BLOCK_S = 60.0, 600.0
-SHARE_LEFT, COMPANY_S = 0.15, 10.0
+SHARE_LEFT, URGENT_WINDOW_S = 0.15, 10.0
 """The share of a spacing that bulk leaves free in each second, for so long after somebody urgent has sent."""
 
-LINGER_S = 3.0
+IDLE_TTL_S = 3.0
 """Real seconds that a budget without users is kept for the next: longer than any window."""
 
 LOOK_AGAIN_S = 1.0
@@ -46,7 +46,7 @@ class User(Protocol):
         ...
 
     @property
-    def unit(self) -> float:
+    def market_second_s(self) -> float:
         """Real seconds per market second on this user's clock."""
         ...
 
@@ -64,15 +64,15 @@ class Group:
     """
 
     budget: GroupBudget
-    line: Line = field(factory=Line)
+    queue: WaitQueue = field(factory=WaitQueue)
     held: dict[Waiter, Callable[[], None]] = field(factory=dict[Waiter, Callable[[], None]])
     claims: int = 0
 
-    def bury_the_dead(self) -> None:
+    def reclaim_orphans(self) -> None:
         """Have all places back whose event loop was closed; nobody else will ever end them."""
-        self.line.drop_dead()
+        self.queue.drop_orphans()
         for waiter in list(self.held):  # a copy: the collector may end one of them between two steps
-            if waiter.is_dead() and (end := self.held.get(waiter)) is not None:
+            if waiter.is_orphaned() and (end := self.held.get(waiter)) is not None:
                 end()
 
 
@@ -90,7 +90,7 @@ class Pace:
 
     """
 
-    unit: float
+    market_second_s: float
     jitter_s: float
     window_s: float
     spacing_s: float
@@ -119,15 +119,15 @@ class AddressBudget:
     _was_used: bool = False
     _left_at: float | None = None
 
-    def admit(self, user: User) -> None:
-        """Let one more share; it stays for as long as it lives, or until ``dismiss``."""
+    def register(self, user: User) -> None:
+        """Let one more share; it stays for as long as it lives, or until ``unregister``."""
         with self.lock:
             self._users.add(user)
             self._was_used, self._left_at = True, None
             self._agree()
 
     @property
-    def is_deserted(self) -> bool:
+    def is_unused(self) -> bool:
         """Whether all who shared are gone, closed or forgotten, and nothing that they did matters any more.
 
         What was sent in the last window still counts at the server, and so does a block.
@@ -136,9 +136,9 @@ class AddressBudget:
             if not self._was_used or self._users:
                 return False
             self._left_at = self.now() if self._left_at is None else self._left_at
-            return self.now() > max(self._left_at + LINGER_S, self._blocked_until)
+            return self.now() > max(self._left_at + IDLE_TTL_S, self._blocked_until)
 
-    def dismiss(self, user: User) -> None:
+    def unregister(self, user: User) -> None:
         """Let one go."""
         with self.lock:
             self._users.discard(user)
@@ -146,9 +146,9 @@ class AddressBudget:
             self._left_at = None if self._users else self.now()
 
     @property
-    def unit(self) -> float:
+    def market_second_s(self) -> float:
         """Real seconds per second of the server's."""
-        return min([user.unit for user in self._users], default=1.0)
+        return min([user.market_second_s for user in self._users], default=1.0)
 
     @property
     def limits(self) -> BudgetLimits:
@@ -181,11 +181,11 @@ class AddressBudget:
         A connect is counted from its beginning to its end, which leaves nothing uncertain. J does not stretch the
         spacing: the window keeps the promise, the spacing only keeps bulk from bursting.
         """
-        unit, limits = self.unit, self.limits
-        second_s, least_s = WINDOW_S * unit, limits.least_jitter_s * unit
-        jitter_s = least_s if name == CONNECTS else self._jitter.seconds(limits, self.now(), unit)
+        market_second_s, limits = self.market_second_s, self.limits
+        second_s, least_s = WINDOW_S * market_second_s, limits.least_jitter_s * market_second_s
+        jitter_s = least_s if name == CONNECTS else self._jitter.seconds(limits, self.now(), market_second_s)
         spacing_s = (second_s + least_s) / self.group(name).budget.limit
-        return Pace(unit, jitter_s, second_s + jitter_s, spacing_s)
+        return Pace(market_second_s, jitter_s, second_s + jitter_s, spacing_s)
 
     def jitter_s(self, name: str) -> float:
         """Return J in real seconds."""
@@ -204,8 +204,8 @@ class AddressBudget:
             return None
         least_trip = self._jitter.least_possible_s()
         return Arrivals(
-            second=WINDOW_S * pace.unit,
-            least_s=self.limits.least_jitter_s * pace.unit,
+            second=WINDOW_S * pace.market_second_s,
+            least_s=self.limits.least_jitter_s * pace.market_second_s,
             least_trip=least_trip,
             overdue=self.now() - least_trip - pace.jitter_s,
         )
@@ -217,13 +217,13 @@ class AddressBudget:
     def dispatch(self, name: str) -> float:
         """Give every place that is free now; return when to look again, at the latest."""
         group, pace = self.group(name), self.pace(name)
-        group.bury_the_dead()
+        group.reclaim_orphans()
         given = False
         while True:
             chosen, again_at = self._next(name, group, pace)
             if chosen is None:
                 break
-            group.line.give(chosen, self.now(), pace.spacing_s)
+            group.queue.give(chosen, self.now(), pace.spacing_s)
             group.budget.reserve()
             group.budget.open()
             group.held[chosen] = partial(self.take_back, name, chosen)
@@ -236,34 +236,34 @@ class AddressBudget:
         return again_at
 
     def _next(self, name: str, group: Group, pace: Pace) -> tuple[Waiter | None, float]:
-        if not group.line.waiting or group.budget.is_held_back or group.claims > 0:
-            return None, math.inf  # whoever it waits for will have the line looked after
+        if not group.queue.waiting or group.budget.is_held_back or group.claims > 0:
+            return None, math.inf  # whoever it waits for will have the queue looked after
         now, window, arrivals = self.now(), pace.window_s, self.arrivals(name, pace)
         free_at = group.budget.next_send_at(now, window, arrivals)
         left = self._left_by_bulk_s(group, pace)
-        group.line.bulk_free_at = group.budget.next_send_at(now - left, window, arrivals) + left
+        group.queue.bulk_free_at = group.budget.next_send_at(now - left, window, arrivals) + left
         is_proved = group.budget.is_proved(now, window, pace.jitter_s)
-        return group.line.choose(now, free_at, pace.spacing_s, is_proved=is_proved)
+        return group.queue.choose(now, free_at, pace.spacing_s, is_proved=is_proved)
 
     def _left_by_bulk_s(self, group: Group, pace: Pace) -> float:
         """Return by how much bulk stretches its window for the urgent of the last seconds.
 
         Only where the server's word takes longer than a spacing: it then comes too late to prove much to them.
         """
-        is_asked_for = self.now() - group.line.urgent_at < COMPANY_S * pace.unit
+        is_asked_for = self.now() - group.queue.urgent_at < URGENT_WINDOW_S * pace.market_second_s
         is_late = self._jitter.least_s > pace.spacing_s
         return SHARE_LEFT * pace.spacing_s if is_asked_for and is_late else 0.0
 
     def wake(self, name: str) -> None:
         """Have the timekeepers of a group look again; mostly nobody waits."""
-        line = self.group(name).line
-        for keeper in line.timekeepers().values() if line.waiting else ():
+        queue = self.group(name).queue
+        for keeper in queue.timekeepers().values() if queue.waiting else ():
             keeper.wake()
 
     def rest_s(self, name: str, waiter: Waiter, again_at: float) -> float:
         """Return how long one may rest: for ever unless it watches the time for its event loop."""
         group = self.group(name)
-        if group.line.timekeepers().get(waiter.place) is not waiter:
+        if group.queue.timekeepers().get(waiter.place) is not waiter:
             return math.inf
         is_shared = any(holder.place is not waiter.place for holder in list(group.held))
         return min(again_at - self.now(), LOOK_AGAIN_S if is_shared else math.inf)
@@ -292,7 +292,7 @@ class AddressBudget:
             self.group(name).budget.told_limit = per_second
         budget, pace = self.group(name).budget, self.pace(name)
         more = max(0, per_second - budget.limit) if per_second is not None else 0
-        budget.correct(max(0, left - more), sent_at, pace.jitter_s, pace.unit)
+        budget.correct(max(0, left - more), sent_at, pace.jitter_s, pace.market_second_s)
         self.wake(name)
 
     def _rename(self, expected: str, name: str) -> None:
@@ -301,14 +301,14 @@ class AddressBudget:
             self._groups[name] = ours
         elif theirs is not ours:
             theirs.budget.absorb(ours.budget)
-            theirs.line.absorb(ours.line)
+            theirs.queue.absorb(ours.queue)
             theirs.claims += ours.claims
             theirs.held |= ours.held
             self._groups[expected] = theirs
 
     def observe(self, name: str, sent_at: float, round_trip_s: float) -> None:
         """Learn from a round trip on a warm connection how uncertain delays are, and that this call has arrived."""
-        self._jitter.add(round_trip_s, self.now(), self.unit)
+        self._jitter.add(round_trip_s, self.now(), self.market_second_s)
         self.group(name).budget.note_answer(sent_at, round_trip_s)
 
     def refuse(self, name: str) -> None:
@@ -316,7 +316,7 @@ class AddressBudget:
         now = self.now()
         until = now + self.window_s(name)
         self.group(name).budget.refuse(until)
-        rest = REFUSALS_WITHIN_S * self.unit
+        rest = REFUSALS_WITHIN_S * self.market_second_s
         self._refusals.append(now)
         while self._refusals[0] <= now - rest:
             self._refusals.popleft()
@@ -329,7 +329,7 @@ class AddressBudget:
         """Stop all groups after a 418, for the stated time or twice as long each time; answers market seconds."""
         waits_s = stated_s or min(MAX_BLOCK_S, MIN_BLOCK_S * 2**self._blocks)
         self._blocks += 1
-        until = self.now() + waits_s * self.unit
+        until = self.now() + waits_s * self.market_second_s
         self.stop_until(until)
         if self.ledger is not None:
             self.ledger.block("*", until)
@@ -352,8 +352,8 @@ class AddressBudget:
             name: Headroom(
                 limit=self._groups[name].budget.limit,
                 left=self._groups[name].budget.left(now, pace.window_s, self.arrivals(name, pace)),
-                blocked_for_s=self._groups[name].budget.blocked_for(now) / pace.unit,
-                jitter_s=pace.jitter_s / pace.unit,
+                blocked_for_s=self._groups[name].budget.blocked_for(now) / pace.market_second_s,
+                jitter_s=pace.jitter_s / pace.market_second_s,
             )
             for name, pace in paces.items()
         }
@@ -374,8 +374,8 @@ def budget_of(url: str, make_ledger: Callable[[str], MachineLedger] | None = Non
     port = parts.port or (443 if parts.scheme in {"https", "wss"} else 80)
     key = f"{parts.hostname}:{port}"
     with _present_lock:
-        for deserted in [each for each, budget in _present.items() if budget.is_deserted]:
-            del _present[deserted]
+        for unused in [each for each, budget in _present.items() if budget.is_unused]:
+            del _present[unused]
         found = _present.setdefault(key, AddressBudget())
     with found.lock:
         if make_ledger is not None and found.ledger is None:

@@ -1,4 +1,4 @@
-"""Who goes next: the line of those who wait for a place in one group. Pure."""
+"""Who goes next: the queue of those who wait for a place in one group. Pure."""
 
 import math
 from collections.abc import Callable, Hashable
@@ -17,7 +17,7 @@ LATENESS = 0.25
 
 @define(eq=False)
 class Waiter:
-    """One request in the line.
+    """One request in the queue.
 
     Attributes:
         context: says how urgent it is; read again each time a place is given.
@@ -36,7 +36,7 @@ class Waiter:
     since: float
     place: Hashable
     wake: Callable[[], None]
-    is_dead: Callable[[], bool]
+    is_orphaned: Callable[[], bool]
     is_given: bool = False
     is_claiming: bool = False
 
@@ -47,7 +47,7 @@ class Waiter:
 
 
 @define
-class Line:
+class WaitQueue:
     """REPAIR before INTERACTIVE before BULK, equals in order of arrival.
 
     Invariants:
@@ -71,9 +71,9 @@ class Line:
         if waiter in self.waiting:
             self.waiting.remove(waiter)
 
-    def drop_dead(self) -> None:
+    def drop_orphans(self) -> None:
         """Let all go whose event loop was closed: a place that one of them got would never be used."""
-        self.waiting = [waiter for waiter in self.waiting if not waiter.is_dead()]
+        self.waiting = [waiter for waiter in self.waiting if not waiter.is_orphaned()]
 
     def choose(self, now: float, free_at: float, spacing: float, *, is_proved: bool) -> tuple[Waiter | None, float]:
         """Return who may send now, if anybody, and otherwise when to ask again.
@@ -105,7 +105,7 @@ class Line:
         return urgent, bulk
 
     def give(self, waiter: Waiter, now: float, spacing: float) -> None:
-        """Give a place to one of the line."""
+        """Give a place to one of the queue."""
         self.waiting.remove(waiter)
         waiter.is_given = True
         if waiter.is_bulk:
@@ -122,12 +122,12 @@ class Line:
         """Return the one of each place who watches the time for all others there."""
         keepers: dict[Hashable, Waiter] = {}
         for waiter in self.waiting:
-            if waiter.is_dead():
+            if waiter.is_orphaned():
                 continue
             keepers.setdefault(waiter.place, waiter)
         return keepers
 
-    def absorb(self, other: "Line") -> None:
-        """Take over another line."""
+    def absorb(self, other: "WaitQueue") -> None:
+        """Take over another queue."""
         self.waiting = sorted([*self.waiting, *other.waiting], key=lambda waiter: waiter.number)
         self.bulk_at = max(self.bulk_at, other.bulk_at)

@@ -167,13 +167,13 @@ class GroupBudget:
         """Whether the next request has to wait for an answer to another one."""
         return self.trust is not None and self.unanswered >= self.trust
 
-    def correct(self, left: int, sent_at: float, jitter: float, unit: float = 1.0) -> None:
+    def correct(self, left: int, sent_at: float, jitter: float, market_second_s: float = 1.0) -> None:
         """Believe the server when it says how much was left when our request arrived.
 
         What others behind our address took is counted as sends of our own at ``sent_at``, so that it ages
         out by itself. Our own that may have been counted are those of a second and J before, and J after.
         """
-        first, beyond = sent_at - WINDOW_S * unit - jitter, sent_at + jitter
+        first, beyond = sent_at - WINDOW_S * market_second_s - jitter, sent_at + jitter
         ours = bisect_right(self.sends, beyond) - bisect_right(self.sends, first)
         for _ in range(self.limit - left - ours):
             self.record(sent_at)

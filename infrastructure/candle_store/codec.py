@@ -69,12 +69,12 @@ def encode_block(columns: CandleColumns) -> bytes:
     text = json.dumps(body, separators=(",", ":")).encode()
     opened, mark = array("q", columns.opened), array("I", columns.mark)
     wide = (opened, *(column.units for column in numbers), columns.updates, mark)
-    return _sealed(b"".join((_SIZES.pack(len(columns), len(text)), *map(_to_bytes, wide), text)))
+    return _with_checksum(b"".join((_SIZES.pack(len(columns), len(text)), *map(_to_bytes, wide), text)))
 
 
 def decode_block(key: SeriesKey, data: bytes) -> CandleColumns:
     """Return the rows that ``encode_block`` was given."""
-    body = _unsealed(data)
+    body = _checked(data)
     try:
         columns = _read_columns(key, body)
         _check(columns)
@@ -217,12 +217,12 @@ def encode_ledger(ledger: Ledger) -> bytes:
         "explained": [[*_to_pair(part.span), part.reason] for part in ledger.explained],
         "verified_at": None if ledger.verified_at is None else to_micros(ledger.verified_at),
     }
-    return _sealed(json.dumps(body, separators=(",", ":")).encode())
+    return _with_checksum(json.dumps(body, separators=(",", ":")).encode())
 
 
 def decode_ledger(data: bytes) -> Ledger:
     """Return the ledger that ``encode_ledger`` was given."""
-    body = _unsealed(data)
+    body = _checked(data)
     try:
         return _read_ledger(json.loads(bytes(body)))
     except (*_UNREADABLE, InvalidRangeError) as error:
@@ -239,11 +239,11 @@ def _read_ledger(body: dict[str, Any]) -> Ledger:
     )
 
 
-def _sealed(body: bytes) -> bytes:
+def _with_checksum(body: bytes) -> bytes:
     return _SEAL.pack(FORMAT, crc32(body)) + body
 
 
-def _unsealed(data: object) -> memoryview:
+def _checked(data: object) -> memoryview:
     if not isinstance(data, bytes):  # a column of SQLite holds whatever was put into it
         raise DamagedBytesError(f"expected bytes, got {type(data).__name__}")
     if len(data) < _SEAL.size:

@@ -21,10 +21,10 @@ _PATIENCE_S = 0.25
 MAX_ANSWERS, MAX_ROWS = 32, 500
 """What is remembered: 34 kB each at most, one MB in all."""
 
-Question = tuple[SeriesKey, int, TimeRange]
+AnswerKey = tuple[SeriesKey, int, TimeRange]
 
 
-class LedgerWindow:
+class LedgerCache:
     """A connection of its own for short reads, used by the caller's thread.
 
     Invariant: an answer is at least as new as every write that had ended when it was asked for, whoever wrote.
@@ -39,9 +39,9 @@ class LedgerWindow:
         self._version = -1
         self._state = object()
         self._known: dict[SeriesKey, Ledger] = {}
-        self._answers: dict[Question, CandleSeries] = {}
+        self._answers: dict[AnswerKey, CandleSeries] = {}
 
-    def get(self, key: SeriesKey) -> Ledger:
+    def ledger(self, key: SeriesKey) -> Ledger:
         """Return what is known of a series.
 
         Raises:
@@ -83,8 +83,8 @@ class LedgerWindow:
             self._look(self._connection)
             return self._state
 
-    def recall(self, question: Question) -> tuple[CandleSeries | None, object]:
-        """Return a remembered answer, if nobody has written since, and what ``remember`` needs to know.
+    def get(self, key: AnswerKey) -> tuple[CandleSeries | None, object]:
+        """Return a remembered answer, if nobody has written since, and what ``put`` needs to know.
 
         Raises:
             sqlite3.Error: the file cannot be read.
@@ -94,17 +94,17 @@ class LedgerWindow:
             if self._connection is None:
                 return None, None
             self._look(self._connection)
-            found = self._answers.get(question)
+            found = self._answers.get(key)
             return found and CandleSeries(found.columns.slice(0, len(found)), found.coverage), self._state
 
-    def remember(self, question: Question, state: object, answer: CandleSeries) -> None:
-        """Keep an answer that was read after ``recall`` told the state of the file; not if that is over."""
+    def put(self, key: AnswerKey, state: object, answer: CandleSeries) -> None:
+        """Keep an answer that was read after ``get`` told the state of the file; not if that is over."""
         with self._lock:
             if state is not self._state or len(answer) > MAX_ROWS:
                 return
             if len(self._answers) >= MAX_ANSWERS:
                 del self._answers[next(iter(self._answers))]
-            self._answers[question] = CandleSeries(answer.columns.slice(0, len(answer)), answer.coverage)
+            self._answers[key] = CandleSeries(answer.columns.slice(0, len(answer)), answer.coverage)
 
     def _read(self, connection: sqlite3.Connection, key: SeriesKey) -> Ledger:
         tables = Tables(connection, self._report)

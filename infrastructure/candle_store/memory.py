@@ -16,7 +16,7 @@ from .rows import sealed_rows
 
 
 @define
-class _Shelf:
+class _Series:
     """One series: its blocks by their start, and what is known of it."""
 
     blocks: dict[int, CandleColumns] = field(factory=dict[int, CandleColumns])
@@ -42,8 +42,8 @@ class MemoryCandleStore:
 
     def __init__(self) -> None:
         """Hold nothing yet."""
-        self._shelves: dict[SeriesKey, _Shelf] = {}
-        self._aside: list[tuple[SeriesKey, _Shelf, str]] = []
+        self._shelves: dict[SeriesKey, _Series] = {}
+        self._aside: list[tuple[SeriesKey, _Series, str]] = []
         self._state = object()
         self._is_closed = False
 
@@ -110,9 +110,9 @@ class MemoryCandleStore:
         self._shelves.clear()
         self._aside.clear()
 
-    def _shelf(self, key: SeriesKey) -> _Shelf:
+    def _shelf(self, key: SeriesKey) -> _Series:
         self._check_open()
-        return self._shelves.get(key) or _Shelf()
+        return self._shelves.get(key) or _Series()
 
     def _check_open(self) -> None:
         if self._is_closed:

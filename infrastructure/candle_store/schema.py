@@ -10,7 +10,7 @@ from .connection import writing
 APPLICATION_ID = int.from_bytes(b"MBbc")
 """Tells our files from those of other programs; shown by ``file`` and ``PRAGMA application_id``."""
 
-LADDER: Sequence[Sequence[str]] = (
+MIGRATIONS: Sequence[Sequence[str]] = (
     (
         """
         CREATE TABLE series (
@@ -50,7 +50,7 @@ LADDER: Sequence[Sequence[str]] = (
 """Step ``n`` leads from version ``n`` to ``n + 1``; a step that was released never changes again."""
 
 
-def objection(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = LADDER) -> str:
+def find_incompatibility(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> str:
     """Return in one word why a file is not for us, or nothing when it is ours or still empty."""
     owner, version, tables = (
         _number(connection, question)
@@ -58,9 +58,9 @@ def objection(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = 
     )
     if owner != APPLICATION_ID:
         return "foreign" if owner or version or tables else ""
-    if version > len(ladder):
+    if version > len(migrations):
         return "newer"
-    return "" if _is_as_made(connection, ladder[:version]) else "altered"
+    return "" if _is_as_made(connection, migrations[:version]) else "altered"
 
 
 def _is_as_made(connection: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> bool:
@@ -77,17 +77,17 @@ def _things(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
     return set(connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master"))
 
 
-def climb(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = LADDER) -> None:
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
     """Bring a file, also an empty one, to the newest version: wholly or not at all."""
-    if _number(connection, "PRAGMA user_version") == len(ladder):
+    if _number(connection, "PRAGMA user_version") == len(migrations):
         return
     with writing(connection):
         version = _number(connection, "PRAGMA user_version")  # another process may have been here first
-        for step in ladder[version:]:
+        for step in migrations[version:]:
             for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(ladder)}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
 
 
 def _number(connection: sqlite3.Connection, question: str) -> int:

@@ -16,7 +16,7 @@ from ...domain.series import CandleSeries
 from ...domain.time_range import TimeRange
 from . import transactions
 from .connection import CHANNEL, in_our_words, is_corruption
-from .ledger_cache import LedgerWindow
+from .ledger_cache import LedgerCache
 from .ledger_rules import invalidate
 from .store_file import StoreFile
 from .tables import Tables
@@ -45,7 +45,7 @@ class SqliteCandleStore:
         """
         self._file = StoreFile(path, report)
         self._report = report
-        self._window = LedgerWindow(self._file, report)
+        self._ledgers = LedgerCache(self._file, report)
         self._connection: sqlite3.Connection | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="candle-store")
         self._is_closed = False
@@ -54,13 +54,13 @@ class SqliteCandleStore:
         """Return what is known of a series, at once."""
         self._check_sound()
         with self._looking():
-            return self._window.get(key)
+            return self._ledgers.ledger(key)
 
     def state(self) -> object:
         """Return an object that is another one after every write, also by another process."""
         self._check_sound()
         with self._looking():
-            return self._window.state()
+            return self._ledgers.state()
 
     def _check_sound(self) -> None:
         self._check_open()
@@ -77,7 +77,7 @@ class SqliteCandleStore:
                 yield
             except sqlite3.Error as error:
                 self._file.is_suspect |= is_corruption(error)
-                self._window.close()
+                self._ledgers.close()
                 raise
 
     async def read(self, key: SeriesKey, span: TimeRange) -> CandleSeries:
@@ -89,10 +89,10 @@ class SqliteCandleStore:
         self._check_open()
         question = (key, count, span)
         with self._looking():
-            answer, state = self._window.recall(question)
+            answer, state = self._ledgers.get(question)
         if answer is None:
             answer = await self._run(partial(transactions.read_newest, key=key, count=count, span=span))
-            self._window.remember(question, state, answer)
+            self._ledgers.put(question, state, answer)
         return answer
 
     async def write(self, series: CandleSeries) -> WriteResult:
@@ -148,7 +148,7 @@ class SqliteCandleStore:
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
-        self._window.close()
+        self._ledgers.close()
         if connection is not None:
             connection.close()
 

@@ -10,7 +10,7 @@ from time import sleep
 from ...domain.timestamps import to_text
 from ..clock import read_wall_clock
 from .connection import connect, is_corruption, result_code
-from .schema import climb, objection
+from .schema import find_incompatibility, migrate
 
 _WHY = {
     "corrupt": "is damaged or no SQLite file",
@@ -62,7 +62,7 @@ class StoreFile:
             with closing(connect(self.path, timeout_s=timeout_s)) as connection:
                 if self.is_suspect and connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
                     return "corrupt"
-                return objection(connection)
+                return find_incompatibility(connection)
         except sqlite3.DatabaseError as error:
             if is_corruption(error) or result_code(error) == sqlite3.SQLITE_ERROR:  # the questions are right
                 return "corrupt"
@@ -72,7 +72,7 @@ class StoreFile:
         connection = connect(self.path, timeout_s=timeout_s)
         try:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a file that is begun; others stay as they are
-            climb(connection)
+            migrate(connection)
             _write_ahead(connection, timeout_s)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{_KEPT_KIB}")

@@ -155,22 +155,22 @@ class Tables:
         row: tuple[int] = count.fetchone()
         return row[0]
 
-    def lines(self) -> Iterator[HeldSeries]:
-        """Yield a line for every series of which anything is held."""
+    def inventory_rows(self) -> Iterator[HeldSeries]:
+        """Yield a row for every series of which anything is held."""
         rows: Iterable[tuple[Any, ...]] = self.connection.execute(
             "SELECT venue, symbol, timeframe, set_aside, ledger, coalesce(sum(rows), 0), min(oldest), max(newest) "
             "FROM series LEFT JOIN blocks ON blocks.series = series.id GROUP BY series.id ORDER BY series.id"
         )
         for row in rows:
             try:
-                line = self._line(row)
+                held = self._inventory_row(row)
             except (UnknownSymbolError, ValueError, TypeError, OverflowError) as error:
                 self.report("cache_series_damaged", f"a stored series cannot be read and is left out: {error}")
                 continue
-            if line is not None:
-                yield line
+            if held is not None:
+                yield held
 
-    def _line(self, row: tuple[Any, ...]) -> HeldSeries | None:
+    def _inventory_row(self, row: tuple[Any, ...]) -> HeldSeries | None:
         venue, symbol, timeframe, reason, ledger, count, oldest, newest = row
         key = SeriesKey(venue, Symbol(symbol), Timeframe(timeframe))
         opened = None if oldest is None else (oldest, newest)

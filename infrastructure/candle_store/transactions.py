@@ -92,7 +92,7 @@ def verified(at: datetime) -> Callable[[Ledger], Ledger]:
 def inventory(tables: Tables) -> tuple[HeldSeries, ...]:
     """Return a line for everything that is held."""
     with reading(tables.connection):
-        return in_order(tables.lines())
+        return in_order(tables.inventory_rows())
 
 
 def _striking_damage(tables: Tables, key: SeriesKey, work: Callable[[], _T]) -> _T:

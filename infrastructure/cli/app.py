@@ -2,10 +2,7 @@
 
 import typer
 
-from . import demo, emulator
-from . import explain as insight
-from . import market_data as data
-from . import storage as held
+from . import demo, emulator, explain, market_data, storage
 
 app = typer.Typer(
     name="market-backbone",
@@ -17,17 +14,17 @@ app = typer.Typer(
 )
 for command in (
     demo.demo,
-    data.candles,
-    data.follow,
-    held.coverage,
-    held.download,
-    held.audit,
-    data.markets,
-    insight.explain,
-    insight.adapters,
-    insight.doctor,
+    market_data.candles,
+    market_data.follow,
+    storage.coverage,
+    storage.download,
+    storage.audit,
+    market_data.markets,
+    explain.explain,
+    explain.adapters,
+    explain.doctor,
     emulator.sandbox,
-    insight.config,
+    explain.config,
 ):
     app.command()(command)
 

@@ -15,7 +15,7 @@ from ...application.api import UnifiedMarketDataAPI
 from ...domain.errors import ConfigurationError, DeadlineExceededError, MarketDataError, PluginError, RequestError
 from ...domain.symbol import Symbol
 from ..bootstrap import create_unified_api
-from ..sanitize import printable
+from ..sanitize import sanitize
 from ..serialization import to_json
 
 MISTAKE, FAILURE = 2, 1
@@ -30,7 +30,7 @@ class _Screen(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield what is to be written."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text, keep=LAYOUT))
+            yield segment if segment.control else segment._replace(text=sanitize(segment.text, keep=LAYOUT))
 
 
 def screen() -> Console:
@@ -40,13 +40,13 @@ def screen() -> Console:
 
 def say(text: str) -> None:
     """Write one line to stderr."""
-    sys.stderr.write(f"{printable(text, keep=LAYOUT)}\n")
+    sys.stderr.write(f"{sanitize(text, keep=LAYOUT)}\n")
     sys.stderr.flush()
 
 
 def put(text: str) -> None:
     """Write one line to stdout."""
-    sys.stdout.write(f"{printable(text, keep=LAYOUT)}\n")
+    sys.stdout.write(f"{sanitize(text, keep=LAYOUT)}\n")
     sys.stdout.flush()
 
 

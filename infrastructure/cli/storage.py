@@ -14,7 +14,7 @@ from ...domain.ledger import HeldSeries
 from ...domain.series import CandleSeries
 from ..export import check_ending, write_parts
 from ..serialization import report_summary
-from . import render_held as render
+from . import render_held
 from .console import FAILURE, banner, learn_venue, open_api, parse_instant, put, put_json, run, say, screen
 from .progress import DownloadProgress
 
@@ -43,14 +43,14 @@ def coverage(
                     for line in lines:
                         put_json(_inventory_fields(line))
                 else:
-                    screen().print(render.inventory_table(lines))
+                    screen().print(render_held.inventory_table(lines))
                 return True
             await learn_venue(api, symbol)
             report = await api.coverage(
                 symbol, timeframe, start=parse_instant(start, "--start"), end=parse_instant(end, "--end")
             )
         banner(report.key.venue)
-        put_json(report_summary(report)) if json else screen().print(render.coverage_page(report))
+        put_json(report_summary(report)) if json else screen().print(render_held.coverage_page(report))
         return report.is_complete and report.slots > 0
 
     if not run(work):
@@ -132,8 +132,8 @@ def _tell(found: Sequence[DownloadResult], *, json: bool) -> None:
             cost = {"requests": outcome.calls, "fetched": outcome.rows, "error": error}
             put_json({**report_summary(outcome.report), **cost})
             continue
-        put(render.download_line(outcome))
-        screen().print(render.coverage_page(outcome.report))
+        put(render_held.download_line(outcome))
+        screen().print(render_held.coverage_page(outcome.report))
         if error is not None:
             say(f"{outcome.report.key.symbol} ended early: {error}")
 
@@ -155,7 +155,7 @@ def audit(
             await learn_venue(api, symbol)
             report = await api.audit(symbol, _day(day), repair=repair)
         banner(report.venue)
-        put_json(report) if json else put(render.audit_text(report))
+        put_json(report) if json else put(render_held.audit_text(report))
         return report.is_clean
 
     if not run(work):

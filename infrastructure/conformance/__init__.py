@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(msg, name=error.name) from error
 
 from .policy import RoutingPolicyContract
-from .promises import BrokenPromiseError, Card, cards
+from .promises import BrokenPromiseError, CaseDoc, case_docs
 from .repository import MarketDataRepositoryContract
 from .store import CandleStoreContract
 from .targets import ChannelUnderTest, PolicyUnderTest, StoreUnderTest
@@ -27,13 +27,13 @@ from .targets import ChannelUnderTest, PolicyUnderTest, StoreUnderTest
 __all__ = [
     "BrokenPromiseError",
     "CandleStoreContract",
-    "Card",
+    "CaseDoc",
     "ChannelUnderTest",
     "MarketDataRepositoryContract",
     "PolicyUnderTest",
     "RoutingPolicyContract",
     "StoreUnderTest",
-    "cards",
+    "case_docs",
 ]
 
 del pytest, pytest_asyncio

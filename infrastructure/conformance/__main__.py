@@ -2,6 +2,6 @@
 
 import sys
 
-from . import markdown as chapter
+from .markdown import render_case_docs
 
-sys.stdout.write(chapter.chapter())
+sys.stdout.write(render_case_docs())

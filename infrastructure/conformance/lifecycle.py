@@ -17,7 +17,7 @@ _CALLERS = 8
 _AGAIN_S = 0.05
 
 
-class ConductPromises:
+class LifecyclePromises:
     """How a channel behaves when things do not go one after the other."""
 
     @promise(ANYTHING)

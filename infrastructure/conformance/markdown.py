@@ -1,6 +1,6 @@
 """The cards of all promises as a chapter of a book, in Markdown."""
 
-from .promises import Card, cards
+from .promises import CaseDoc, case_docs
 
 _GROUPS = {
     "R": "Channels",
@@ -10,21 +10,21 @@ _GROUPS = {
 }
 
 
-def written(card: Card) -> str:
+def written(case_doc: CaseDoc) -> str:
     """Return a card in Markdown."""
     rows = {
-        "Prerequisite": " and ".join(card.needs) or "none",
-        "Action": card.action,
-        "Pass criteria": card.passes,
-        "Skipped": " or ".join(f"without {need}" for need in card.needs) or "never",
+        "Prerequisite": " and ".join(case_doc.needs) or "none",
+        "Action": case_doc.action,
+        "Pass criteria": case_doc.passes,
+        "Skipped": " or ".join(f"without {need}" for need in case_doc.needs) or "never",
     }
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
-    return f"#### {card}\n\n| | |\n|---|---|\n{table}\n"
+    return f"#### {case_doc}\n\n| | |\n|---|---|\n{table}\n"
 
 
-def chapter() -> str:
+def render_case_docs() -> str:
     """Return all cards, group by group."""
     parts: list[str] = []
     for letter, title in _GROUPS.items():
-        parts += [f"### {title}\n", *(written(card) for card in cards() if card.number[0] == letter)]
+        parts += [f"### {title}\n", *(written(case_doc) for case_doc in case_docs() if case_doc.number[0] == letter)]
     return "\n".join(parts)

@@ -11,7 +11,7 @@ from ...domain.capabilities import Capabilities
 from ...domain.errors import UnsupportedRequestError
 from ...domain.request import AnyRequest, RealtimeRequest
 from ...domain.routing import POLL, REFRESH, STREAM, ChannelView, CircuitState, RoutePlan, RouteStep, StepStatus
-from .policy_cases import VIEWS, declares, desks, of_another_venue, prefix_of, questions, with_circuit
+from .policy_cases import VIEWS, declares, of_another_venue, prefix_of, questions, view_sets, with_circuit
 from .promises import pure_promise, refused, require, require_equal
 from .targets import PolicyUnderTest
 
@@ -49,8 +49,8 @@ class RoutingPolicyContract:
         Do: plan every question twice, in between all the others.
         Pass: the plans are equal.
         """
-        for (request, desk, first), (_, _, again) in zip(_plans(under_test), list(_plans(under_test)), strict=True):
-            require(first == again, f"{request} of {_names(desk)}: first\n{first}\nthen\n{again}")
+        for (request, views, first), (_, _, again) in zip(_plans(under_test), list(_plans(under_test)), strict=True):
+            require(first == again, f"{request} of {_names(views)}: first\n{first}\nthen\n{again}")
 
     @pure_promise()
     def test_p03_changes_nothing(self, under_test: PolicyUnderTest) -> None:
@@ -59,11 +59,11 @@ class RoutingPolicyContract:
         Do: plan with a list of views, and compare it with a copy.
         Pass: the list holds the same views in the same order.
         """
-        for request, desk in _cases(under_test):
-            before = [copy(view) for view in desk]
+        for request, views in _cases(under_test):
+            before = [copy(view) for view in views]
             with suppress(UnsupportedRequestError):
-                under_test.policy.plan(request, desk)
-            require(desk == before, f"{request} has changed the views")
+                under_test.policy.plan(request, views)
+            require(views == before, f"{request} has changed the views")
 
     @pure_promise()
     def test_p04_only_declared(self, under_test: PolicyUnderTest) -> None:
@@ -72,8 +72,8 @@ class RoutingPolicyContract:
         Do: plan every question.
         Pass: every step's channel is among the views, and its capabilities name the kind and the timeframe.
         """
-        for request, desk, plan in _plans(under_test):
-            able = {view.name for view in desk if declares(view, request)}
+        for request, views, plan in _plans(under_test):
+            able = {view.name for view in views if declares(view, request)}
             require(set(plan.channels) <= able, f"{request} can be served by {able}, the plan names {plan.channels}")
 
     @pure_promise()
@@ -107,8 +107,8 @@ class RoutingPolicyContract:
         Do: plan every question.
         Pass: each step is PLANNED or SKIPPED, without rows, latency, retries or error; no calls of free channels.
         """
-        for _, desk, plan in _plans(under_test):
-            free = {view.name for view in desk if view.capabilities.calls_are_free}
+        for _, views, plan in _plans(under_test):
+            free = {view.name for view in views if view.capabilities.calls_are_free}
             for step in plan.steps:
                 require(step.status in {StepStatus.PLANNED, StepStatus.SKIPPED}, f"{step!r} has happened already")
                 happened = (step.rows, step.latency_ms, step.retries, step.waited_ms, step.error)
@@ -124,8 +124,8 @@ class RoutingPolicyContract:
         Pass: where a usable channel is planned to answer, all that are not usable are SKIPPED or left out; where
             there is none, somebody is PLANNED all the same.
         """
-        for request, desk, plan in _plans(under_test):
-            usable = {view.name for view in desk if view.is_usable}
+        for request, views, plan in _plans(under_test):
+            usable = {view.name for view in views if view.is_usable}
             planned = {step.channel for step in _answering(plan)}
             require(planned, f"{request}: nobody is planned to answer:\n{plan}")
             is_mixed = planned & usable and planned - usable
@@ -151,10 +151,10 @@ class RoutingPolicyContract:
         Do: plan every live question.
         Pass: each action begins with one of these words; only a channel that declares to follow streams.
         """
-        for request, desk, plan in _plans(under_test):
+        for request, views, plan in _plans(under_test):
             if not isinstance(request, RealtimeRequest):
                 continue
-            able = {view.name: view.capabilities for view in desk}
+            able = {view.name: view.capabilities for view in views}
             for step in plan.steps:
                 word = step.action.split(" ", maxsplit=1)[0]
                 require(word in {STREAM, POLL, REFRESH}, f"{step.action!r} is none of {STREAM}, {POLL}, {REFRESH}")
@@ -205,19 +205,19 @@ class RoutingPolicyContract:
 def _cases(under_test: PolicyUnderTest) -> Iterator[tuple[AnyRequest, list[ChannelView]]]:
     probing = [with_circuit(view, CircuitState.HALF_OPEN, is_probing=True) for view in under_test.views]
     asked = questions(prefix_of(under_test.views))
-    for desk in (*desks(under_test.views), [*probing[:1], *under_test.views[1:]], probing):
+    for views in (*view_sets(under_test.views), [*probing[:1], *under_test.views[1:]], probing):
         for request in asked:
-            yield request, desk
+            yield request, views
 
 
 def _plans(under_test: PolicyUnderTest) -> Iterator[tuple[AnyRequest, list[ChannelView], RoutePlan]]:
     """Yield a plan of every question that the policy does not refuse."""
     count = 0
-    for request, desk in _cases(under_test):
+    for request, views in _cases(under_test):
         with suppress(UnsupportedRequestError):
-            plan = under_test.policy.plan(request, desk)
+            plan = under_test.policy.plan(request, views)
             count += 1
-            yield request, desk, plan
+            yield request, views, plan
     require(count, "it refuses every question; give it views of channels that it can plan with")
 
 
@@ -225,8 +225,8 @@ def _answering(plan: RoutePlan) -> list[RouteStep]:
     return [step for step in plan.steps if step.status is StepStatus.PLANNED and not step.joins_next]
 
 
-def _names(desk: Sequence[ChannelView]) -> str:
-    return ", ".join(view.name for view in desk)
+def _names(views: Sequence[ChannelView]) -> str:
+    return ", ".join(view.name for view in views)
 
 
 def _asked_of_a_venue(views: Sequence[ChannelView]) -> set[str]:

@@ -118,7 +118,7 @@ def with_circuit(view: ChannelView, state: CircuitState, *, is_probing: bool = F
     return evolve(view, health=ChannelHealth(circuit=state, is_probing=is_probing, last_error="it was cut"))
 
 
-def desks(views: Sequence[ChannelView]) -> Iterator[list[ChannelView]]:
+def view_sets(views: Sequence[ChannelView]) -> Iterator[list[ChannelView]]:
     """Yield states of the channels: every combination of open circuits, and much, little or nothing that is held."""
     for states in product((CircuitState.CLOSED, CircuitState.OPEN), repeat=len(views)):
         yield [with_circuit(view, state) for view, state in zip(views, states, strict=True)]

@@ -44,7 +44,7 @@ class Need(Generic[S_contra]):
 
 
 @frozen
-class Card:
+class CaseDoc:
     """One promise in words: what it needs, how it is tried, and what keeps it."""
 
     number: str
@@ -71,21 +71,21 @@ class Card:
 class BrokenPromiseError(AssertionError):
     """A promise was not kept; the message names it and says what came instead."""
 
-    def __init__(self, card: Card, cause: Exception) -> None:
+    def __init__(self, case_doc: CaseDoc, cause: Exception) -> None:
         """Tell what came: the finding of a check, or the exception that a subject raised."""
         while isinstance(cause, ExceptionGroup):
             cause = cast("ExceptionGroup[Exception]", cause).exceptions[0]
         found = str(cause) if isinstance(cause, AssertionError) else f"{type(cause).__name__}: {cause}"
-        super().__init__(f"{card}\n  but {found}")
-        self.card = card
+        super().__init__(f"{case_doc}\n  but {found}")
+        self.case_doc = case_doc
 
 
-_CARDS: dict[str, Card] = {}
+_CASE_DOCS: dict[str, CaseDoc] = {}
 
 
-def cards() -> tuple[Card, ...]:
+def case_docs() -> tuple[CaseDoc, ...]:
     """Return the card of every promise, channels first, then streams, stores and policies."""
-    return tuple(sorted(_CARDS.values(), key=lambda card: ("RLSP".index(card.number[0]), card.number)))
+    return tuple(sorted(_CASE_DOCS.values(), key=lambda case_doc: ("RLSP".index(case_doc.number[0]), case_doc.number)))
 
 
 def promise(
@@ -93,62 +93,62 @@ def promise(
 ) -> Callable[[Callable[[Any, S], Awaitable[None]]], Callable[[Any, S], Awaitable[None]]]:
     """Make a test the trial of a promise: skipped unless its needs are met, bounded, and named when it fails."""
 
-    def wrap(test: Callable[[Any, S], Awaitable[None]]) -> Callable[[Any, S], Awaitable[None]]:
-        card = _register(test, needs)
+    def decorate(test: Callable[[Any, S], Awaitable[None]]) -> Callable[[Any, S], Awaitable[None]]:
+        case_doc = _register(test, needs)
 
         @wraps(test)
         async def tried(self: object, under_test: S) -> None:
-            _skip_unless_met(needs, under_test, card)
-            with _telling(card, under_test):
+            _skip_unless_met(needs, under_test, case_doc)
+            with _telling(case_doc, under_test):
                 async with asyncio.timeout(under_test.timeout_s):
                     await test(self, under_test)
 
         return tried
 
-    return wrap
+    return decorate
 
 
 def pure_promise(*needs: Need[S]) -> Callable[[Callable[[Any, S], None]], Callable[[Any, S], None]]:
     """Make a test the trial of a promise that waits for nothing."""
 
-    def wrap(test: Callable[[Any, S], None]) -> Callable[[Any, S], None]:
-        card = _register(test, needs)
+    def decorate(test: Callable[[Any, S], None]) -> Callable[[Any, S], None]:
+        case_doc = _register(test, needs)
 
         @wraps(test)
         def tried(self: object, under_test: S) -> None:
-            _skip_unless_met(needs, under_test, card)
-            with _telling(card, under_test):
+            _skip_unless_met(needs, under_test, case_doc)
+            with _telling(case_doc, under_test):
                 test(self, under_test)
 
         return tried
 
-    return wrap
+    return decorate
 
 
-def _register(test: Callable[..., object], needs: tuple[Need[S], ...]) -> Card:
-    card = Card.read(test.__doc__ or "", tuple(need.text for need in needs))
-    if card.number in _CARDS:
-        msg = f"two promises have the number {card.number}"
+def _register(test: Callable[..., object], needs: tuple[Need[S], ...]) -> CaseDoc:
+    case_doc = CaseDoc.read(test.__doc__ or "", tuple(need.text for need in needs))
+    if case_doc.number in _CASE_DOCS:
+        msg = f"two promises have the number {case_doc.number}"
         raise ValueError(msg)
-    _CARDS[card.number] = card
-    return card
+    _CASE_DOCS[case_doc.number] = case_doc
+    return case_doc
 
 
-def _skip_unless_met(needs: tuple[Need[S], ...], under_test: S, card: Card) -> None:
+def _skip_unless_met(needs: tuple[Need[S], ...], under_test: S, case_doc: CaseDoc) -> None:
     lacks = [need.text for need in needs if not need.is_met(under_test)]
     if lacks:
-        pytest.skip(f"{card.number} needs {' and '.join(lacks)}")
+        pytest.skip(f"{case_doc.number} needs {' and '.join(lacks)}")
 
 
 @contextmanager
-def _telling(card: Card, under_test: Subject) -> Generator[None]:
+def _telling(case_doc: CaseDoc, under_test: Subject) -> Generator[None]:
     try:
         yield
     except TimeoutError as error:
         late = AssertionError(f"nothing came of it within {under_test.timeout_s:g} s")
-        raise BrokenPromiseError(card, late) from error
+        raise BrokenPromiseError(case_doc, late) from error
     except Exception as error:  # a subject may raise anything, and whatever it is breaks the promise
-        raise BrokenPromiseError(card, error) from error
+        raise BrokenPromiseError(case_doc, error) from error
 
 
 def require(holds: object, otherwise: str) -> None:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from .bounds import BoundPromises
 from .coverage import AgreementPromises, CoveragePromises
 from .identity import IdentityPromises
-from .lifecycle import ConductPromises
+from .lifecycle import LifecyclePromises
 from .live import LivePromises
 from .quotes import QuotePromises
 from .refusals import RefusalPromises
@@ -26,7 +26,7 @@ class MarketDataRepositoryContract(
     AgreementPromises,
     QuotePromises,
     RefusalPromises,
-    ConductPromises,
+    LifecyclePromises,
     LivePromises,
 ):
     """The promises R-01 to R-49, and L-01 to L-08 for channels that can be followed.

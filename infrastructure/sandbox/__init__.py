@@ -4,9 +4,9 @@ Written from the facts about the exchange, not from our client, so that the two 
 """
 
 from .config import SandboxConfig
-from .counters import Statistics
+from .counters import Counters
 from .emulator import Sandbox, serve
 from .faults.faults import Fault
 from .market.values import Trade, TrueCandle
 
-__all__ = ["Fault", "Sandbox", "SandboxConfig", "Statistics", "Trade", "TrueCandle", "serve"]
+__all__ = ["Counters", "Fault", "Sandbox", "SandboxConfig", "Trade", "TrueCandle", "serve"]

@@ -3,7 +3,7 @@
 from collections import Counter
 
 
-class Statistics:
+class Counters:
     """Counts since the start.
 
     Attributes:

@@ -11,24 +11,24 @@ import attrs
 from ...domain.errors import ConfigurationError
 from .clock import SandboxClock, wall_ms
 from .config import SandboxConfig
-from .counters import Statistics
-from .faults.fault_schedule import FaultBoard, read_script
+from .counters import Counters
+from .faults.fault_schedule import FaultSchedule, read_script
 from .faults.faults import Fault
 from .limits import RateLimits
 from .market.exchange import Exchange
 from .market.sources import Source, seeded_sources
-from .market.symbols import listings
-from .market.tickers import TickerDesk
+from .market.symbols import specs
+from .market.tickers import TickerCalculator
 from .number_format import label
 from .replay.recorded import recorded_sources
 from .replay.recording import read_recording
-from .rest.admin import AdminDesk
+from .rest.admin import AdminHandler
 from .rest.endpoints import Endpoints
-from .rest.rest import RestDesk
+from .rest.rest import RestHandler
 from .server import Desks, Server
 from .units import DAY, HOUR, MINUTE, SECOND, ms
 from .websocket.streams import Streams
-from .websocket.upgrades import UpgradeDesk
+from .websocket.upgrades import UpgradeHandler
 
 # An exchange-wide outage lies this long before the start, so that every client meets one.
 _OUTAGE_BEFORE = 10 * DAY - 18 * HOUR
@@ -64,9 +64,9 @@ class Sandbox:
         setting = _setting_of(self.config)
         self.dataset = setting.dataset
         self._clock = SandboxClock(setting.start_ms, self.config.speed, waits=setting.waits)
-        self._faults = FaultBoard(self.config.seed)
+        self._faults = FaultSchedule(self.config.seed)
         self.market = Exchange(setting.sources, self._faults, self._clock.now_ms)
-        self.statistics = Statistics()
+        self.statistics = Counters()
         if setting.outage_ms is not None:
             self.market.close_all(setting.outage_ms, setting.outage_ms + _OUTAGE_LENGTH)
         for fault in [] if self.config.faults is None else read_script(self.config.faults):
@@ -153,12 +153,12 @@ class Sandbox:
     def _desks(self) -> Desks:
         config, korean = self.config, self.config.region == "kr"
         limits = RateLimits(enabled=config.limits, block_after=config.block_after)
-        tickers = TickerDesk(self.market)
+        tickers = TickerCalculator(self.market)
         endpoints = Endpoints(self.market, tickers, self._faults, korean=korean)
-        rest = RestDesk(endpoints, limits, self._faults, self.statistics, json_refusals=config.json_refusals)
+        rest = RestHandler(endpoints, limits, self._faults, self.statistics, json_refusals=config.json_refusals)
         streams = Streams(self.market, tickers, self._faults, korean=korean)
-        admin = AdminDesk(self.describe, self.inject, self.clear_faults, self._faults)
-        upgrades = UpgradeDesk(config, streams, self._faults, limits, self.statistics)
+        admin = AdminHandler(self.describe, self.inject, self.clear_faults, self._faults)
+        upgrades = UpgradeHandler(config, streams, self._faults, limits, self.statistics)
         return Desks(rest, upgrades, admin, self.statistics)
 
     def _listening_port(self) -> int:
@@ -191,7 +191,7 @@ def _setting_of(config: SandboxConfig) -> _Setting:
         start = recording.starts_ms - (int(config.replay_lead_s * SECOND) if streams else 0)
         return _Setting(name, start, recorded_sources(recording), waits=streams and config.replay_waits)
     start = wall_ms() // SECOND * SECOND if config.starts_at is None else ms(config.starts_at)
-    sources = seeded_sources(config.seed, listings(config.region, start))
+    sources = seeded_sources(config.seed, specs(config.region, start))
     region = "" if config.region == "kr" else f"-{config.region}"
     dataset = f"seed-{config.seed}{region}@{label(start)}Z"
     return _Setting(dataset, start, sources, outage_ms=start // DAY * DAY - _OUTAGE_BEFORE)

@@ -35,37 +35,37 @@ def fraction(key: int, index: int) -> float:
     return number(key, index) / _SPAN
 
 
-class Draws:
+class HashRandom:
     """Numbers in a row from one key, for building a pattern.
 
     Only ``random()`` of the standard generator is used: its row is the same in every Python version.
     """
 
-    __slots__ = ("unit",)
+    __slots__ = ("uniform",)
 
     def __init__(self, *parts: object) -> None:
-        """Start the row that ``parts`` name; ``unit`` draws from [0, 1)."""
-        self.unit = random.Random(key_of(*parts)).random
+        """Start the row that ``parts`` name; ``uniform`` draws from [0, 1)."""
+        self.uniform = random.Random(key_of(*parts)).random
 
     def below(self, limit: int) -> int:
         """Draw an integer from [0, limit)."""
-        return int(self.unit() * limit)
+        return int(self.uniform() * limit)
 
-    def swing(self) -> float:
+    def triangular(self) -> float:
         """Draw from (-1, 1), mostly near zero."""
-        return self.unit() + self.unit() - 1.0
+        return self.uniform() + self.uniform() - 1.0
 
-    def tail(self) -> float:
+    def exponential(self) -> float:
         """Draw from an exponential distribution of mean one: many small, few large."""
-        return -math.log(1.0 - self.unit())
+        return -math.log(1.0 - self.uniform())
 
     def events(self, mean: float) -> int:
         """Draw how many events fall into an interval that sees ``mean`` on average."""
         if mean >= 5:  # noqa: PLR2004 - above a handful the shape no longer matters
-            return int(mean * (0.5 + self.unit()))
-        limit, product, count = math.exp(-mean), self.unit(), 0
+            return int(mean * (0.5 + self.uniform()))
+        limit, product, count = math.exp(-mean), self.uniform(), 0
         while product > limit:
-            product *= self.unit()
+            product *= self.uniform()
             count += 1
         return count
 

@@ -9,12 +9,12 @@ from aiohttp import WSMsgType, web
 
 from .clock import SandboxClock
 from .config import SandboxConfig
-from .counters import Statistics
+from .counters import Counters
 from .number_format import http_date
-from .rest.admin import AdminDesk
-from .rest.rest import RestDesk, RestReply, RestRequest
+from .rest.admin import AdminHandler
+from .rest.rest import RestHandler, RestReply, RestRequest
 from .websocket.session import Close, Session
-from .websocket.upgrades import UpgradeDesk
+from .websocket.upgrades import UpgradeHandler
 
 _POLL_S = 0.01
 _IDLE_POLL_S = 0.04
@@ -28,10 +28,10 @@ _SWITCHING_PROTOCOLS = 101
 class Desks:
     """What the server asks."""
 
-    rest: RestDesk
-    upgrades: UpgradeDesk
-    admin: AdminDesk
-    statistics: Statistics
+    rest: RestHandler
+    upgrades: UpgradeHandler
+    admin: AdminHandler
+    statistics: Counters
 
 
 class Server:

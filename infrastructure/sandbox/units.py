@@ -18,7 +18,7 @@ _MONTHS_A_YEAR = 12
 
 
 @attrs.frozen
-class Unit:
+class CandleUnit:
     """One candle unit: its name, and how its grid runs."""
 
     name: str
@@ -42,19 +42,19 @@ def ms(instant: datetime) -> int:
     return round(instant.timestamp() * SECOND)
 
 
-def unit_named(name: str) -> Unit:
+def unit_named(name: str) -> CandleUnit:
     """Return the unit called ``name``; ``1h`` and ``4h`` are accepted for ``60m`` and ``240m``."""
     return UNITS[_ALIASES.get(name, name)]
 
 
-def _fixed(name: str, length: int, origin: int = 0) -> Unit:
+def _fixed(name: str, length: int, origin: int = 0) -> CandleUnit:
     def floor(instant: int) -> int:
         return (instant - origin) // length * length + origin
 
     def following(start: int) -> int:
         return start + length
 
-    return Unit(name, floor, following, length)
+    return CandleUnit(name, floor, following, length)
 
 
 def _month_start(instant: int) -> int:
@@ -77,14 +77,14 @@ def _next_year(start: int) -> int:
     return ms(day.replace(year=day.year + 1))
 
 
-UNITS: dict[str, Unit] = {
+UNITS: dict[str, CandleUnit] = {
     unit.name: unit
     for unit in (
         _fixed("1s", SECOND),
         *(_fixed(f"{minutes}m", minutes * MINUTE) for minutes in MINUTE_UNITS),
         _fixed("1d", DAY),
         _fixed("1w", WEEK, _FIRST_MONDAY),
-        Unit("1M", _month_start, _next_month, 30 * DAY),
-        Unit("1y", _year_start, _next_year, 365 * DAY),
+        CandleUnit("1M", _month_start, _next_month, 30 * DAY),
+        CandleUnit("1y", _year_start, _next_year, 365 * DAY),
     )
 }

@@ -9,7 +9,7 @@ from attrs import frozen
 from ...domain.adapter import AdapterContext
 from ...domain.errors import ChannelTimeoutError, ChannelUnavailableError
 from ...domain.request import Topic
-from ..websocket_transport import Connection, ConnectionLost, Destination, Dial, UpgradeRefused
+from ..websocket_transport import Connect, Connection, ConnectionLost, Destination, UpgradeRefused
 from .errors import explain_upgrade
 from .options import UpbitOptions
 from .protocol import subscription
@@ -89,14 +89,14 @@ class UpbitSocket:
 
 
 @frozen(eq=False)
-class SocketDoor:
+class Connector:
     """How sockets to one address are opened."""
 
     options: UpbitOptions
     context: AdapterContext
     identity: VenueIdentity
     connects: ConnectBudget
-    dial: Dial
+    connect: Connect
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[UpbitSocket]:
@@ -106,9 +106,9 @@ class SocketDoor:
             ChannelError: it could not be opened; ``retry_after`` says when the exchange wants to be asked again.
 
         """
-        async with self.connects.turn() as turn:
+        async with self.connects.acquire() as permit:
             connection = await self._connect()
-            turn.answered()
+            permit.answered()
         try:
             self.identity.learn(connection.headers)
             yield UpbitSocket(connection, self.options, self.context)
@@ -126,7 +126,7 @@ class SocketDoor:
             compression=options.compression,
         )
         try:
-            return await self.dial(destination)
+            return await self.connect(destination)
         except UpgradeRefused as error:
             self.connects.refused(error.status, error.headers, error.body)
             raise explain_upgrade(error.status, error.headers, error.body, channel=name) from error

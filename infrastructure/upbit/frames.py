@@ -25,7 +25,7 @@ from ..sanitize import excerpt
 from .errors import ErrorDetail
 from .fields import Provenance, book_of, prices_of, ticker_of, trade_of
 from .frame_types import EXACT, ROUGH, TIMEFRAMES
-from .lazy_orderbook import UnreadSides, can_wait, unread_book
+from .lazy_orderbook import LazySides, can_wait, lazy_book
 from .mapping import LAST_MICROS, to_instant, to_slot
 from .protocol import stream_type
 
@@ -161,7 +161,7 @@ class FrameReader:
         if not units or not isinstance(units[0].ask_price, float):
             return book_of(row, provenance)
         if can_wait(units, body):
-            return unread_book(row, provenance, UnreadSides(body, self._format))
+            return lazy_book(row, provenance, LazySides(body, self._format))
         return book_of(self._decode_exactly(body), provenance)
 
     def _meet(self, origin: FrameOrigin) -> None:

@@ -24,7 +24,7 @@ LEAST = 1e-90
 """Numbers below are no figures of a market, and floats may take them for 0."""
 
 
-class RoughBook(Protocol):
+class RawBook(Protocol):
     """What a frame tells of a book, to a float's precision."""
 
     orderbook_units: list[RoughUnit]
@@ -38,7 +38,7 @@ def _told(body: bytes) -> bytes:
 
 
 @frozen
-class UnreadSides:
+class LazySides:
     """The two sides of a book as they were sent; the same when their text is the same."""
 
     body: bytes = field(eq=_told, repr=False)
@@ -66,7 +66,7 @@ def can_wait(units: Sequence[RoughUnit], body: bytes) -> bool:
     )
 
 
-def unread_book(row: RoughBook, provenance: Provenance, sides: UnreadSides) -> OrderBook:
+def lazy_book(row: RawBook, provenance: Provenance, sides: LazySides) -> OrderBook:
     """Return a book that can wait.
 
     Raises:

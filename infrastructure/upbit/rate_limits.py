@@ -12,7 +12,7 @@ from ...domain.adapter import AdapterContext
 from ...domain.errors import RateLimitedError
 from ...domain.status import Headroom
 from ...domain.telemetry_events import BudgetWaited
-from ..budget import CONNECTS, BudgetLimits, GroupBudget, MachineLedger, RateBudget, Turn, budget_of
+from ..budget import CONNECTS, BudgetLimits, GroupBudget, MachineLedger, Permit, RateBudget, budget_of
 from .errors import BLOCKED, TOO_MANY, read_error, stated_wait
 from .options import UpbitOptions
 
@@ -100,7 +100,7 @@ class ConnectBudget:
         return cls(shared_budget(options, context, options.socket_address), context)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[Turn]:
+    async def acquire(self) -> AsyncGenerator[Permit]:
         """Connect inside. A connect counts until it is over: nobody knows when its upgrade arrives.
 
         Raises:
@@ -110,10 +110,10 @@ class ConnectBudget:
         if (blocked := self._budget.blocked_for(CONNECTS)) > MAX_TIMEOUT_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._context.name, retry_after=blocked)
-        async with self._budget.turn(CONNECTS) as turn:
-            waited = BudgetWaited(channel=self._context.name, group=turn.group, waited_s=turn.waited_s)
+        async with self._budget.acquire(CONNECTS) as permit:
+            waited = BudgetWaited(channel=self._context.name, group=permit.group, waited_s=permit.waited_s)
             self._context.observe(waited)
-            yield turn
+            yield permit
 
     def headroom(self) -> dict[str, Headroom]:
         """Return what the limit of connects leaves."""

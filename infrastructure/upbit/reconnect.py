@@ -36,7 +36,7 @@ class Reconnect:
 
         Args:
             cause: what went wrong; None when a life ended.
-            chance: a random number in [0, 1), so that many clients do not return at one instant.
+            rng: a random number in [0, 1), so that many clients do not return at one instant.
 
         """
         doubled = FIRST_DELAY_S * 2.0 ** min(max(self.failures - 1, 0), 16)

@@ -30,10 +30,9 @@ from ...domain.timestamps import from_micros, to_micros
 from ...domain.trade import Trade
 from ..budget import CONNECTS
 from ..http_transport import HttpFactory, HttpTransport
-from . import protocol
-from . import rest_decoding as replies
+from . import protocol, rest_decoding
 from .options import UpbitOptions
-from .rest_client import Answer, UpbitExchange
+from .rest_client import Answer, UpbitRestClient
 
 Found = TypeVar("Found")
 
@@ -56,7 +55,7 @@ class UpbitRest:
         self._capabilities = evolve(
             CAPABILITIES, references=options.site.references, calls_per_s=float(options.requests_per_s)
         )
-        self.exchange = UpbitExchange(options, context, make_http)
+        self.client = UpbitRestClient(options, context, make_http)
 
     @property
     def name(self) -> str:
@@ -66,7 +65,7 @@ class UpbitRest:
     @property
     def venue(self) -> str:
         """Whose data this is, as far as the address and the replies say."""
-        return self.exchange.identity.venue
+        return self.client.identity.venue
 
     @property
     def capabilities(self) -> Capabilities:
@@ -75,7 +74,7 @@ class UpbitRest:
 
     def headroom(self) -> dict[str, Headroom]:
         """Return what each group of REST calls has left."""
-        return {name: left for name, left in self.exchange.budget.headroom().items() if name != CONNECTS}
+        return {name: left for name, left in self.client.budget.headroom().items() if name != CONNECTS}
 
     async def get_candles(
         self,
@@ -96,9 +95,9 @@ class UpbitRest:
         asked = CandleRequest(symbol=symbol, timeframe=timeframe, count=count, start=start, end=end)
         market, frame, start, end = asked.symbol, asked.timeframe, asked.start, asked.end
         size = self._page_size(asked)
-        answer = await self.exchange.call(protocol.candles_call(market, frame, size, end), (market,))
-        with replies.reading(self.name):
-            page = replies.to_candle_page(answer.body, market, frame, self._origin(answer), self._context.grace)
+        answer = await self.client.call(protocol.candles_call(market, frame, size, end), (market,))
+        with rest_decoding.reading(self.name):
+            page = rest_decoding.to_candle_page(answer.body, market, frame, self._origin(answer), self._context.grace)
         self._check_page(page, end)
         columns = page.columns
         read = PageRead(to=end, count=size, read_at=answer.read_at, grace=self._context.grace.of(frame))
@@ -120,7 +119,7 @@ class UpbitRest:
         check_count(rows, protocol.CANDLES_PER_CALL, "candles per call (the API asks for more in pages)")
         return rows
 
-    def _check_page(self, page: replies.CandlePage, end: datetime | None) -> None:
+    def _check_page(self, page: rest_decoding.CandlePage, end: datetime | None) -> None:
         newest = from_micros(page.columns.opened[-1]) if len(page.columns) else None
         if end is not None and newest is not None and newest >= end:
             msg = f"asked for candles before {end.isoformat()}, got one of {newest.isoformat()}"
@@ -129,8 +128,8 @@ class UpbitRest:
             msg = f"every row of the page is impossible, the first: {page.rejections[0]}"
             raise MalformedReplyError(msg, channel=self.name)
 
-    def _origin(self, answer: Answer) -> replies.Origin:
-        return replies.Origin(
+    def _origin(self, answer: Answer) -> rest_decoding.Origin:
+        return rest_decoding.Origin(
             venue=answer.venue,
             read_at=answer.read_at,
             source=self.name,
@@ -142,7 +141,7 @@ class UpbitRest:
         wanted = [Symbol(symbol) for symbol in symbols]
         if not wanted:
             return []
-        answer = await self.exchange.call(protocol.tickers_call(dict.fromkeys(wanted)), wanted)
+        answer = await self.client.call(protocol.tickers_call(dict.fromkeys(wanted)), wanted)
         found = self._tickers(answer)
         return [self._found(found, symbol) for symbol in wanted]
 
@@ -152,12 +151,12 @@ class UpbitRest:
 
     async def get_all_tickers(self, quotes: Collection[str]) -> Sequence[Ticker]:
         """Return every ticker of these quote currencies, by one call."""
-        return list(self._tickers(await self.exchange.call(protocol.all_tickers_call(quotes))).values())
+        return list(self._tickers(await self.client.call(protocol.all_tickers_call(quotes))).values())
 
     def _tickers(self, answer: Answer) -> dict[Symbol, Ticker]:
         origin = self._origin(answer)
-        with replies.reading(self.name):
-            tickers = [replies.to_ticker(row, origin) for row in replies.decode_tickers(answer.body)]
+        with rest_decoding.reading(self.name):
+            tickers = [rest_decoding.to_ticker(row, origin) for row in rest_decoding.decode_tickers(answer.body)]
         return {ticker.symbol: ticker for ticker in tickers}
 
     async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
@@ -182,10 +181,10 @@ class UpbitRest:
             raise UnsupportedRequestError(msg)
         spelled = None if level is None else f"{level.normalize():f}"
         call = protocol.orderbooks_call(dict.fromkeys(wanted), count=depth, level=spelled)
-        answer = await self.exchange.call(call, wanted)
+        answer = await self.client.call(call, wanted)
         origin = self._origin(answer)
-        with replies.reading(self.name):
-            rows = [replies.to_orderbook(row, origin) for row in replies.decode_books(answer.body)]
+        with rest_decoding.reading(self.name):
+            rows = [rest_decoding.to_orderbook(row, origin) for row in rest_decoding.decode_books(answer.body)]
         books = {book.symbol: book for book in rows}
         if not books and level is not None:
             msg = f"no grouping of {level:f} for {' '.join(wanted)}; get_instruments tells which exist"
@@ -197,9 +196,9 @@ class UpbitRest:
         wanted = [Symbol(symbol) for symbol in symbols]
         if not wanted:
             return []
-        answer = await self.exchange.call(protocol.instruments_call(dict.fromkeys(wanted)), wanted)
-        with replies.reading(self.name):
-            rows = [replies.to_instrument(row) for row in replies.decode_instruments(answer.body)]
+        answer = await self.client.call(protocol.instruments_call(dict.fromkeys(wanted)), wanted)
+        with rest_decoding.reading(self.name):
+            rows = [rest_decoding.to_instrument(row) for row in rest_decoding.decode_instruments(answer.body)]
         found = {instrument.symbol: instrument for instrument in rows}
         return [self._found(found, symbol) for symbol in wanted]
 
@@ -217,10 +216,13 @@ class UpbitRest:
             raise InvalidRangeError(msg)
         market = Symbol(symbol)
         call = protocol.trades_call(market, count, before_id=before_id, days_ago=days_ago)
-        answer = await self.exchange.call(call, (market,))
+        answer = await self.client.call(call, (market,))
         origin = self._origin(answer)
-        with replies.reading(self.name):
-            trades = {row.sequential_id: replies.to_trade(row, origin) for row in replies.decode_trades(answer.body)}
+        with rest_decoding.reading(self.name):
+            trades = {
+                row.sequential_id: rest_decoding.to_trade(row, origin)
+                for row in rest_decoding.decode_trades(answer.body)
+            }
         if strangers := {trade.symbol for trade in trades.values()} - {market}:
             msg = f"asked for trades of {market}, got some of {' '.join(sorted(strangers))}"
             raise MalformedReplyError(msg, channel=self.name)
@@ -228,7 +230,7 @@ class UpbitRest:
 
     async def get_markets(self) -> Sequence[Market]:
         """Return every listed market with its warnings (at most one call in 10 s)."""
-        return await self.exchange.load_markets()
+        return await self.client.load_markets()
 
     async def check_symbol(self, symbol: str) -> None:
         """Refuse a symbol that is not listed.
@@ -239,11 +241,11 @@ class UpbitRest:
 
         """
         wanted = Symbol(symbol)
-        if self.exchange.markets.is_listed(wanted):
+        if self.client.markets.is_listed(wanted):
             return
-        await self.exchange.load_markets()
-        if not self.exchange.markets.is_listed(wanted):
-            raise self.exchange.markets.explain_missing(wanted, channel=self.name)
+        await self.client.load_markets()
+        if not self.client.markets.is_listed(wanted):
+            raise self.client.markets.explain_missing(wanted, channel=self.name)
 
     def _found(self, found: dict[Symbol, Found], symbol: Symbol) -> Found:
         if symbol not in found:
@@ -253,10 +255,10 @@ class UpbitRest:
 
     async def close(self) -> None:
         """Release connections."""
-        await self.exchange.close()
+        await self.client.close()
 
 
-def _narrowed(coverage: Coverage, page: replies.CandlePage, frame: Timeframe, start: datetime | None) -> Coverage:
+def _narrowed(coverage: Coverage, page: rest_decoding.CandlePage, frame: Timeframe, start: datetime | None) -> Coverage:
     """Leave out what the caller did not ask for, and what a rejected row leaves unknown."""
     if start is None and not page.rejected_slots:
         return coverage

@@ -38,7 +38,7 @@ class Answer:
     reply: Reply
 
 
-class UpbitExchange:
+class UpbitRestClient:
     """Calls to one Upbit address, inside its limits."""
 
     def __init__(self, options: UpbitOptions, context: AdapterContext, make_http: HttpFactory = HttpTransport) -> None:
@@ -84,14 +84,14 @@ class UpbitExchange:
         if (blocked := self.budget.blocked_for(call.group)) > MAX_TIMEOUT_S:
             msg = f"this address is blocked for {blocked:.0f} s more; nothing is sent until then"
             raise RateLimitedError(msg, channel=self._name, retryable=False, retry_after=blocked)
-        async with self.budget.turn(call.group) as turn:  # counts the call in its context
-            self._context.observe(BudgetWaited(channel=self._name, group=turn.group, waited_s=turn.waited_s))
-            reply = self._announced(await self._transport.get(call.path, call.query, turn))
+        async with self.budget.acquire(call.group) as permit:  # counts the call in its context
+            self._context.observe(BudgetWaited(channel=self._name, group=permit.group, waited_s=permit.waited_s))
+            reply = self._announced(await self._transport.get(call.path, call.query, permit))
         if (date_s := reply.date_s()) is not None:
             self._context.server_time.observe_reply(date_s, sent=reply.sent, received=reply.received)
         if remaining := read_remaining(reply.headers.get("Remaining-Req")):
             self.last_remaining = remaining
-            turn.learn(remaining.group, remaining.left, per_second=remaining.per_second)
+            permit.learn(remaining.group, remaining.left, per_second=remaining.per_second)
         return reply
 
     def _announced(self, reply: Reply) -> Reply:

@@ -11,7 +11,7 @@ from datetime import datetime
 from ...domain.errors import ChannelError, ClosedError
 from ...domain.request import Topic
 from ...domain.streaming import LifeBegan, LifeEnded, Received, Rejected, StreamItem, stamp_of
-from .connection import SocketDoor, UpbitSocket
+from .connection import Connector, UpbitSocket
 from .errors import ErrorDetail, explain_frame_error
 from .frames import CHANNEL, ControlFrame, FrameOrigin, FrameReader
 from .reconnect import Reconnect
@@ -29,7 +29,7 @@ class UpbitStream:
     def __init__(
         self,
         topics: Collection[Topic],
-        door: SocketDoor,
+        connector: Connector,
         *,
         canary: Topic | None = None,
     ) -> None:
@@ -41,9 +41,9 @@ class UpbitStream:
         self._origin = FrameOrigin("")
         self._newest: datetime | None = None
         self._told: ErrorDetail | None = None
-        self._door = door
-        self._context = door.context
-        self._reader = FrameReader(door.options.frame_format, self._wanted)
+        self._connector = connector
+        self._context = connector.context
+        self._reader = FrameReader(connector.options.frame_format, self._wanted)
         self._items: deque[StreamItem] = deque()
         self._socket: UpbitSocket | None = None
         self._resources = AsyncExitStack()
@@ -106,7 +106,7 @@ class UpbitStream:
             await self._context.clock.sleep(self._reconnect.delay_s(self._cause, random.random()))
         resources = AsyncExitStack()
         try:
-            socket = await resources.enter_async_context(self._door.open())
+            socket = await resources.enter_async_context(self._connector.open())
             await socket.subscribe(uuid.uuid4().hex, self._topics, canary=self._canary)
         except ChannelError as error:
             await resources.aclose()
@@ -137,7 +137,7 @@ class UpbitStream:
         read_at = self._context.clock.monotonic()
         self._frames.extend(frames)
         latest = self._context.server_time.latest(read_at)
-        self._origin = FrameOrigin(self._door.identity.venue, self._context.name, self._life, read_at, latest)
+        self._origin = FrameOrigin(self._connector.identity.venue, self._context.name, self._life, read_at, latest)
 
     def _learn_time(self, item: StreamItem) -> None:
         """Learn from the last frame of a reading what time it is at the exchange; the future says nothing."""

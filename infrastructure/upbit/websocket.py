@@ -32,8 +32,8 @@ from ...domain.ticker import Ticker
 from ...domain.time_range import TimeRange
 from ...domain.timeframe import Timeframe
 from ...domain.trade import Trade
-from ..websocket_transport import Dial, dial
-from .connection import SocketDoor, UpbitSocket
+from ..websocket_transport import Connect, connect
+from .connection import Connector, UpbitSocket
 from .errors import explain_frame_error
 from .frames import ControlFrame, FrameOrigin, FrameReader
 from .options import UpbitOptions
@@ -64,14 +64,14 @@ CAPABILITIES = Capabilities(
 class UpbitWebSocket:
     """Upbit's public socket. Single answers come from SNAPSHOTs on one socket that is kept for them."""
 
-    def __init__(self, options: UpbitOptions, context: AdapterContext, dial: Dial = dial) -> None:
-        """Open nothing yet; ``dial`` opens the connections."""
+    def __init__(self, options: UpbitOptions, context: AdapterContext, connect: Connect = connect) -> None:
+        """Open nothing yet; ``connect`` opens the connections."""
         self._options = options
         self._context = context
         self._capabilities = evolve(CAPABILITIES, canary=options.site.canary)
         self.identity = VenueIdentity(options.socket_address, options, context.clock)
         self._connects = ConnectBudget.of(options, context)
-        self._door = SocketDoor(options, context, self.identity, self._connects, dial)
+        self._connector = Connector(options, context, self.identity, self._connects, connect)
         self._asking = asyncio.Lock()
         self._waiting = 0
         self._kept: UpbitSocket | None = None
@@ -113,7 +113,7 @@ class UpbitWebSocket:
         if not topics:
             msg = "nothing to follow: name at least one topic"
             raise UnsupportedRequestError(msg)
-        stream = UpbitStream(topics, self._door, canary=canary)
+        stream = UpbitStream(topics, self._connector, canary=canary)
         try:
             yield stream
         finally:
@@ -234,7 +234,7 @@ class UpbitWebSocket:
             await self._drop_kept()
         if self._kept is None:
             resources = self._resources
-            socket = await resources.enter_async_context(self._door.open())
+            socket = await resources.enter_async_context(self._connector.open())
             if self._is_closed:  # while it was connecting: nobody else will close it
                 await resources.aclose()
             self._check_open()

@@ -153,8 +153,8 @@ class Desk:
         clock = asyncio.get_running_loop()
         context = CallContext(priority)
         with use_call_context(context):
-            async with self.budget.turn(self.group) as turn:
-                turn.written()
+            async with self.budget.acquire(self.group) as permit:
+                permit.written()
                 self.sent.append(sent_at := clock.time())
                 self.waits[priority].append(context.waited_s)
                 there = self.way.extra()
@@ -162,8 +162,8 @@ class Desk:
                 await asyncio.sleep(self.way.round_trip_s / 2 + there)
                 left = self.server.arrive(clock.time())
                 await asyncio.sleep(self.way.round_trip_s / 2 + self.way.extra())
-                turn.answered()
-        turn.learn(self.group, max(left, 0), per_second=LIMIT)
+                permit.answered()
+        permit.learn(self.group, max(left, 0), per_second=LIMIT)
         if left < 0:
             self.refused_at.append(clock.time())
             self.refused_sent_at.append(sent_at)

@@ -135,8 +135,8 @@ def rest(data):
             _use([replies.to_market(row) for row in replies.decode_markets(body)])
         return
     channel = UpbitRest(UpbitOptions(rest_url="http://127.0.0.1:1"), _CONTEXT)
-    channel.exchange.budget.close()
-    channel.exchange = _Canned(body)
+    channel.client.budget.close()
+    channel.client = _Canned(body)
     try:
         _use(_done(_CALLS[which[0] % (len(_CALLS) + 1)](channel, choice[0])))
     except MarketDataError as error:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from market_backbone.infrastructure.frame_splitter import FrameCutter
+from market_backbone.infrastructure.frame_splitter import FrameSplitter
 
 LIMIT = 70_000
 
@@ -16,11 +16,13 @@ def wire(opcode, data=b"", *, fin=True, rsv1=False, mask=False):
 
 
 def cut(*parts, limit=LIMIT):
-    """What a cutter keeps and hands on of bytes that come in these parts, in its order."""
+    """What a splitter keeps and hands on of bytes that come in these parts, in its order."""
     told = []
-    cutter = FrameCutter(limit, lambda body: told.append(("kept", body)), lambda body: told.append(("on", bytes(body))))
+    splitter = FrameSplitter(
+        limit, lambda body: told.append(("kept", body)), lambda more: told.append(("on", bytes(more)))
+    )
     for part in parts:
-        cutter.feed(part)
+        splitter.feed(part)
     return told
 
 

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_backbone.infrastructure.http_transport import Unpacking
+from market_backbone.infrastructure.http_transport import GzipBody
 
 TEXT = b'[{"market":"KRW-BTC","trade_price":131286000.00000000}]' * 100
 PACKED = gzip.compress(TEXT)
 
 
 def unpacked(pieces, encoding="gzip", limit=1_000_000):
-    unpacking = Unpacking(encoding, limit)
+    gzip_body = GzipBody(encoding, limit)
     for piece in pieces:
-        unpacking.take(piece)
-        if unpacking.is_too_large:
+        gzip_body.take(piece)
+        if gzip_body.is_too_large:
             return None
-    return unpacking.body()
+    return gzip_body.body()
 
 
 @given(cuts=st.lists(st.integers(0, len(PACKED)), max_size=8))
@@ -42,7 +42,7 @@ def test_an_empty_answer_is_empty_whatever_its_header_says(encoding):
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
 def test_what_was_not_asked_for_is_refused(encoding):
     with pytest.raises(zlib.error, match="only gzip was asked for"):
-        Unpacking(encoding, 100)
+        GzipBody(encoding, 100)
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,19 @@ def test_one_byte_more_than_the_limit_is_too_large(piece, encoding):
 
 
 def test_a_bomb_is_held_to_one_byte_beyond_the_limit():
-    unpacking = Unpacking("gzip", 1000)
-    unpacking.take(gzip.compress(b"\0" * 10_000_000))
+    gzip_body = GzipBody("gzip", 1000)
+    gzip_body.take(gzip.compress(b"\0" * 10_000_000))
 
-    assert unpacking.is_too_large
-    assert len(unpacking._body) == 1001
+    assert gzip_body.is_too_large
+    assert len(gzip_body._body) == 1001
 
 
 def test_packing_that_makes_nothing_is_bounded_as_well():
     noise = zlib.compressobj(0, zlib.DEFLATED, 31)
     head = noise.compress(b"") + noise.flush(zlib.Z_SYNC_FLUSH)
-    unpacking = Unpacking("gzip", 1000)
-    unpacking.take(head)
+    gzip_body = GzipBody("gzip", 1000)
+    gzip_body.take(head)
     for _ in range(300):
-        unpacking.take(noise.flush(zlib.Z_FULL_FLUSH) or b"\0\0\0\xff\xff")
+        gzip_body.take(noise.flush(zlib.Z_FULL_FLUSH) or b"\0\0\0\xff\xff")
 
-    assert unpacking.is_too_large
+    assert gzip_body.is_too_large

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_backbone.infrastructure.cli import console as shell
-from market_backbone.infrastructure.sanitize import excerpt, printable
+from market_backbone.infrastructure.sanitize import excerpt, sanitize
 from market_backbone.infrastructure.structured_logging import StructlogLogger
 
 NASTY = "\x1b]0;owned\x07\x9b2J\u202e\u2028\x7f\r"
@@ -15,7 +15,7 @@ NASTY = "\x1b]0;owned\x07\x9b2J\u202e\u2028\x7f\r"
 
 @given(st.text())
 def test_what_is_printable_stays_and_everything_else_is_spelled_out(text):
-    shown = printable(text)
+    shown = sanitize(text)
 
     assert shown.isprintable()
     assert shown == text or not text.isprintable()
@@ -25,7 +25,7 @@ def test_what_is_printable_stays_and_everything_else_is_spelled_out(text):
 def test_a_line_of_json_means_the_same_afterwards(text):
     line = json.dumps({"text": text}, ensure_ascii=False)
 
-    assert json.loads(printable(line)) == {"text": text}
+    assert json.loads(sanitize(line)) == {"text": text}
 
 
 @given(st.one_of(st.text(), st.binary()))
@@ -35,7 +35,7 @@ def test_an_excerpt_is_short_and_one_line(body):
 
 
 def test_lines_and_columns_of_our_own_stay():
-    assert printable("a\n\tb\r", keep="\n\t") == "a\n\tb\\u000d"
+    assert sanitize("a\n\tb\r", keep="\n\t") == "a\n\tb\\u000d"
 
 
 @pytest.mark.parametrize("write", [shell.put, shell.say, lambda text: shell.screen().print(text)])

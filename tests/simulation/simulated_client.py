@@ -117,7 +117,7 @@ class Process:
 
         ours = {
             "rest": lambda context: UpbitRest(options(context), context, network.make_http),
-            "websocket": lambda context: UpbitWebSocket(options(context), context, network.dial),
+            "websocket": lambda context: UpbitWebSocket(options(context), context, network.connect),
         }
 
         def discover(group):

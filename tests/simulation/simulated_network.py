@@ -117,8 +117,8 @@ class SimulatedNetwork:
         """Make what carries calls; a ``HttpFactory``."""
         return SimulatedHttp(self, limits, clock, name)
 
-    async def dial(self, destination):
-        """Open a connection; a ``Dial``."""
+    async def connect(self, destination):
+        """Open a connection; a ``Connect``."""
         async with asyncio.timeout(destination.connect_timeout_s):
             await self.travel()
             now = self.now_ms
@@ -151,8 +151,8 @@ class SimulatedNetwork:
 
 def _calm_canary(market, seed):
     """Let the busiest book change twice a second instead of ten times: it is read for its time only."""
-    listing = evolve(market.view(CANARY).source.listing, book_grid_ms=500)
-    market._sources[CANARY] = SeededSource(seed, listing)
+    spec = evolve(market.view(CANARY).source.spec, book_grid_ms=500)
+    market._sources[CANARY] = SeededSource(seed, spec)
     market._plain[CANARY] = evolve(market._plain[CANARY], source=market._sources[CANARY])
 
 

@@ -25,7 +25,7 @@ class ScheduledFault:
     ends_ms: int
 
 
-class FaultBoard:
+class FaultSchedule:
     """All faults of one sandbox."""
 
     def __init__(self, seed: int) -> None:
@@ -69,7 +69,7 @@ class FaultBoard:
                 return each.fault
         return None
 
-    def strikes(
+    def hits(
         self,
         kind: Kind,
         now: int,

@@ -25,9 +25,9 @@ class BookProcess:
     def __init__(self, seed: int, process: TradeProcess) -> None:
         """Derive the phase of the grid; books themselves are made when asked for."""
         self._process = process
-        self._listing = process.listing
-        self._key = key_of(seed, self._listing.symbol, "book")
-        self._grid = self._listing.book_grid_ms
+        self._spec = process.spec
+        self._key = key_of(seed, self._spec.symbol, "book")
+        self._grid = self._spec.book_grid_ms
         self._phase = number(self._key, 0) % self._grid
 
     def changed_before(self, instant: int) -> int:
@@ -54,13 +54,13 @@ class BookProcess:
 
     def _units(self, changed_ms: int, price: int) -> tuple[BookUnit, ...]:
         entropy = hashlib.shake_128(f"{self._key}:{changed_ms}".encode()).digest(DEPTH * _BYTES_A_LEVEL)
-        tick = tick_size(self._listing.quote, price)
-        mean = int(self._listing.mean_volume * 1e8)
+        tick = tick_size(self._spec.quote, price)
+        mean = int(self._spec.mean_volume * 1e8)
         spread = 1 + entropy[0] % 3
         bid = price - (entropy[0] >> 4) % 2 * spread * tick
         ask = bid + spread * tick
         units: list[BookUnit] = []
-        for level in range(self._listing.book_depth):
+        for level in range(self._spec.book_depth):
             part = entropy[level * _BYTES_A_LEVEL : (level + 1) * _BYTES_A_LEVEL]
             unit = BookUnit(ask, bid, _size(mean, part[1:3]), _size(mean, part[3:5]))
             units.append(unit if bid > 0 else attrs.evolve(unit, bid_price=0, bid_size=0))

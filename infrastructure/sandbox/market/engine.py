@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import attrs
 
-from ..hash_rng import Draws, key_of, log_price, number
+from ..hash_rng import HashRandom, key_of, log_price, number
 from ..units import DAY, HOUR, MINUTE
-from .price_patterns import MINUTES_AN_HOUR, Alphabet, HourPattern, MinutePattern, Shape
-from .symbols import Listing
+from .price_patterns import MINUTES_AN_HOUR, HourPattern, MinutePattern, PatternTable, Shape
+from .symbols import SymbolSpec
 from .ticks import tick_size
 from .values import Bar, Trade, bar_of, merge
 
@@ -60,14 +60,14 @@ class Closure:
 class TradeProcess:
     """Everything that one symbol ever traded, as a function of (seed, symbol, time)."""
 
-    def __init__(self, seed: int, listing: Listing) -> None:
+    def __init__(self, seed: int, spec: SymbolSpec) -> None:
         """Compute nothing yet."""
-        self.listing = listing
+        self.spec = spec
         self._seed = seed
-        self._key = key_of(seed, listing.symbol)
-        self._level = log_price(self._key, 0, listing.trend)
-        self._alphabets: dict[int, Alphabet] = {}
-        self._closures: tuple[Closure, ...] = (Closure(-(1 << 62), listing.listed_ms),)
+        self._key = key_of(seed, spec.symbol)
+        self._level = log_price(self._key, 0, spec.trend)
+        self._alphabets: dict[int, PatternTable] = {}
+        self._closures: tuple[Closure, ...] = (Closure(-(1 << 62), spec.listed_ms),)
         self._day_plan = lru_cache(maxsize=2_048)(self._plan_day)
         self._day_bar = lru_cache(maxsize=16_384)(self._add_day)
         self._hour_bar = lru_cache(maxsize=4_096)(self._add_hour)
@@ -112,7 +112,7 @@ class TradeProcess:
 
     def bar(self, start: int, end: int) -> Bar | None:
         """Add the trades of a half-open span up to one bar, using the largest known pieces."""
-        return merge(start, self._pieces(max(start, self.listing.listed_ms), end))
+        return merge(start, self._pieces(max(start, self.spec.listed_ms), end))
 
     def minutes_before(self, end: int) -> Iterator[int]:
         """Yield the starts of minutes that may hold trades before ``end``, newest first."""
@@ -131,7 +131,7 @@ class TradeProcess:
     def days_before(self, end: int) -> Iterator[int]:
         """Yield the starts of days that may hold trades before ``end``, newest first."""
         day = (end - 1) // DAY * DAY
-        while day + DAY > self.listing.listed_ms:
+        while day + DAY > self.spec.listed_ms:
             yield day
             day -= DAY
 
@@ -140,7 +140,7 @@ class TradeProcess:
 
         Only days whose smooth price comes near the extreme are added up: a year costs a tenth of its days.
         """
-        bounds = [self._day_bounds(day) for day in range(max(start, self.listing.listed_ms // DAY * DAY), end, DAY)]
+        bounds = [self._day_bounds(day) for day in range(max(start, self.spec.listed_ms // DAY * DAY), end, DAY)]
         highest: Bar | None = None
         for upper, _, day in sorted(bounds, reverse=True):
             if highest is not None and highest.high >= upper:
@@ -192,14 +192,14 @@ class TradeProcess:
         return any(closure.start < end and start < closure.end for closure in self._closures)
 
     def _is_open(self, start: int) -> bool:
-        first, last = self.listing.open_hours
+        first, last = self.spec.open_hours
         return first <= start % DAY // HOUR < last
 
     def _opening_before(self, instant: int) -> int:
         for closure in self._closures[1:]:
             if closure.start <= instant < closure.end:
                 return closure.start - 1
-        if instant >= self.listing.listed_ms and not self._is_open(instant):
+        if instant >= self.spec.listed_ms and not self._is_open(instant):
             return instant // HOUR * HOUR - 1
         return instant
 
@@ -210,7 +210,7 @@ class TradeProcess:
         return merge(day, (hour for hour in hours if hour is not None))
 
     def _untouched_hours(self, day: int) -> Iterator[Bar]:
-        first, last = self.listing.open_hours
+        first, last = self.spec.open_hours
         for hour in self._day_plan(day // DAY)[first:last]:
             bar = _place(hour.start, hour, hour.pattern.shape, hour.base)
             if bar is not None:
@@ -261,7 +261,7 @@ class TradeProcess:
 
     def _plan_day(self, day: int) -> tuple[PlacedHour, ...]:
         opening, closing = self._smooth_price(day), self._smooth_price(day + 1)
-        tick = tick_size(self.listing.quote, round(max(opening, closing) * _HEADROOM))
+        tick = tick_size(self.spec.quote, round(max(opening, closing) * _HEADROOM))
         base, goal = round(opening / tick), round(closing / tick)
         exponent = math.floor(math.log2(max(base * _UNIT_OF_MOVEMENT, 1 / 512)))
         alphabet = self._alphabet(exponent)
@@ -280,33 +280,33 @@ class TradeProcess:
         return tuple(hours)
 
     def _make_smooth_price(self, day: int) -> float:
-        relative = log_price(self._key, day - _REFERENCE_DAY, self.listing.trend) - self._level
-        return self.listing.price * math.exp(relative)
+        relative = log_price(self._key, day - _REFERENCE_DAY, self.spec.trend) - self._level
+        return self.spec.price * math.exp(relative)
 
     def _day_bounds(self, start: int) -> tuple[float, float, int]:
         """Return prices that the day cannot leave (a property test holds us to it), and the day."""
         day = start // DAY
         opening, closing = self._smooth_price(day), self._smooth_price(day + 1)
-        slack = _REACH_TICKS * tick_size(self.listing.quote, round(max(opening, closing) * _HEADROOM))
+        slack = _REACH_TICKS * tick_size(self.spec.quote, round(max(opening, closing) * _HEADROOM))
         return max(opening, closing) * (1 + _REACH) + slack, min(opening, closing) * (1 - _REACH) - slack, start
 
-    def _alphabet(self, exponent: int) -> Alphabet:
+    def _alphabet(self, exponent: int) -> PatternTable:
         found = self._alphabets.get(exponent)
         if found is None:
-            listing = self.listing
-            found = _shared_alphabet(self._seed, listing.symbol, 2.0**exponent, listing.rates, listing.mean_volume)
+            spec = self.spec
+            found = _shared_alphabet(self._seed, spec.symbol, 2.0**exponent, spec.rates, spec.mean_volume)
             self._alphabets[exponent] = found
         return found
 
     def _make_wiggle(self, choice: int) -> list[float]:
-        draws = Draws(self._seed, self.listing.symbol, "wiggle", choice)
+        draws = HashRandom(self._seed, self.spec.symbol, "wiggle", choice)
         path = [0.0]
         for _ in range(_HOURS_A_DAY):
-            path.append(path[-1] + draws.swing() * _WIGGLE_STEP)
+            path.append(path[-1] + draws.triangular() * _WIGGLE_STEP)
         return [step - path[-1] * index / _HOURS_A_DAY for index, step in enumerate(path)]
 
 
-_shared_alphabet = lru_cache(maxsize=256)(Alphabet)
+_shared_alphabet = lru_cache(maxsize=256)(PatternTable)
 """Every sandbox of a process that has the same seed draws from the same patterns."""
 
 

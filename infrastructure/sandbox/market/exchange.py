@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
-from ..faults.fault_schedule import FaultBoard, ScheduledFault
+from ..faults.fault_schedule import FaultSchedule, ScheduledFault
 from ..faults.faults import Fault
 from ..hash_rng import fraction, key_of
-from ..units import Unit, unit_named
+from ..units import CandleUnit, unit_named
 from .books import without_side
 from .engine import Closure
 from .sources import Source
-from .symbols import Listing
+from .symbols import SymbolSpec
 from .values import Bar, Book, Trade, TrueCandle, rescale_bar, rescale_book, rescale_trade
 
 _MS = 1_000
@@ -34,7 +34,7 @@ class View:
 class Exchange:
     """All markets, under the faults that are active."""
 
-    def __init__(self, sources: Mapping[str, Source], faults: FaultBoard, now_ms: Callable[[], int]) -> None:
+    def __init__(self, sources: Mapping[str, Source], faults: FaultSchedule, now_ms: Callable[[], int]) -> None:
         """Hold the sources; ``now_ms`` is the sandbox's clock."""
         self._sources = sources
         self._faults = faults
@@ -78,16 +78,16 @@ class Exchange:
             return self._plain.get(symbol)
         return self._view_at(symbol, self._now_ms())
 
-    def listing(self, view: View) -> Listing:
+    def spec(self, view: View) -> SymbolSpec:
         """Return the names and flags of a code."""
-        return attrs.evolve(view.source.listing, symbol=view.symbol)
+        return attrs.evolve(view.source.spec, symbol=view.symbol)
 
     def bar(self, view: View, start: int, end: int, as_of: int) -> Bar | None:
         """Add what traded in a span."""
         bar = view.source.bar(start, end, as_of)
         return None if bar is None else _scaled(bar, view.factor)
 
-    def bars_before(self, view: View, unit: Unit, end: int, as_of: int) -> Iterator[Bar]:
+    def bars_before(self, view: View, unit: CandleUnit, end: int, as_of: int) -> Iterator[Bar]:
         """Yield candles, newest first, as a reader at ``as_of`` gets them."""
         as_of -= self._lag_ms(unit, as_of)
         revision = self._revision_of(view, unit, as_of)
@@ -101,7 +101,7 @@ class Exchange:
         found = view.source.extremes(start, end, as_of)
         return None if found is None else (_scaled(found[0], view.factor), _scaled(found[1], view.factor))
 
-    def slot(self, view: View, unit: Unit, start: int, as_of: int) -> Bar | None:
+    def slot(self, view: View, unit: CandleUnit, start: int, as_of: int) -> Bar | None:
         """Return the candle of one slot."""
         return self.bar(view, start, unit.following(start), as_of)
 
@@ -169,20 +169,20 @@ class Exchange:
         factors = (f for f in self._faults.all_active("redenominate", now) if f.symbol == original)
         return View(code, source, _factor_of(next(factors, None)))
 
-    def _lag_ms(self, unit: Unit, now: int) -> int:
+    def _lag_ms(self, unit: CandleUnit, now: int) -> int:
         fault = self._faults.active("unit-lag", now)
         if fault is None or fault.unit not in (None, unit.name):
             return 0
         longest = _MS * (1.0 if fault.seconds is None else fault.seconds)
         return int(longest) if fault.unit else int(longest * fraction(key_of("unit-lag", unit.name), 0))
 
-    def _revision_of(self, view: View, unit: Unit, now: int) -> int | None:
+    def _revision_of(self, view: View, unit: CandleUnit, now: int) -> int | None:
         fault = self._faults.active("revise-candle", now, symbol=view.symbol)
         if fault is None or fault.unit not in (None, unit.name):
             return None
         return int(_MS * (_DEFAULT_REVISION_S if fault.seconds is None else fault.seconds))
 
-    def _before_revision(self, view: View, unit: Unit, bar: Bar, as_of: int, delay_ms: int) -> Bar:
+    def _before_revision(self, view: View, unit: CandleUnit, bar: Bar, as_of: int, delay_ms: int) -> Bar:
         """Leave the last tick of a slot that has just ended out, until it is ``delay_ms`` old."""
         end = unit.following(bar.start)
         if not end <= as_of < end + delay_ms:

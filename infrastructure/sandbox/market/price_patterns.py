@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..hash_rng import Draws
+from ..hash_rng import HashRandom
 from ..units import MINUTE
 
 # Of each kind of minute and hour; enough that a chart does not look knitted.
@@ -69,7 +69,7 @@ class HourPattern(NamedTuple):
     shape: Shape | None
 
 
-class Alphabet:
+class PatternTable:
     """All patterns of one symbol at one price scale (ticks per unit of relative movement)."""
 
     def __init__(self, seed: int, symbol: str, scale: float, rates: tuple[float, ...], mean_volume: float) -> None:
@@ -106,11 +106,11 @@ class Alphabet:
         return found
 
     def _make_hour(self, level: int, steepness: int, choice: int) -> HourPattern:
-        draws = Draws(*self._name, "hour", level, steepness, choice)
+        draws = HashRandom(*self._name, "hour", level, steepness, choice)
         close = self.closing(steepness)
         wander = [0.0]
         for _ in range(MINUTES_AN_HOUR):
-            wander.append(wander[-1] + draws.swing() * _WIGGLE)
+            wander.append(wander[-1] + draws.triangular() * _WIGGLE)
         minutes: list[tuple[MinutePattern, int]] = []
         for index in range(MINUTES_AN_HOUR):
             bridge = wander[index] - wander[-1] * index / MINUTES_AN_HOUR
@@ -119,19 +119,19 @@ class Alphabet:
         return HourPattern(tuple(minutes), close, _shape_of_hour(minutes))
 
     def _make_minute(self, level: int, choice: int) -> MinutePattern:
-        draws = Draws(*self._name, "minute", level, choice)
+        draws = HashRandom(*self._name, "minute", level, choice)
         count = draws.events(self._rates[level])
         instants = sorted(_FIRST_MS + draws.below(MINUTE - _FIRST_MS) for _ in range(count))
         trades: list[PatternTrade] = []
         path = 0.0
         for instant in instants:
-            path = path * 0.97 + draws.swing() * 0.5
-            volume = _GRAIN * max(1, round(self._mean * math.exp(draws.swing() * 2.0) * draws.tail()))
+            path = path * 0.97 + draws.triangular() * 0.5
+            volume = _GRAIN * max(1, round(self._mean * math.exp(draws.triangular() * 2.0) * draws.exponential()))
             is_ask = draws.below(2) == 0
             # A taker who buys pays the ask, one tick above: what makes coarse prices move at all.
             offset = round(path * self._scale) + (0 if is_ask else 1)
             lag = _MIN_LAG + draws.below(_MAX_LAG - _MIN_LAG + 1)
-            same_instant = bool(trades) and draws.unit() < _SAME_INSTANT
+            same_instant = bool(trades) and draws.uniform() < _SAME_INSTANT
             trade = PatternTrade(instant, 0, offset, volume, is_ask, instant + lag)
             trades.append(_follow(trades, trade, same_instant=same_instant))
         return MinutePattern(tuple(trades), _shape_of_minute(trades))

@@ -6,10 +6,10 @@ The other implementation is a recording (``recorded.py``).
 from collections.abc import Iterator
 from typing import Protocol
 
-from ..units import DAY, HOUR, MINUTE, SECOND, Unit
+from ..units import DAY, HOUR, MINUTE, SECOND, CandleUnit
 from .books import PUBLISH_DELAY_MS, BookProcess
 from .engine import MAX_LAG_MS, Closure, TradeProcess
-from .symbols import Listing
+from .symbols import SymbolSpec
 from .values import Bar, Book, Trade, bar_of
 
 # Trades reach sockets at most this long after they were stored.
@@ -20,7 +20,7 @@ class Source(Protocol):
     """One symbol's market; ``as_of`` is the reader's instant: nothing stored later is visible."""
 
     @property
-    def listing(self) -> Listing:
+    def spec(self) -> SymbolSpec:
         """Names and flags of the symbol."""
         ...
 
@@ -28,7 +28,7 @@ class Source(Protocol):
         """Add what traded in a half-open span."""
         ...
 
-    def bars_before(self, unit: Unit, end: int, as_of: int) -> Iterator[Bar]:
+    def bars_before(self, unit: CandleUnit, end: int, as_of: int) -> Iterator[Bar]:
         """Yield the bars whose slots start before ``end``, newest first, none for empty slots."""
         ...
 
@@ -77,11 +77,11 @@ class Source(Protocol):
 class SeededSource:
     """The seeded market of one symbol."""
 
-    def __init__(self, seed: int, listing: Listing) -> None:
+    def __init__(self, seed: int, spec: SymbolSpec) -> None:
         """Build the trade and book processes."""
-        self.listing = listing
+        self.spec = spec
         self.reference_price = 0
-        self._process = TradeProcess(seed, listing)
+        self._process = TradeProcess(seed, spec)
         self._books = BookProcess(seed, self._process)
         self.close = self._process.close
         self.shorten_closures = self._process.shorten_closures
@@ -90,7 +90,7 @@ class SeededSource:
         """Add what traded in a half-open span."""
         return self._process.bar(start, min(end, self._horizon(as_of)))
 
-    def bars_before(self, unit: Unit, end: int, as_of: int) -> Iterator[Bar]:
+    def bars_before(self, unit: CandleUnit, end: int, as_of: int) -> Iterator[Bar]:
         """Yield the bars whose slots start before ``end``, newest first."""
         horizon = self._horizon(as_of)
         starts = self._slots_before(unit, min(end, horizon))
@@ -147,14 +147,14 @@ class SeededSource:
                 if second < end and bar is not None:
                     yield bar
 
-    def _slots_before(self, unit: Unit, end: int) -> Iterator[int]:
+    def _slots_before(self, unit: CandleUnit, end: int) -> Iterator[int]:
         if unit.length == MINUTE:
             return self._process.minutes_before(end)
         if unit.length < DAY:
             return self._short_slots_before(unit, end)
         return self._long_slots_before(unit, end)
 
-    def _short_slots_before(self, unit: Unit, end: int) -> Iterator[int]:
+    def _short_slots_before(self, unit: CandleUnit, end: int) -> Iterator[int]:
         """Skip whole empty hours: a pair may sleep for days."""
         previous = end
         for hour in self._process.hours_before(unit.following(unit.floor(end - 1))):
@@ -164,9 +164,9 @@ class SeededSource:
                     previous = start
                     yield start
 
-    def _long_slots_before(self, unit: Unit, end: int) -> Iterator[int]:
+    def _long_slots_before(self, unit: CandleUnit, end: int) -> Iterator[int]:
         start = unit.floor(end - 1)
-        while unit.following(start) > self.listing.listed_ms:
+        while unit.following(start) > self.spec.listed_ms:
             yield start
             start = unit.previous(start)
 
@@ -175,6 +175,6 @@ def _due(row: tuple[int, Trade]) -> int:
     return row[0]
 
 
-def seeded_sources(seed: int, rows: tuple[Listing, ...]) -> dict[str, Source]:
+def seeded_sources(seed: int, rows: tuple[SymbolSpec, ...]) -> dict[str, Source]:
     """Return the seeded market of every listing."""
     return {row.symbol: SeededSource(seed, row) for row in rows}

@@ -17,7 +17,7 @@ CAUTIONS = (
 
 
 @attrs.frozen
-class Listing:
+class SymbolSpec:
     """One market: its names, its flags, and the parameters of its trade process.
 
     ``rates`` are mean trades a minute in quiet, usual and busy hours. ``open_hours`` (from, to) closes
@@ -58,7 +58,7 @@ _THIN = (0.2, 0.33, 0.5)
 _RARE = (0.01, 0.02, 0.03)
 
 
-def listings(region: str, start_ms: int) -> tuple[Listing, ...]:
+def specs(region: str, start_ms: int) -> tuple[SymbolSpec, ...]:
     """Return every market of a region; outside Korea the fiat currency has another code."""
     fiat = _FIAT_OF_REGION[region]
     today = start_ms // DAY * DAY
@@ -66,27 +66,31 @@ def listings(region: str, start_ms: int) -> tuple[Listing, ...]:
     return tuple(attrs.evolve(row, symbol=row.symbol.replace("KRW-", f"{fiat}-")) for row in rows)
 
 
-def _won_markets(today: int) -> tuple[Listing, ...]:
+def _won_markets(today: int) -> tuple[SymbolSpec, ...]:
     return (
-        Listing("KRW-BTC", "비트코인", "Bitcoin", 118_000_000 * _E8, _BUSY, 0.012, trend=3.6),
-        Listing("KRW-ETH", "이더리움", "Ethereum", 4_400_000 * _E8, _LIVELY, 0.3, trend=2.4),
-        Listing("KRW-XRP", "리플", "XRP", 3_100 * _E8, _LIVELY, 420.0, trend=2.2),
-        Listing("KRW-SOL", "솔라나", "Solana", 215_000 * _E8, _USUAL, 4.0, listed_ms=_BTC_LISTED + 1_483 * DAY),
-        Listing("KRW-DOGE", "도지코인", "Dogecoin", 240 * _E8, _USUAL, 5_200.0, listed_ms=_BTC_LISTED + 1_248 * DAY),
-        Listing("KRW-ADA", "에이다", "Cardano", 820 * _E8, _USUAL, 900.0, trend=1.0, cautions=CAUTIONS[3:4]),
-        Listing("KRW-USDT", "테더", "Tether", 1_420 * _E8, _USUAL, 700.0, listed_ms=_BTC_LISTED + 2_447 * DAY),
-        Listing("KRW-POL", "폴리곤에코시스템토큰", "POL", 290 * _E8, _SLOW, 800.0, listed_ms=_BTC_LISTED + 1_481 * DAY),
-        Listing("KRW-1INCH", "1인치네트워크", "1inch Network", 310 * _E8, _SLOW, 350.0, cautions=CAUTIONS[:2]),
-        Listing("KRW-AWE", "에이더블유이", "AWE", 75 * _E8, _THIN, 2_400.0, book_grid_ms=3_000, warning=True),
-        Listing("KRW-STRAX", "스트라티스", "Stratis", 52 * _E8, _SLOW, 3_000.0, open_hours=(0, 12)),
-        Listing("KRW-KAIA", "카이아", "Kaia", 160 * _E8, _SLOW, 1_500.0, listed_ms=today - 2 * DAY + 13 * HOUR),
+        SymbolSpec("KRW-BTC", "비트코인", "Bitcoin", 118_000_000 * _E8, _BUSY, 0.012, trend=3.6),
+        SymbolSpec("KRW-ETH", "이더리움", "Ethereum", 4_400_000 * _E8, _LIVELY, 0.3, trend=2.4),
+        SymbolSpec("KRW-XRP", "리플", "XRP", 3_100 * _E8, _LIVELY, 420.0, trend=2.2),
+        SymbolSpec("KRW-SOL", "솔라나", "Solana", 215_000 * _E8, _USUAL, 4.0, listed_ms=_BTC_LISTED + 1_483 * DAY),
+        SymbolSpec("KRW-DOGE", "도지코인", "Dogecoin", 240 * _E8, _USUAL, 5_200.0, listed_ms=_BTC_LISTED + 1_248 * DAY),
+        SymbolSpec("KRW-ADA", "에이다", "Cardano", 820 * _E8, _USUAL, 900.0, trend=1.0, cautions=CAUTIONS[3:4]),
+        SymbolSpec("KRW-USDT", "테더", "Tether", 1_420 * _E8, _USUAL, 700.0, listed_ms=_BTC_LISTED + 2_447 * DAY),
+        SymbolSpec(
+            "KRW-POL", "폴리곤에코시스템토큰", "POL", 290 * _E8, _SLOW, 800.0, listed_ms=_BTC_LISTED + 1_481 * DAY
+        ),
+        SymbolSpec("KRW-1INCH", "1인치네트워크", "1inch Network", 310 * _E8, _SLOW, 350.0, cautions=CAUTIONS[:2]),
+        SymbolSpec("KRW-AWE", "에이더블유이", "AWE", 75 * _E8, _THIN, 2_400.0, book_grid_ms=3_000, warning=True),
+        SymbolSpec("KRW-STRAX", "스트라티스", "Stratis", 52 * _E8, _SLOW, 3_000.0, open_hours=(0, 12)),
+        SymbolSpec("KRW-KAIA", "카이아", "Kaia", 160 * _E8, _SLOW, 1_500.0, listed_ms=today - 2 * DAY + 13 * HOUR),
     )
 
 
-def _other_markets() -> tuple[Listing, ...]:
+def _other_markets() -> tuple[SymbolSpec, ...]:
     return (
-        Listing("BTC-ETH", "이더리움", "Ethereum", 3_700_000, _SLOW, 0.08, book_depth=24, book_grid_ms=400),
-        Listing("BTC-XRP", "리플", "XRP", 2_600, _THIN, 300.0, book_depth=11, book_grid_ms=2_000),
-        Listing("USDT-BTC", "비트코인", "Bitcoin", 83_000 * _E8, _SLOW, 0.004, book_depth=26, book_grid_ms=500),
-        Listing("USDT-DOGE", "도지코인", "Dogecoin", _E8 * 17 // 100, _RARE, 700.0, book_depth=4, book_grid_ms=30_000),
+        SymbolSpec("BTC-ETH", "이더리움", "Ethereum", 3_700_000, _SLOW, 0.08, book_depth=24, book_grid_ms=400),
+        SymbolSpec("BTC-XRP", "리플", "XRP", 2_600, _THIN, 300.0, book_depth=11, book_grid_ms=2_000),
+        SymbolSpec("USDT-BTC", "비트코인", "Bitcoin", 83_000 * _E8, _SLOW, 0.004, book_depth=26, book_grid_ms=500),
+        SymbolSpec(
+            "USDT-DOGE", "도지코인", "Dogecoin", _E8 * 17 // 100, _RARE, 700.0, book_depth=4, book_grid_ms=30_000
+        ),
     )

@@ -47,7 +47,7 @@ class Ticker:
         return self.last.price_e8 - self.previous_close
 
 
-class TickerDesk:
+class TickerCalculator:
     """Makes tickers, and remembers what only changes by the minute or by the day."""
 
     def __init__(self, exchange: Exchange) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import attrs
 
 from ..market.values import PRICE_SCALE, TURNOVER_SCALE, Bar
-from ..units import DAY, HOUR, MINUTE, MINUTE_UNITS, SECOND, UNITS, Unit, ms
+from ..units import DAY, HOUR, MINUTE, MINUTE_UNITS, SECOND, UNITS, CandleUnit, ms
 
 _COLUMNS = (
     "candle_date_time_kst",
@@ -32,7 +32,7 @@ Refuse = Callable[[str], Exception]
 class History:
     """Candles of one code and unit, oldest first."""
 
-    unit: Unit
+    unit: CandleUnit
     bars: tuple[Bar, ...]
 
     @property
@@ -47,7 +47,7 @@ def history_from_rows(content: object, refuse: Refuse) -> dict[str, History]:
         message = "expected a JSON array of candle rows, but it is empty or no array"
         raise refuse(message)
     found: dict[str, dict[int, Bar]] = {}
-    units: dict[str, Unit] = {}
+    units: dict[str, CandleUnit] = {}
     for place, row in enumerate(cast("list[Any]", content), 1):
         try:
             code, unit = str(row["market"]), _unit_of(row)
@@ -99,11 +99,11 @@ def _table_history(bars: dict[int, Bar], refuse: Refuse) -> History:
     return _history(UNITS[_LENGTHS[length]], placed)
 
 
-def _history(unit: Unit, bars: dict[int, Bar]) -> History:
+def _history(unit: CandleUnit, bars: dict[int, Bar]) -> History:
     return History(unit, tuple(bars[start] for start in sorted(bars)))
 
 
-def _unit_of(row: dict[str, Any]) -> Unit:
+def _unit_of(row: dict[str, Any]) -> CandleUnit:
     if "unit" in row:
         return UNITS[f"{row['unit']}m"]
     if "first_day_of_period" in row:

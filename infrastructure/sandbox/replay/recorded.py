@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from ..market.engine import Closure
 from ..market.sources import Source
-from ..market.symbols import Listing
+from ..market.symbols import SymbolSpec
 from ..market.values import Bar, Book, Trade, bar_of, merge
-from ..units import UNITS, Unit
+from ..units import UNITS, CandleUnit
 from .candle_files import History
 from .recording import Capture, Recording
 
@@ -24,16 +24,16 @@ def recorded_sources(recording: Recording) -> dict[str, Source]:
     return captured | {code: HistorySource(code, each) for code, each in recording.histories.items()}
 
 
-def _listing(code: str, listed_ms: int) -> Listing:
+def _spec(code: str, listed_ms: int) -> SymbolSpec:
     base = code.partition("-")[2]
-    return Listing(code, base, base, 0, (0.0, 0.0, 0.0), 0.0, listed_ms=listed_ms)
+    return SymbolSpec(code, base, base, 0, (0.0, 0.0, 0.0), 0.0, listed_ms=listed_ms)
 
 
 class _Recorded(ABC):
     """What recordings share: nobody can keep their people from having traded."""
 
     @abstractmethod
-    def bars_before(self, unit: Unit, end: int, as_of: int) -> Iterator[Bar]:
+    def bars_before(self, unit: CandleUnit, end: int, as_of: int) -> Iterator[Bar]:
         """Yield bars, newest first."""
 
     def extremes(self, start: int, end: int, as_of: int) -> tuple[Bar, Bar] | None:
@@ -60,13 +60,13 @@ class CapturedSource(_Recorded):
         self.reference_price = capture.previous_close
         self._placed = sorted(capture.trades, key=_own_order)
         first = self._placed[0][1].traded_ms if self._placed else _NEVER
-        self.listing = _listing(code, first)
+        self.spec = _spec(code, first)
 
     def bar(self, start: int, end: int, as_of: int) -> Bar | None:
         """Add what traded in a half-open span."""
         return bar_of(start, self.trades(start, end, as_of))
 
-    def bars_before(self, unit: Unit, end: int, as_of: int) -> Iterator[Bar]:
+    def bars_before(self, unit: CandleUnit, end: int, as_of: int) -> Iterator[Bar]:
         """Yield the bars whose slots start before ``end``, newest first."""
         visible = [trade for due, trade in reversed(self._placed) if due <= as_of and unit.floor(trade.traded_ms) < end]
         for start, group in groupby(visible, key=lambda trade: unit.floor(trade.traded_ms)):
@@ -110,7 +110,7 @@ class HistorySource(_Recorded):
         self._unit = history.unit
         self._bars = history.bars
         self.reference_price = 0
-        self.listing = _listing(code, history.bars[0].start)
+        self.spec = _spec(code, history.bars[0].start)
 
     def bar(self, start: int, end: int, as_of: int) -> Bar | None:
         """Add the candles whose slots lie in a half-open span."""
@@ -118,7 +118,7 @@ class HistorySource(_Recorded):
         high = bisect.bisect_left(self._bars, min(end, as_of + 1), key=_start)
         return merge(start, self._bars[low:high])
 
-    def bars_before(self, unit: Unit, end: int, as_of: int) -> Iterator[Bar]:
+    def bars_before(self, unit: CandleUnit, end: int, as_of: int) -> Iterator[Bar]:
         """Yield the candles of a unit that the recorded one divides, newest first."""
         if unit.length % self._unit.length:
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from ....domain.errors import ConfigurationError
-from ..faults.fault_schedule import FaultBoard, faults_from
+from ..faults.fault_schedule import FaultSchedule, faults_from
 from ..faults.faults import Fault
 from .rest import RestReply
 
@@ -13,7 +13,7 @@ _JSON = {"Content-Type": "application/json"}
 _TEXT = {"Content-Type": "text/plain;charset=UTF-8"}
 
 
-class AdminDesk:
+class AdminHandler:
     """Answers ``GET /sandbox``, ``POST /sandbox/faults`` and ``DELETE /sandbox/faults``."""
 
     def __init__(
@@ -21,7 +21,7 @@ class AdminDesk:
         describe: Callable[[], dict[str, object]],
         inject: Callable[[Fault], None],
         clear: Callable[[], None],
-        faults: FaultBoard,
+        faults: FaultSchedule,
     ) -> None:
         """Take what the endpoint needs of the sandbox."""
         self._describe = describe

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-from ..faults.fault_schedule import FaultBoard
+from ..faults.fault_schedule import FaultSchedule
 from ..market.books import grouped
 from ..market.exchange import Exchange, View
-from ..market.tickers import TickerDesk
+from ..market.tickers import TickerCalculator
 from ..market.ticks import supported_levels
 from ..market.values import Book, Trade
 from ..number_format import fixed
-from ..units import DAY, MINUTE, MINUTE_UNITS, UNITS, Unit, utc
+from ..units import DAY, MINUTE, MINUTE_UNITS, UNITS, CandleUnit, utc
 from . import rest_rows
 from .parameters import (
     INVALID,
@@ -43,7 +43,7 @@ _MIN_LONG_ID = 10**16
 class Endpoints:
     """All endpoints of one sandbox."""
 
-    def __init__(self, exchange: Exchange, tickers: TickerDesk, faults: FaultBoard, *, korean: bool) -> None:
+    def __init__(self, exchange: Exchange, tickers: TickerCalculator, faults: FaultSchedule, *, korean: bool) -> None:
         """Answer from the exchange; ``korean`` decides the wire's regional shape."""
         self._exchange = exchange
         self._tickers = tickers
@@ -81,17 +81,17 @@ class Endpoints:
 
         return answer
 
-    def _candles_of(self, unit: Unit) -> Endpoint:
+    def _candles_of(self, unit: CandleUnit) -> Endpoint:
         def answer(query: Query, now: int) -> bytes:
             return self._candles(unit, query, now)
 
         return answer
 
-    def _candles(self, unit: Unit, query: Query, now: int) -> bytes:
+    def _candles(self, unit: CandleUnit, query: Query, now: int) -> bytes:
         view = self._view(required(query, "market").upper())
         count, until = count_in(query, 1, _PAGE), instant_in(query)
         converted = self._conversion(view, query) if unit.name == "1d" else None
-        if self._faults.strikes("empty-page", now, symbol=view.symbol, group="candles"):
+        if self._faults.hits("empty-page", now, symbol=view.symbol, group="candles"):
             return b"[]"
         end = now + 1 if until is None else min(until, now + 1)
         bars = islice(self._exchange.bars_before(view, unit, end, now), count + 1)
@@ -118,7 +118,7 @@ class Endpoints:
         view = self._view(required(query, "market").upper())
         count, days_ago = count_in(query, 1, _TRADES_PAGE), days_ago_in(query)
         cursor, time = cursor_in(query), time_of_day_in(query)
-        if self._faults.strikes("empty-page", now, symbol=view.symbol, group="crix-trades"):
+        if self._faults.hits("empty-page", now, symbol=view.symbol, group="crix-trades"):
             return b"[]"
         day = now // DAY * DAY - days_ago * DAY
         end = min(day + time, now + 1)
@@ -176,10 +176,8 @@ class Endpoints:
     def _markets(self, query: Query, now: int) -> bytes:
         _ = now
         details = flag_in(query, "is_details", "isDetails")
-        listings = (self._exchange.listing(self._view(code)) for code in self._exchange.symbols())
-        return rest_rows.array(
-            [rest_rows.market_row(listing, details=details, korean=self._korean) for listing in listings]
-        )
+        specs = (self._exchange.spec(self._view(code)) for code in self._exchange.symbols())
+        return rest_rows.array([rest_rows.market_row(spec, details=details, korean=self._korean) for spec in specs])
 
     def _price(self, view: View, now: int) -> int:
         last = self._exchange.last_trade(view, now)

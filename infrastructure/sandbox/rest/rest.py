@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import attrs
 import msgspec
 
-from ..counters import Statistics
-from ..faults.fault_schedule import FaultBoard
+from ..counters import Counters
+from ..faults.fault_schedule import FaultSchedule
 from ..limits import RateLimits, Verdict
 from .endpoints import Endpoint, Endpoints
 from .parameters import Refusal
@@ -52,15 +52,15 @@ class RestReply:
     delay_s: float = 0.0
 
 
-class RestDesk:
+class RestHandler:
     """Routes, limits, faults and headers around the endpoints."""
 
     def __init__(
         self,
         endpoints: Endpoints,
         limits: RateLimits,
-        faults: FaultBoard,
-        statistics: Statistics,
+        faults: FaultSchedule,
+        statistics: Counters,
         *,
         json_refusals: bool,
     ) -> None:
@@ -89,7 +89,7 @@ class RestDesk:
     def _reply(self, endpoint: Endpoint, request: RestRequest, verdict: Verdict, group: str, now: int) -> RestReply:
         if verdict.status != _OK:
             return self._refusal(verdict.status, verdict.blocked_s)
-        fault = self._faults.strikes("rest-status", now, group=group)
+        fault = self._faults.hits("rest-status", now, group=group)
         if fault is not None:
             status = fault.status or _SERVER_ERROR
             return self._refusal(status, 60) if status in (418, 429) else self._failure(status)
@@ -97,7 +97,7 @@ class RestDesk:
             body = endpoint(request.query, now)
         except Refusal as refusal:
             return RestReply(refusal.status, _error(refusal.status, refusal.message), {})
-        if self._faults.strikes("malformed-body", now, group=group):
+        if self._faults.hits("malformed-body", now, group=group):
             body = body[: len(body) * 2 // 3] + b"\x00"
         slow = self._faults.active("slow-rest", now, group=group)
         seconds = 0.0 if slow is None else (_DEFAULT_SLOWNESS_S if slow.seconds is None else slow.seconds)
@@ -119,7 +119,7 @@ class RestDesk:
 
     def _headed(self, reply: RestReply, request: RestRequest, verdict: Verdict, group: str, now: int) -> RestReply:
         headers = {**_CONSTANT_HEADERS, "Remaining-Req": verdict.remaining, **reply.headers}
-        if self._faults.strikes("drop-remaining-req", now, group=group):
+        if self._faults.hits("drop-remaining-req", now, group=group):
             del headers["Remaining-Req"]
         headers["ETag"] = f'W/"0{hashlib.md5(reply.body, usedforsecurity=False).hexdigest()}"'
         body = reply.body

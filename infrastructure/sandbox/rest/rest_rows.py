@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..market.symbols import CAUTIONS, Listing
+from ..market.symbols import CAUTIONS, SymbolSpec
 from ..market.tickers import Ticker
 from ..market.ticks import supported_levels, tick_size
 from ..market.values import TURNOVER_SCALE, Bar, Book, Trade
@@ -18,7 +18,7 @@ from ..number_format import (
     plain,
     rate,
 )
-from ..units import Unit
+from ..units import CandleUnit
 
 _ACC_DIGITS = 16
 
@@ -28,21 +28,21 @@ def array(rows: list[str]) -> bytes:
     return f"[{','.join(rows)}]".encode()
 
 
-def market_row(listing: Listing, *, details: bool, korean: bool) -> str:
+def market_row(spec: SymbolSpec, *, details: bool, korean: bool) -> str:
     """Spell a row of ``/v1/market/all``; other regions have another shape."""
-    row: dict[str, object] = {"market": listing.symbol}
+    row: dict[str, object] = {"market": spec.symbol}
     if not korean:
-        flagged = listing.warning or listing.cautions
-        row |= {"english_name": listing.english_name, "market_warning": "CAUTION" if flagged else "NONE"}
+        flagged = spec.warning or spec.cautions
+        row |= {"english_name": spec.english_name, "market_warning": "CAUTION" if flagged else "NONE"}
         return _json(row)
-    row |= {"korean_name": listing.korean_name, "english_name": listing.english_name}
+    row |= {"korean_name": spec.korean_name, "english_name": spec.english_name}
     if details:
-        caution = {name: name in listing.cautions for name in CAUTIONS}
-        row["market_event"] = {"warning": listing.warning, "caution": caution}
+        caution = {name: name in spec.cautions for name in CAUTIONS}
+        row["market_event"] = {"warning": spec.warning, "caution": caution}
     return _json(row)
 
 
-def candle_row(symbol: str, unit: Unit, bar: Bar, *, korean: bool, extra: str = "") -> str:
+def candle_row(symbol: str, unit: CandleUnit, bar: Bar, *, korean: bool, extra: str = "") -> str:
     """Spell a candle; ``extra`` holds what only its unit has."""
     kst = f'"candle_date_time_kst":"{kst_label(bar.start)}",' if korean else ""
     return (
@@ -126,7 +126,7 @@ def levels_row(symbol: str, price: int) -> str:
     return f'{{"market":"{symbol}","supported_levels":[{levels}]}}'
 
 
-def _unit_field(unit: Unit, bar: Bar) -> str:
+def _unit_field(unit: CandleUnit, bar: Bar) -> str:
     if unit.name.endswith("m"):
         return f',"unit":{unit.name[:-1]}'
     return f',"first_day_of_period":"{date(bar.start)}"' if unit.name in ("1w", "1M", "1y") else ""

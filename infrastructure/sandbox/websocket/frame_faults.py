@@ -2,7 +2,7 @@
 
 import heapq
 
-from ..faults.fault_schedule import FaultBoard
+from ..faults.fault_schedule import FaultSchedule
 from .streams import DueFrame
 
 _DEFAULT_LATE_S = 2.0
@@ -13,7 +13,7 @@ _MS = 1_000
 class FrameFaults:
     """Takes frames that are due and returns the bodies to send now."""
 
-    def __init__(self, faults: FaultBoard) -> None:
+    def __init__(self, faults: FaultSchedule) -> None:
         """Hold nothing back yet."""
         self._faults = faults
         self._held: list[tuple[int, int, bytes]] = []
@@ -36,9 +36,9 @@ class FrameFaults:
         if not channel:
             return [frame.body]
         body = frame.body
-        if faults.strikes("malformed-frame", now, symbol=code, channel=channel):
+        if faults.hits("malformed-frame", now, symbol=code, channel=channel):
             body = body[: len(body) // 2]
-        copies = 2 if faults.strikes("duplicate-frames", now, symbol=code, channel=channel) else 1
+        copies = 2 if faults.hits("duplicate-frames", now, symbol=code, channel=channel) else 1
         delay_ms = self._delay_ms(code, channel, now)
         if not delay_ms:
             return [body] * copies
@@ -48,10 +48,10 @@ class FrameFaults:
         return []
 
     def _delay_ms(self, code: str, channel: str, now: int) -> int:
-        late = self._faults.strikes("late-frames", now, symbol=code, channel=channel)
+        late = self._faults.hits("late-frames", now, symbol=code, channel=channel)
         if late is not None:
             return int(_MS * (_DEFAULT_LATE_S if late.seconds is None else late.seconds))
-        disorder = self._faults.strikes("disordered-frames", now, symbol=code, channel=channel)
+        disorder = self._faults.hits("disordered-frames", now, symbol=code, channel=channel)
         if disorder is None:
             return 0
         longest = _DEFAULT_DISORDER_MS if disorder.maximum_ms is None else disorder.maximum_ms

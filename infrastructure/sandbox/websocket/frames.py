@@ -53,8 +53,8 @@ def ticker_frame(style: Style, ticker: Ticker, stream: str, *, micro: bool) -> b
     today, rolling, traded = ticker.today, ticker.rolling, last.traded_ms
     asked = today.ask_volume if today else 0
     volume = today.volume if today else 0
-    listing = ticker.view.source.listing
-    flagged = listing.warning or bool(listing.cautions)
+    spec = ticker.view.source.spec
+    flagged = spec.warning or bool(spec.cautions)
     return style.encode([
         *_head("ticker", ticker.view.symbol),
         ("opening_price", "op", price(ticker.opening)),

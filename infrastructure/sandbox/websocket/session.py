@@ -9,7 +9,7 @@ from typing import Literal
 
 import attrs
 
-from ..faults.fault_schedule import FaultBoard
+from ..faults.fault_schedule import FaultSchedule
 from ..hash_rng import fraction, key_of
 from ..limits import MessageLimits
 from ..units import SECOND
@@ -65,7 +65,7 @@ class Session:
         self,
         name: str,
         streams: Streams,
-        faults: FaultBoard,
+        faults: FaultSchedule,
         now: int,
         *,
         limits: MessageLimits,

@@ -2,10 +2,10 @@
 
 import attrs
 
-from ..faults.fault_schedule import FaultBoard
+from ..faults.fault_schedule import FaultSchedule
 from ..market.books import grouped
 from ..market.exchange import Exchange, View
-from ..market.tickers import TickerDesk
+from ..market.tickers import TickerCalculator
 from ..market.ticks import supported_levels
 from ..market.values import Bar, Book, Trade
 from ..units import SECOND, UNITS
@@ -31,7 +31,7 @@ class DueFrame:
 class Streams:
     """Spells the market as frames."""
 
-    def __init__(self, exchange: Exchange, tickers: TickerDesk, faults: FaultBoard, *, korean: bool) -> None:
+    def __init__(self, exchange: Exchange, tickers: TickerCalculator, faults: FaultSchedule, *, korean: bool) -> None:
         """Read from the exchange; ``korean`` decides the wire's regional shape."""
         self._exchange = exchange
         self._tickers = tickers
@@ -153,5 +153,5 @@ class Streams:
         return candle_frame(style, element, bar, REALTIME, micro=self._micro(element, now))
 
     def _micro(self, element: Element, now: int) -> bool:
-        fault = self._faults.strikes("microsecond-timestamp", now, symbol=element.code, channel=element.type)
+        fault = self._faults.hits("microsecond-timestamp", now, symbol=element.code, channel=element.type)
         return fault is not None

@@ -3,8 +3,8 @@
 import attrs
 
 from ..config import SandboxConfig
-from ..counters import Statistics
-from ..faults.fault_schedule import FaultBoard
+from ..counters import Counters
+from ..faults.fault_schedule import FaultSchedule
 from ..limits import MessageLimits, RateLimits
 from ..rest.rest import RestReply
 from .session import Session
@@ -15,14 +15,14 @@ _MS = 1_000
 
 
 @attrs.define
-class UpgradeDesk:
+class UpgradeHandler:
     """Admits or refuses upgrades, and opens the session of one that was admitted."""
 
     config: SandboxConfig
     streams: Streams
-    faults: FaultBoard
+    faults: FaultSchedule
     limits: RateLimits
-    statistics: Statistics
+    statistics: Counters
     _opened: int = 0
 
     def ask(self, address: str, now: int, *, has_origin: bool) -> RestReply:

@@ -134,10 +134,10 @@ def test_a_call_that_is_late_has_nothing_refused_however_late_it_is(kind, phase,
 
 
 async def hold(budget, seconds):
-    async with budget.turn("candles") as turn:
-        turn.written()
+    async with budget.acquire("candles") as permit:
+        permit.written()
         await asyncio.sleep(seconds)
-        turn.answered()
+        permit.answered()
 
 
 def test_who_waits_for_an_overdue_answer_goes_when_it_comes():

@@ -37,17 +37,17 @@ def state(address):
 
     def tell():
         group = address.group("candles")
-        return len(group.line.waiting), len(group.held), group.budget.unanswered, group.claims
+        return len(group.queue.waiting), len(group.held), group.budget.unanswered, group.claims
 
     return tell
 
 
 async def call(budget, *, writes=True, answer_after_s=0.0):
-    async with budget.turn("candles") as turn:
+    async with budget.acquire("candles") as permit:
         if writes:
-            turn.written()
+            permit.written()
         await asyncio.sleep(answer_after_s)
-        turn.answered()
+        permit.answered()
 
 
 @contextmanager

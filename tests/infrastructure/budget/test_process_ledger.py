@@ -198,11 +198,11 @@ async def test_a_place_that_the_file_refuses_is_given_back_and_asked_for_again(t
     other._thread.shutdown(wait=True)
     began = address.now()
 
-    async with budget.turn("candles") as turn:
+    async with budget.acquire("candles") as permit:
         assert address.now() - began >= 0.25
         assert CountingLedger.asked <= 4, "it waits for what the file said"
-        turn.written()
-        turn.answered()
+        permit.written()
+        permit.answered()
     budget.pause("candles")
     budget.stop_all(0.2)
     address.ledger._thread.shutdown(wait=True)
@@ -220,9 +220,9 @@ async def test_cancelling_while_the_file_is_asked_gives_the_place_back(tmp_path)
     budget = RateBudget(LIMITS, RealClock(), address)
 
     async def go():
-        async with budget.turn("candles") as turn:
-            turn.written()
-            turn.answered()
+        async with budget.acquire("candles") as permit:
+            permit.written()
+            permit.answered()
 
     doomed = asyncio.ensure_future(go())
     await asyncio.sleep(0)

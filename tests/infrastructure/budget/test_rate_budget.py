@@ -22,16 +22,16 @@ from market_backbone.infrastructure.budget import (
 async def spend(budget, count, group="candles"):
     """Send at once and have the answer at once, without a word about what is left."""
     for _ in range(count):
-        async with budget.turn(group) as turn:
-            turn.written()
-            turn.answered()
+        async with budget.acquire(group) as permit:
+            permit.written()
+            permit.answered()
 
 
 async def hear(budget, left, *, expected="candles", group="candles", per_second=None):
-    async with budget.turn(expected) as turn:
-        turn.written()
-        turn.answered()
-    turn.learn(group, left, per_second=per_second)
+    async with budget.acquire(expected) as permit:
+        permit.written()
+        permit.answered()
+    permit.learn(group, left, per_second=per_second)
 
 
 @settings(max_examples=20, deadline=None)
@@ -41,16 +41,16 @@ def test_no_second_at_the_server_ever_sees_eleven_whatever_its_phase(phase, leas
     server = FixedWindows(phase)
 
     async def one(budget, clock):
-        async with budget.turn("candles") as turn:
+        async with budget.acquire("candles") as permit:
             await clock.sleep(random.choice([0.0, 0.0, 0.7]))  # a handshake now and then
-            turn.written()
+            permit.written()
             there = least + jitter * random.random()
             await clock.sleep(there)
             left = server.arrive(clock.monotonic())
             assert left >= 0
             await clock.sleep(there)
-            turn.answered()
-        turn.learn("candles", left, per_second=10)
+            permit.answered()
+        permit.learn("candles", left, per_second=10)
 
     async def main():
         clock = JumpingClock()
@@ -74,11 +74,11 @@ def test_others_behind_the_same_address_are_seen_in_the_header_and_left_their_sh
             for _ in range(stolen):
                 server.arrive(clock.monotonic())  # somebody else's burst
             for _ in range(10):
-                async with budget.turn("candles") as turn:
-                    turn.written()
+                async with budget.acquire("candles") as permit:
+                    permit.written()
                     left = server.arrive(clock.monotonic())
-                    turn.answered()
-                turn.learn("candles", max(left, 0))
+                    permit.answered()
+                permit.learn("candles", max(left, 0))
                 if second == 0:
                     assert left >= 0
             assert budget.delay("candles") <= 1.0 + LIMITS.first_jitter_s + 1e-3
@@ -93,8 +93,8 @@ def test_ten_may_go_at_once_and_the_eleventh_waits_for_the_window():
     context = CallContext()
 
     async def unanswered(budget):
-        async with budget.turn("candles") as turn:
-            turn.written()
+        async with budget.acquire("candles") as permit:
+            permit.written()
             await asyncio.sleep(5)
 
     async def main():
@@ -119,10 +119,10 @@ def test_bytes_that_are_written_twice_are_counted_twice():
     async def main():
         budget = alone(BudgetLimits(per_second=2))
         with use_call_context(context):
-            async with budget.turn("candles") as turn:
-                turn.written()
-                turn.written()
-                turn.answered()
+            async with budget.acquire("candles") as permit:
+                permit.written()
+                permit.written()
+                permit.answered()
         return budget.delay("candles")
 
     assert run(main()) > 1
@@ -134,9 +134,9 @@ def test_an_abandoned_request_keeps_its_place_used_for_a_second_and_j_from_then_
     async def main():
         budget = alone(BudgetLimits(per_second=1))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5), budget.turn("candles") as turn:
+            async with asyncio.timeout(5), budget.acquire("candles") as permit:
                 if is_written:
-                    turn.written()
+                    permit.written()
                 await asyncio.sleep(9)
         return budget.delay("candles")
 
@@ -149,10 +149,10 @@ def test_while_a_place_is_taken_and_unwritten_nobody_passes_it():
         async with asyncio.TaskGroup() as group:
 
             async def slow():
-                async with budget.turn("candles") as turn:
+                async with budget.acquire("candles") as permit:
                     await clock.sleep(3)
-                    turn.written()
-                    turn.answered()
+                    permit.written()
+                    permit.answered()
 
             group.create_task(slow())
             await asyncio.sleep(0)
@@ -176,12 +176,12 @@ def test_after_a_429_requests_go_one_by_one_and_each_answer_allows_one_more_at_o
 
     async def one(budget):
         nonlocal under_way
-        async with budget.turn("candles") as turn:
-            turn.written()
+        async with budget.acquire("candles") as permit:
+            permit.written()
             under_way += 1
             most.append(under_way)
             await asyncio.sleep(0.05)
-            turn.answered()
+            permit.answered()
             under_way -= 1
 
     async def main():
@@ -245,9 +245,9 @@ def test_two_names_of_one_group_share_its_budget_and_its_line_from_then_on():
     order = []
 
     async def ask(budget, name, number):
-        async with budget.turn(name) as turn:
-            turn.written()
-            turn.answered()
+        async with budget.acquire(name) as permit:
+            permit.written()
+            permit.answered()
             order.append(number)
 
     async def main():
@@ -353,10 +353,10 @@ def test_bulk_goes_once_per_spacing_and_only_the_urgent_burst_from_idleness():
 
         async def one():
             with use_call_context(CallContext(priority)):
-                async with budget.turn("candles") as turn:
-                    turn.written()
+                async with budget.acquire("candles") as permit:
+                    permit.written()
                     sent.append(clock.monotonic() - 1000)
-                    turn.answered()
+                    permit.answered()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(8):

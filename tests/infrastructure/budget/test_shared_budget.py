@@ -80,9 +80,9 @@ def watch(user):
 
 async def spend(budget, count):
     for _ in range(count):
-        async with budget.turn("candles") as turn:
-            turn.written()
-            turn.answered()
+        async with budget.acquire("candles") as permit:
+            permit.written()
+            permit.answered()
 
 
 @pytest.mark.usefixtures("watch")
@@ -114,24 +114,24 @@ async def test_who_opens_anew_soon_does_not_forget_what_was_sent(user, watch):
 def test_a_budget_without_users_is_kept_for_a_moment_and_through_a_block():
     now = [100.0]
     address = AddressBudget(now=lambda: now[0])
-    assert not address.is_deserted, "nobody has used it yet"
+    assert not address.is_unused, "nobody has used it yet"
     user = RateBudget(BudgetLimits(), MarketClock(), address)
     now[0] += 50.0
-    assert not address.is_deserted
+    assert not address.is_unused
     user.close()
     now[0] += 2.9
-    assert not address.is_deserted
+    assert not address.is_unused
     now[0] += 0.2
-    assert address.is_deserted
+    assert address.is_unused
     later = RateBudget(BudgetLimits(), MarketClock(), address)
     later.stop_all(60)
     del later
     gc.collect()
-    assert not address.is_deserted
+    assert not address.is_unused
     now[0] += 59.0
-    assert not address.is_deserted, "it is blocked"
+    assert not address.is_unused, "it is blocked"
     now[0] += 2.0
-    assert address.is_deserted
+    assert address.is_unused
 
 
 async def test_the_strictest_of_all_users_counts(user):
@@ -196,7 +196,7 @@ async def test_event_loops_in_different_threads_share_one_budget():
             async def main():
                 channel = open_rest(sandbox.rest_url, least_jitter_s=0.6)
                 await ask_often(channel, 11, refused)
-                spent.append(channel.exchange.budget._address)
+                spent.append(channel.client.budget._address)
                 await channel.close()
 
             asyncio.run(main())
@@ -224,4 +224,4 @@ def test_a_loop_that_ended_with_somebody_waiting_stops_nobody(user):
     asyncio.run(leave_early())
     asyncio.run(spend(budget, 1))
     group = budget._address.group("candles")
-    assert (len(group.budget.sends), group.line.waiting, group.held) == (2, [], {})
+    assert (len(group.budget.sends), group.queue.waiting, group.held) == (2, [], {})

@@ -16,7 +16,7 @@ SPACING = (1 + LIMITS.least_jitter_s) / LIMITS.per_second
 
 async def go(budget, context, order, name):
     with use_call_context(context):
-        async with budget.turn("candles") as turn:
+        async with budget.acquire("candles") as turn:
             turn.written()
             order.append(name)
             turn.answered()
@@ -134,7 +134,7 @@ def scene(turn):
         tasks[:] = [asyncio.create_task(go(budget, CallContext(), order, name)) for name in ("first", "doomed", "last")]
         await asyncio.wait(tasks)
         group = budget._address.group("candles")
-        assert (group.line.waiting, group.budget.unanswered) == ([], 0)
+        assert (group.queue.waiting, group.budget.unanswered) == ([], 0)
         return clock.monotonic() - 1000, budget.delay("candles")
 
     return run(main(), {turn: lambda: tasks and tasks[1].cancel()}), order
@@ -163,7 +163,7 @@ def test_a_place_that_was_given_to_somebody_who_is_gone_goes_to_the_next(is_give
 
     async def main():
         budget = alone(BudgetLimits(per_second=1))
-        async with budget.turn("candles") as turn:
+        async with budget.acquire("candles") as turn:
             doomed = asyncio.create_task(go(budget, CallContext(), order, "doomed"))
             last = asyncio.create_task(go(budget, CallContext(), order, "last"))
             await asyncio.sleep(0)

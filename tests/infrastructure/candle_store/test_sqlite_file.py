@@ -9,7 +9,7 @@ import pytest
 from market_backbone.domain.errors import ChannelUnavailableError
 from market_backbone.domain.timestamps import to_micros
 from market_backbone.infrastructure.candle_store.connection import connect
-from market_backbone.infrastructure.candle_store.schema import APPLICATION_ID, LADDER, climb, objection
+from market_backbone.infrastructure.candle_store.schema import APPLICATION_ID, MIGRATIONS, find_incompatibility, migrate
 from market_backbone.infrastructure.candle_store.tables import DamagedBlockError, Tables
 
 
@@ -101,7 +101,7 @@ async def test_a_file_of_another_program_that_names_itself_is_moved_aside_even_w
 
 async def test_a_file_of_a_newer_version_is_moved_aside_with_all_that_it_holds(opened, pages, path, told):
     await begin_file(opened, pages)
-    execute(path, f"PRAGMA user_version = {len(LADDER) + 1}")
+    execute(path, f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
     aside = await check_that_a_new_file_was_begun(opened, pages, path, told, reason="newer")
 
@@ -113,7 +113,7 @@ async def test_what_the_log_beside_the_file_holds_moves_with_it(opened, pages, p
     await begin_file(opened, pages)
     other = connect(path, timeout_s=1)
     other.execute("PRAGMA wal_autocheckpoint = 0")
-    other.execute(f"PRAGMA user_version = {len(LADDER) + 1}")
+    other.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     other.execute("CREATE TABLE later (value)")
     try:
         aside = await check_that_a_new_file_was_begun(opened, pages, path, told, reason="newer")
@@ -156,7 +156,7 @@ def turn_a_bit(data):
 
 
 def damage_a_block(path, pages):
-    """Turn one bit of the second day."""
+    """Permit one bit of the second day."""
     start = to_micros(pages.minute(1440))
     with closing(sqlite3.connect(path)) as connection:
         ((data,),) = connection.execute("SELECT data FROM blocks WHERE start = ?", (start,)).fetchall()
@@ -272,27 +272,27 @@ async def test_damage_that_the_ledger_meets_is_mended_without_another_call(opene
     assert [event for event, _ in told] == ["cache_file_moved_aside"]
 
 
-STEPS = (*LADDER, ("ALTER TABLE series ADD COLUMN note TEXT NOT NULL DEFAULT ''",))
+STEPS = (*MIGRATIONS, ("ALTER TABLE series ADD COLUMN note TEXT NOT NULL DEFAULT ''",))
 
 
 async def test_an_older_file_climbs_the_ladder_and_keeps_what_it_holds(opened, pages, path):
     await begin_file(opened, pages)
     with closing(connect(path, timeout_s=1)) as connection:
-        assert objection(connection, STEPS) == ""
-        climb(connection, STEPS)
+        assert find_incompatibility(connection, STEPS) == ""
+        migrate(connection, STEPS)
 
         assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
         assert connection.execute("SELECT note FROM series").fetchall() == [("",)]
-        assert objection(connection) == "newer"
+        assert find_incompatibility(connection) == "newer"
 
 
 async def test_a_step_that_fails_leaves_the_file_where_it_was(opened, pages, path):
     await begin_file(opened, pages)
     with closing(connect(path, timeout_s=1)) as connection:
         with pytest.raises(sqlite3.OperationalError):
-            climb(connection, (*STEPS, ("CREATE TABLE series (twice)",)))
+            migrate(connection, (*STEPS, ("CREATE TABLE series (twice)",)))
 
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(LADDER),)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert "note" not in {row[1] for row in connection.execute("PRAGMA table_info(series)")}
 
 

@@ -13,7 +13,7 @@ import pytest
 from market_backbone.domain.errors import ChannelUnavailableError
 from market_backbone.infrastructure.candle_store import SqliteCandleStore, sqlite
 from market_backbone.infrastructure.candle_store.connection import connect
-from market_backbone.infrastructure.candle_store.schema import climb
+from market_backbone.infrastructure.candle_store.schema import migrate
 
 OUT_OF_THE_WAY = 1 << 30
 
@@ -176,7 +176,7 @@ async def test_a_mistake_of_our_own_is_no_failure_of_the_medium(opened, pages):
 async def test_a_file_that_others_read_at_the_beginning_gets_its_log_as_soon_as_they_let_go(opened, pages, path):
     path.parent.mkdir()
     with closing(connect(path, timeout_s=1)) as other:
-        climb(other)
+        migrate(other)
         other.execute("BEGIN")
         other.execute("SELECT * FROM series").fetchall()
         async with opened() as store, asyncio.TaskGroup() as tasks:

@@ -1,8 +1,8 @@
 """Every lie as a subject of its contract; collected only by the test that expects each of them to be caught."""
 
 import lying_candles
-import lying_conduct
 import lying_holders
+import lying_lifecycle
 import pytest
 from attrs import evolve
 
@@ -29,7 +29,7 @@ def subject_of(lie):
     return subject
 
 
-for lie in (*lying_candles.LIES, *lying_conduct.LIES, *lying_holders.LIES):
+for lie in (*lying_candles.LIES, *lying_lifecycle.LIES, *lying_holders.LIES):
     name = f"Test{lie.__name__}"
     globals()[name] = type(name, (CONTRACTS[lie.breaks[0]],), {"subject": subject_of(lie)})
 del name, lie

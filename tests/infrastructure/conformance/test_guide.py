@@ -13,8 +13,8 @@ from market_backbone.domain.adapter import AdapterContext
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.ports import Channel
 from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
-from market_backbone.infrastructure.conformance import cards
-from market_backbone.infrastructure.conformance.markdown import chapter
+from market_backbone.infrastructure.conformance import case_docs
+from market_backbone.infrastructure.conformance.markdown import render_case_docs
 
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "adapters.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^```python (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -67,20 +67,20 @@ def test_the_factory_of_the_guide_builds_a_channel(project, monkeypatch):
     assert isinstance(module.archive(context), Channel)
 
 
-def test_the_guide_has_the_card_of_every_promise():
-    assert GUIDE.endswith(f"\n\n{chapter()}"), "print them: python -m market_backbone.infrastructure.conformance"
+def test_the_guide_has_the_case_of_every_promise():
+    assert GUIDE.endswith(f"\n\n{render_case_docs()}"), "print: python -m market_backbone.infrastructure.conformance"
 
 
 def test_the_promises_are_numbered_without_a_hole_and_said_once():
-    numbers = [card.number for card in cards()]
+    numbers = [case_doc.number for case_doc in case_docs()]
     for letter in "RLSP":
         own = [number for number in numbers if number[0] == letter]
         assert own == [f"{letter}-{place:02}" for place in range(1, len(own) + 1)]
         assert f"{own[0]} to {own[-1]}" in GUIDE
-    assert len({card.text for card in cards()}) == len(numbers)
+    assert len({case_doc.text for case_doc in case_docs()}) == len(numbers)
 
 
 def test_the_module_prints_the_cards(capsys):
     runpy.run_module("market_backbone.infrastructure.conformance", run_name="__main__")
 
-    assert capsys.readouterr().out == chapter()
+    assert capsys.readouterr().out == render_case_docs()

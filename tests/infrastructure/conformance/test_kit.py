@@ -12,10 +12,10 @@ from market_backbone.domain.errors import RateLimitedError
 from market_backbone.infrastructure.conformance import (
     BrokenPromiseError,
     CandleStoreContract,
-    Card,
+    CaseDoc,
     MarketDataRepositoryContract,
     RoutingPolicyContract,
-    cards,
+    case_docs,
 )
 from market_backbone.infrastructure.conformance.promises import pure_promise, require
 from market_backbone.infrastructure.conformance.task_watch import TaskWatch
@@ -47,7 +47,7 @@ def test_the_package_does_not_import_pytest_and_without_it_the_kit_names_its_ext
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_every_trial_is_a_promise_with_a_number(contract):
     trials = [name for name in dir(contract) if name.startswith("test_")]
-    numbers = {f"test_{card.number[0].lower()}{card.number[2:]}" for card in cards()}
+    numbers = {f"test_{case_doc.number[0].lower()}{case_doc.number[2:]}" for case_doc in case_docs()}
     assert len(trials) >= 12
     assert {name[:8] for name in trials} <= numbers
     assert all(getattr(contract, name).__doc__ for name in trials)
@@ -69,7 +69,7 @@ async def test_a_failure_names_the_promise_and_says_what_came_instead():
         BrokenPromiseError, match=r"R-02: What is declared fits together\n  but .*expected True"
     ) as told:
         await MarketDataRepositoryContract().test_r02_coherent_capabilities(exchange.under_test())
-    assert told.value.card.number == "R-02"
+    assert told.value.case_doc.number == "R-02"
 
 
 async def test_no_trial_waits_longer_than_the_subject_has_patience():
@@ -132,7 +132,7 @@ async def test_tasks_of_others_are_not_counted():
 
 def test_a_promise_that_is_not_written_as_one_is_refused():
     with pytest.raises(ValueError, match="a promise is written as"):
-        Card.read("Pages are small.", ())
+        CaseDoc.read("Pages are small.", ())
 
 
 def test_two_promises_cannot_have_one_number():

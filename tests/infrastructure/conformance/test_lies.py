@@ -4,20 +4,20 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import lying_candles
-import lying_conduct
 import lying_holders
+import lying_lifecycle
 import pytest
 
 from market_backbone.infrastructure.conformance import (
     CandleStoreContract,
     MarketDataRepositoryContract,
     RoutingPolicyContract,
-    cards,
+    case_docs,
 )
 
 HERE = Path(__file__).parent
 DOUBLES = HERE.parents[1] / "doubles"
-LIES = (*lying_candles.LIES, *lying_conduct.LIES, *lying_holders.LIES)
+LIES = (*lying_candles.LIES, *lying_lifecycle.LIES, *lying_holders.LIES)
 CONTRACTS = (MarketDataRepositoryContract, CandleStoreContract, RoutingPolicyContract)
 
 
@@ -43,7 +43,7 @@ def what_is_said_of(lies, report, run_pytest):
 
 @pytest.mark.timeout(120)
 def test_each_lie_is_caught_by_the_promise_that_it_breaks(tmp_path, run_pytest):
-    texts = {card.number: str(card) for card in cards()}
+    texts = {case_doc.number: str(case_doc) for case_doc in case_docs()}
     error = "market_backbone.infrastructure.conformance.promises.BrokenPromiseError"
 
     said = what_is_said_of(LIES, tmp_path / "report.xml", run_pytest)
@@ -52,4 +52,4 @@ def test_each_lie_is_caught_by_the_promise_that_it_breaks(tmp_path, run_pytest):
 
 
 def test_every_promise_has_a_lie_that_it_catches():
-    assert {card.number for card in cards()} == {lie.breaks for lie in LIES}
+    assert {case_doc.number for case_doc in case_docs()} == {lie.breaks for lie in LIES}

@@ -10,15 +10,15 @@ import aiohttp
 import pytest
 
 from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
-from market_backbone.infrastructure.sandbox.counters import Statistics
-from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultBoard
+from market_backbone.infrastructure.sandbox.counters import Counters
+from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultSchedule
 from market_backbone.infrastructure.sandbox.limits import MessageLimits, RateLimits
 from market_backbone.infrastructure.sandbox.market.exchange import Exchange
 from market_backbone.infrastructure.sandbox.market.sources import seeded_sources
-from market_backbone.infrastructure.sandbox.market.symbols import listings
-from market_backbone.infrastructure.sandbox.market.tickers import TickerDesk
+from market_backbone.infrastructure.sandbox.market.symbols import specs
+from market_backbone.infrastructure.sandbox.market.tickers import TickerCalculator
 from market_backbone.infrastructure.sandbox.rest.endpoints import Endpoints
-from market_backbone.infrastructure.sandbox.rest.rest import RestDesk, RestReply, RestRequest
+from market_backbone.infrastructure.sandbox.rest.rest import RestHandler, RestReply, RestRequest
 from market_backbone.infrastructure.sandbox.websocket.session import Close, Session
 from market_backbone.infrastructure.sandbox.websocket.streams import Streams
 
@@ -32,7 +32,7 @@ START_MS = int(START.timestamp() * 1000)
 @lru_cache
 def known_sources(region):
     """One market per region for all tests: what it remembers changes no answer."""
-    return seeded_sources(7, listings(region, START_MS))
+    return seeded_sources(7, specs(region, START_MS))
 
 
 class Bench:
@@ -41,13 +41,13 @@ class Bench:
     def __init__(self, region="kr", limits=False, sources=None, json_refusals=False, block_after=30):
         self.now = START_MS
         self.start = self.now
-        self.faults = FaultBoard(7)
+        self.faults = FaultSchedule(7)
         self.korean = region == "kr"
         self.exchange = Exchange(sources or known_sources(region), self.faults, lambda: self.now)
-        self.tickers = TickerDesk(self.exchange)
-        self.statistics = Statistics()
+        self.tickers = TickerCalculator(self.exchange)
+        self.statistics = Counters()
         self.limits = RateLimits(enabled=limits, block_after=block_after)
-        self.rest = RestDesk(
+        self.rest = RestHandler(
             Endpoints(self.exchange, self.tickers, self.faults, korean=self.korean),
             self.limits,
             self.faults,
@@ -139,7 +139,7 @@ def bench():
 @pytest.fixture
 def closable_bench():
     """A bench whose market may be closed: no other test shares it."""
-    return Bench(sources=seeded_sources(7, listings("kr", START_MS)))
+    return Bench(sources=seeded_sources(7, specs("kr", START_MS)))
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from market_backbone.infrastructure.sandbox.market.engine import Closure, TradeProcess
 from market_backbone.infrastructure.sandbox.market.sources import SeededSource
-from market_backbone.infrastructure.sandbox.market.symbols import listings
+from market_backbone.infrastructure.sandbox.market.symbols import specs
 from market_backbone.infrastructure.sandbox.market.ticks import tick_size
 from market_backbone.infrastructure.sandbox.market.values import bar_of
 from market_backbone.infrastructure.sandbox.units import DAY, HOUR, MINUTE, SECOND, UNITS, unit_named, utc
 
 START = 1_795_348_830_000  # 2026-11-22T12:00:30Z
-ROWS = {row.symbol: row for row in listings("kr", START)}
+ROWS = {row.symbol: row for row in specs("kr", START)}
 SOURCES = {symbol: SeededSource(7, row) for symbol, row in ROWS.items()}
 QUIET = ("KRW-AWE", "KRW-STRAX", "BTC-XRP", "USDT-DOGE", "KRW-KAIA")
 LATER = START + DAY

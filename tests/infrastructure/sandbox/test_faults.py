@@ -6,7 +6,7 @@ import pytest
 
 from market_backbone.domain.errors import ConfigurationError
 from market_backbone.infrastructure.sandbox import Fault
-from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultBoard, faults_from, read_script
+from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultSchedule, faults_from, read_script
 from market_backbone.infrastructure.sandbox.faults.faults import KINDS, PARAMETERS
 from market_backbone.infrastructure.sandbox.units import DAY, HOUR, MINUTE, SECOND, UNITS
 
@@ -379,11 +379,11 @@ def test_a_loss_of_a_given_length(bench):
 
 
 def test_the_board_tells_the_newest_fault_that_matches():
-    board = FaultBoard(1)
-    board.add(Fault("rest-status", status=500), 0)
-    board.add(Fault("rest-status", status=429, group="ticker"), 0)
-    assert board.active("rest-status", 1, group="ticker").status == 429
-    assert board.active("rest-status", 1, group="candles").status == 500
-    assert board.strikes("rest-status", -1) is None
-    assert len(board.clear()) == 2
-    assert board.scheduled() == ()
+    schedule = FaultSchedule(1)
+    schedule.add(Fault("rest-status", status=500), 0)
+    schedule.add(Fault("rest-status", status=429, group="ticker"), 0)
+    assert schedule.active("rest-status", 1, group="ticker").status == 429
+    assert schedule.active("rest-status", 1, group="candles").status == 500
+    assert schedule.hits("rest-status", -1) is None
+    assert len(schedule.clear()) == 2
+    assert schedule.scheduled() == ()

@@ -39,8 +39,8 @@ async def test_the_factories_read_their_sections_and_leave_those_of_others_alone
     rest, websocket = rest_channel(context_of("rest", region="sg")), websocket_channel(context_of("websocket"))
 
     assert (rest.venue, websocket.venue) == ("upbit-sg", "upbit-kr")
-    assert (rest.exchange.identity.is_official, rest.exchange._name) == (True, "rest")
-    assert rest.exchange.server_time is rest._context.server_time
+    assert (rest.client.identity.is_official, rest.client._name) == (True, "rest")
+    assert rest.client.server_time is rest._context.server_time
     with pytest.raises(ConfigurationError, match="region must be one of kr sg id th"):
         rest_channel(context_of("rest", region="jp"))
     await rest.close()

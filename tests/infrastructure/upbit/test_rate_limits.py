@@ -82,7 +82,7 @@ async def test_an_abandoned_request_is_cut_off_and_its_place_stays_used(raw_serv
         cut_off.set()
 
     channel = make_rest(await raw_server(silent), requests_per_s=1, reply_timeout_s=0.4)
-    address = channel.exchange.budget._address
+    address = channel.client.budget._address
     began = address.now()
     asking = asyncio.ensure_future(channel.get_ticker("KRW-BTC"))
     await reached.wait()
@@ -91,7 +91,7 @@ async def test_an_abandoned_request_is_cut_off_and_its_place_stays_used(raw_serv
         asking.cancel()
     with pytest.raises(asyncio.CancelledError if how == "cancelled" else ChannelTimeoutError):
         await asking
-    used_from, used_for = address.group("ticker").budget.sends[-1], channel.exchange.budget.delay("ticker")
+    used_from, used_for = address.group("ticker").budget.sends[-1], channel.client.budget.delay("ticker")
 
     async with asyncio.timeout(5):
         await cut_off.wait()
@@ -117,9 +117,9 @@ async def test_a_budget_for_the_machine_lies_in_the_cache_folder_and_one_without
     budget, _ = budget_at("http://127.0.0.1:65001", told, str(tmp_path), shared="machine")
     alone, _ = budget_at("http://127.0.0.1:65002", told, shared="machine")
     for one in (budget, alone):
-        async with one.turn("candles") as turn:
-            turn.written()
-            turn.answered()
+        async with one.acquire("candles") as permit:
+            permit.written()
+            permit.answered()
 
     assert (tmp_path / "budget.sqlite3").is_file()
     assert [event for event, _ in told] == ["budget_not_shared"]

@@ -129,8 +129,8 @@ async def test_a_429_in_plain_text_pauses_its_group_for_a_second_and_j(scripted,
         await channel.get_ticker("KRW-BTC")
 
     assert caught.value.retryable
-    assert 0.5 < channel.exchange.budget.delay("ticker") <= 1.25
-    assert channel.exchange.budget.delay("orderbook") == 0
+    assert 0.5 < channel.client.budget.delay("ticker") <= 1.25
+    assert channel.client.budget.delay("orderbook") == 0
 
 
 async def test_a_418_stops_every_group_for_the_time_it_states_and_says_so_at_once(scripted, make_rest):
@@ -170,7 +170,7 @@ async def test_a_missing_budget_header_is_no_harm(scripted, make_rest):
 
     await channel.get_ticker("KRW-BTC")
 
-    assert channel.exchange.last_remaining is None
+    assert channel.client.last_remaining is None
 
 
 async def test_a_group_is_budgeted_by_the_name_that_the_exchange_gives_it(scripted, make_rest):
@@ -179,9 +179,9 @@ async def test_a_group_is_budgeted_by_the_name_that_the_exchange_gives_it(script
 
     await channel.get_ticker("KRW-BTC")
 
-    assert channel.exchange.last_remaining.group == "tickers"
-    assert channel.exchange.budget.delay("ticker") == pytest.approx(channel.exchange.budget.delay("tickers"), abs=0.1)
-    assert channel.exchange.budget.delay("ticker") > 0.5
+    assert channel.client.last_remaining.group == "tickers"
+    assert channel.client.budget.delay("ticker") == pytest.approx(channel.client.budget.delay("tickers"), abs=0.1)
+    assert channel.client.budget.delay("ticker") > 0.5
 
 
 async def test_without_any_date_nobody_can_say_when_the_data_was_read(raw_server, make_rest):
@@ -292,7 +292,7 @@ async def test_an_abandoned_request_keeps_its_place_in_the_budget(raw_server, ma
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert channel.exchange.budget.delay("ticker") > 0.9
+    assert channel.client.budget.delay("ticker") > 0.9
 
 
 async def test_a_closed_channel_says_so(scripted, make_rest):
@@ -314,7 +314,7 @@ async def test_a_sandbox_makes_itself_known_and_market_time_follows_it(scripted,
 
     assert (ticker.venue, channel.venue) == ("sandbox:seed-7", "sandbox:seed-7")
     assert channel._context.clock.speed == 50.0
-    assert not channel.exchange.identity.is_official
+    assert not channel.client.identity.is_official
 
 
 @pytest.fixture(scope="session")
