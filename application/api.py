@@ -48,7 +48,7 @@ from .status import current_status
 from .streaming.delivery.event_buffer import FollowedEvents
 from .streaming.delivery.subscriber import closed_stream_error
 from .streaming.feeds.context import FRAMES_IN_A_ROW
-from .streaming.feeds.feed import FeedRules
+from .streaming.feeds.feed import FeedOptions
 from .streaming.follow import Following
 from .streaming.hub import LiveHub
 
@@ -235,7 +235,7 @@ class UnifiedMarketDataAPI(ShortQuestions, HeldCandles):
         self._is_closed = False
 
     def _new_hub(self, rules: ApiRules) -> LiveHub:
-        feed_rules = FeedRules(
+        feed_rules = FeedOptions(
             polling_interval_s=rules.polling_interval_s,
             stall_after_s=rules.stall_after_s,
             snapshot_timeout_s=rules.snapshot_timeout_s,

@@ -57,7 +57,7 @@ class CacheDesk:
         """Find the store among the channels; it stands in for the channels of every venue."""
         cache = next((channel for channel in venues.channels.values() if isinstance(channel, CandleCache)), None)
         if cache is not None:
-            cache.stand_in_for(venues.venue_of)
+            cache.bind_venues(venues.venue_of)
         return cls(cache=cache, venues=venues, publish=publish, report=report, tip=tip, flush=flush)
 
     def remembers(self, channel: Channel) -> bool:

@@ -110,7 +110,7 @@ class LiveAnswers:
         key = self.archive.desk.key(request)
         topic = self.hub.witnessed(key)
         now = None if topic is None else self.venues.time_of(request.symbol.venue_prefix).latest()
-        if topic is None or now is None or topic.tail.frontier is None:
+        if topic is None or now is None or topic.tracker.frontier is None:
             return None
         try:
             state = self._store.state()
@@ -119,7 +119,7 @@ class LiveAnswers:
         return Standing(
             key=key,
             slot_at=key.timeframe.floor(now),
-            frontier=topic.tail.frontier,
+            frontier=topic.tracker.frontier,
             state=state,
             outlook=self.router.outlook(),
             topic=topic,
@@ -140,7 +140,7 @@ class LiveAnswers:
         kept = self._kept.get((standing.key, request.count))
         if kept is None or kept.standing != standing or standing.now >= kept.verify_at:
             return None
-        open_slots = standing.topic.tail.current()
+        open_slots = standing.topic.tracker.current()
         if open_slots != kept.open_slots:
             tip = standing.topic.tip()
             if tip is None or not _are_same_slots(open_slots, kept.open_slots):
@@ -162,7 +162,7 @@ class LiveAnswers:
             return
         if series.trace.calls or series.has_empty_slots or len(series) > MAX_ROWS or self.look(request) != before:
             return
-        open_slots = before.topic.tail.current()
+        open_slots = before.topic.tracker.current()
         try:
             verified_at = self._store.ledger(before.key).verified_at
         except MarketDataError:

@@ -40,7 +40,7 @@ def every_view(market, symbol, day_ms, now_ms):
 
 def corrections(api):
     """How often what is derived now had to be given up, for each series."""
-    return [state.derivation.corrections for state in api._hub._states.values() if hasattr(state, "derivation")]
+    return [state.aggregator.corrections for state in api._hub._states.values() if hasattr(state, "aggregator")]
 
 
 class Watcher:
