@@ -22,7 +22,7 @@ from .runtime.loop_monitor import LoopMonitor
 from .runtime.tasks import TaskSupervisor
 from .runtime.telemetry import StoreErrors, Telemetry
 from .scheduling.request_queue import DataRequestQueue
-from .streaming.feeds.context import FRAMES_IN_A_ROW, FeedRules
+from .streaming.feeds.context import FRAMES_IN_A_ROW, FeedOptions
 from .streaming.follow import FollowService
 from .streaming.hub import LiveHub
 from .streaming.live_view import LiveView
@@ -127,8 +127,8 @@ def build_api(  # noqa: PLR0917 - the container injects by position
     )
 
 
-def _feed_rules(options: ApiOptions) -> FeedRules:
-    return FeedRules(
+def _feed_rules(options: ApiOptions) -> FeedOptions:
+    return FeedOptions(
         polling_interval_s=options.polling_interval_s,
         stall_after_s=options.stall_after_s,
         snapshot_timeout_s=options.snapshot_timeout_s,

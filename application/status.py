@@ -7,7 +7,7 @@ from ..domain.status import Status, StreamStatus
 from .routing.router import SmartChannelRouter
 from .scheduling.request_queue import DataRequestQueue
 from .streaming.feeds.feed import Feed
-from .streaming.feeds.subscription import Serving
+from .streaming.feeds.subscription import Subscription
 from .streaming.live_view import LiveView
 
 
@@ -16,8 +16,8 @@ def current_status(queue: DataRequestQueue, live_view: LiveView, router: SmartCh
     feeds = [running.feed for running in live_view.feeds]
     sockets = {name: 0 for name, channel in router.channels.items() if channel.capabilities.follows}
     for feed in feeds:
-        if feed.carriers is not None:
-            sockets[feed.carriers.live.name] += sum(carrier.is_open for carrier in feed.carriers.sockets)
+        if feed.pool is not None:
+            sockets[feed.pool.live.name] += sum(connection.is_open for connection in feed.pool.sockets)
     return Status(
         queued=queue.depth(),
         in_service=queue.in_service,
@@ -34,20 +34,20 @@ def current_status(queue: DataRequestQueue, live_view: LiveView, router: SmartCh
 
 def _streams(feed: Feed) -> Iterator[StreamStatus]:
     now = feed.clock.monotonic()
-    for serving in list(feed.servings.values()):
+    for subscription in list(feed.subscriptions.values()):
         yield StreamStatus(
-            topic=serving.state.topic,
-            channel=serving.channel,
-            is_live=serving.is_live,
-            staleness_s=_staleness_s(serving, now),
-            followers=len(serving.state.audience.followers),
-            completeness=feed.report.completeness(serving.state),
+            topic=subscription.state.topic,
+            channel=subscription.channel,
+            is_live=subscription.is_live,
+            staleness_s=_staleness_s(subscription, now),
+            followers=len(subscription.state.subscribers.members),
+            completeness=feed.telemetry.completeness(subscription.state),
         )
 
 
-def _staleness_s(serving: Serving, now: float) -> float:
+def _staleness_s(subscription: Subscription, now: float) -> float:
     """Return how long ago anything proved the data to be fresh: a quiet pair on a living socket is not stale."""
-    since = now - serving.fresh_at
-    if serving.carrier is not None and serving.is_live:
-        since = min(since, serving.carrier.watch.silence_s(now))
+    since = now - subscription.fresh_at
+    if subscription.connection is not None and subscription.is_live:
+        since = min(since, subscription.connection.detector.silence_s(now))
     return max(0.0, since)

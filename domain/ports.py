@@ -99,7 +99,7 @@ class CandleCache(Channel, Protocol):
         """What it answers from; whoever reads the venue writes into it."""
         ...
 
-    def stand_in_for(self, venue: Callable[[str], str]) -> None:
+    def bind_venues(self, venue: Callable[[str], str]) -> None:
         """Answer with what is held of the venue that ``venue`` names for a prefix at the time of the question."""
         ...
 

@@ -44,7 +44,7 @@ class SeriesCache:
         channels = self.directory.channels.values()
         self.channel = next((channel for channel in channels if isinstance(channel, CandleCache)), None)
         if self.channel is not None:
-            self.channel.stand_in_for(self.directory.venue_of)
+            self.channel.bind_venues(self.directory.venue_of)
 
     def keeps(self, channel: Channel) -> bool:
         """Return whether what this channel answers is kept."""

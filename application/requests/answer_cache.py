@@ -108,7 +108,7 @@ class AnswerCache:
         key = self.cache.key(request)
         topic = self.live_view.witnessed(key)
         now = None if topic is None else self.cache.directory.server_time_of(request.symbol.venue_prefix).latest()
-        if topic is None or now is None or topic.tail.frontier is None:
+        if topic is None or now is None or topic.tracker.frontier is None:
             return None
         try:
             state = self._store.state()
@@ -117,7 +117,7 @@ class AnswerCache:
         return CacheKey(
             series=key,
             slot_at=key.timeframe.floor(now),
-            frontier=topic.tail.frontier,
+            frontier=topic.tracker.frontier,
             state=state,
             state_fingerprint=self.router.state_fingerprint(),
             topic=topic,
@@ -138,7 +138,7 @@ class AnswerCache:
         entry = self._entries.get((key.series, request.count))
         if entry is None or entry.key != key or key.now >= entry.verify_at:
             return None
-        open_slots = key.topic.tail.current()
+        open_slots = key.topic.tracker.current()
         if open_slots != entry.open_slots:
             tip = key.topic.tip()
             if tip is None or not _are_same_slots(open_slots, entry.open_slots):
@@ -160,7 +160,7 @@ class AnswerCache:
             return
         if series.trace.calls or series.has_empty_slots or len(series) > MAX_ROWS or self.key_for(request) != before:
             return
-        open_slots = before.topic.tail.current()
+        open_slots = before.topic.tracker.current()
         try:
             verified_at = self._store.ledger(before.series).verified_at
         except MarketDataError:

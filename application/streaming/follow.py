@@ -35,7 +35,7 @@ from ..routing.router import SmartChannelRouter
 from ..runtime.loop_monitor import LoopMonitor
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait
 from .delivery.event_buffer import FollowedEvents
-from .delivery.subscriber import Follower
+from .delivery.subscriber import Subscriber
 from .hub import LiveHub
 from .live_view import FeedRoute
 from .resume import Resumed, TradeResumption
@@ -77,7 +77,7 @@ class FollowService:
         route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
-        follower = Follower.of(self.capacity, waits_for_history=is_candle or is_resumed)
+        follower = Subscriber.of(self.capacity, waits_for_history=is_candle or is_resumed)
         follower.buffer.on_fail = partial(self._tell_failed, request.topic)
         state = self.hub.join(request.topic, route, follower)
         resumed = _resumed(request, state, follower)
@@ -114,7 +114,7 @@ class FollowService:
             self.router.telemetry.warning("follower_too_slow", topic=str(topic), error=str(error))
 
     @asynccontextmanager
-    async def _in_order(self, request: RealtimeRequest, follower: Follower) -> AsyncGenerator[None]:
+    async def _in_order(self, request: RealtimeRequest, follower: Subscriber) -> AsyncGenerator[None]:
         """Put trades in order, if that was asked for."""
         if not request.reorder_s:
             yield
@@ -133,23 +133,23 @@ class FollowService:
         server_time = self.directory.server_time_of(resumed.topic.topic.symbol.venue_prefix)
         await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
 
-    async def _open(self, request: RealtimeRequest, state: TopicState, follower: Follower, plan: RoutePlan) -> None:
+    async def _open(self, request: RealtimeRequest, state: TopicState, follower: Subscriber, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
         await self._wait_until_live(state)
         series = await self._history(request, state, plan)
         promised_from = self._promised_from(series, state, request.first_missed)
-        tail = state.tail if isinstance(state, CandleTopic) else None
-        if tail is not None and promised_from is not None:
-            tail.start_at(promised_from, series[-1].source if len(series) else "")
-            joint = tail.seams.newest
+        tracker = state.tracker if isinstance(state, CandleTopic) else None
+        if tracker is not None and promised_from is not None:
+            tracker.start_at(promised_from, series[-1].source if len(series) else "")
+            joint = tracker.seams.newest
             series = evolve(series, seams=(*series.seams, joint) if len(series) and joint is not None else series.seams)
-        held = tail.held_since(promised_from) if tail is not None and promised_from is not None else []
-        follower.open(HistoryLoaded(series), promised_from, held)
+        held = tracker.held_since(promised_from) if tracker is not None and promised_from is not None else []
+        follower.deliver_history(HistoryLoaded(series), promised_from, held)
 
     async def _wait_until_live(self, state: TopicState) -> None:
         try:
             async with asyncio.timeout(self.clock.to_real_s(self.snapshot_timeout_s)):
-                await state.audience.is_live.wait()
+                await state.subscribers.is_live.wait()
         except TimeoutError:
             return
 
@@ -176,7 +176,7 @@ class FollowService:
             return next(open_slots, series[-1].closed_at)
         if first_missed is not None:
             return first_missed
-        return state.tail.frontier if isinstance(state, CandleTopic) else None
+        return state.tracker.frontier if isinstance(state, CandleTopic) else None
 
 
 def _check_complete(series: CandleSeries, count: int, channel: str) -> None:
@@ -205,12 +205,12 @@ def _of_one_venue(series: CandleSeries, live: Channel) -> CandleSeries:
     return series
 
 
-async def _greet(state: TopicState, follower: Follower) -> None:
+async def _greet(state: TopicState, follower: Subscriber) -> None:
     if isinstance(state, QuoteTopic):
-        follower.greet(state.held())
+        follower.deliver_snapshot(state.held())
 
 
-def _resumed(request: RealtimeRequest, state: TopicState, follower: Follower) -> Resumed | None:
+def _resumed(request: RealtimeRequest, state: TopicState, follower: Subscriber) -> Resumed | None:
     after = request.resume_after
     if not isinstance(state, TradeTopic) or not isinstance(after, Trade | int):
         return None
@@ -233,7 +233,7 @@ class HistoryLoader:
 
     """
 
-    follower: Follower
+    follower: Subscriber
     attempt: Callable[[], Awaitable[None]]
     channel: str
     clock: Clock
@@ -254,7 +254,7 @@ class HistoryLoader:
         except NOT_NOW as error:
             waited_s = self.clock.monotonic() - began_at
             reason = f"what comes before the live events cannot be read yet: {error}"
-            self.follower.tell_of_waiting(Degraded(self.channel, waited_s, reason))
+            self.follower.report_waiting(Degraded(self.channel, waited_s, reason))
         else:
             yield
             return

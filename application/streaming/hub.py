@@ -16,14 +16,14 @@ from ..paging.readers import TradeReader
 from ..routing.channel_directory import ChannelDirectory
 from ..routing.router import SmartChannelRouter
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait, root_cause
-from .delivery.subscriber import Follower
-from .feeds.context import FeedRules
+from .delivery.subscriber import Subscriber
+from .feeds.context import FeedOptions
 from .feeds.feed import Feed
 from .live_view import FeedRoute, LiveView, RunningFeed
-from .topics.aggregator import RUNGS
-from .topics.candle_tracker import CandleTail, TailRules
+from .topics.aggregator import TIMEFRAMES
+from .topics.candle_tracker import CandleTracker, TrackerOptions
 from .topics.candles import CandleTopic
-from .topics.derived_candles import REFRESH_S, DerivedCandleTopic, Deriving
+from .topics.derived_candles import REFRESH_S, DerivedCandleFeed, DerivedCandleTopic
 from .topics.quotes import QuoteTopic
 from .topics.topic import TopicState
 from .topics.trades import TradeTopic
@@ -46,13 +46,13 @@ class LiveHub:
     directory: ChannelDirectory
     grace: Grace
     repair_bound: timedelta
-    rules: FeedRules
+    rules: FeedOptions
     tasks: TaskSupervisor
     write_behind: WriteBehind
     live_view: LiveView = field(factory=LiveView)
     _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
 
-    def join(self, topic: Topic, route: FeedRoute, follower: Follower) -> TopicState:
+    def join(self, topic: Topic, route: FeedRoute, follower: Subscriber) -> TopicState:
         """Add a follower, and a feed if nobody follows the topic yet."""
         state = self.live_view.states.get((route, topic))
         if state is None:
@@ -61,17 +61,17 @@ class LiveHub:
                 self._gathering[route] = {}
                 self.tasks.start(self._gather(route), f"gather {route.live or route.rest}")
             self._gathering[route][topic] = state
-        state.audience.followers.add(follower)
+        state.subscribers.members.add(follower)
         return state
 
     def _new_state(self, topic: Topic, route: FeedRoute) -> TopicState:
         if topic.timeframe is not None:
             grace = self.grace.of(topic.timeframe)
-            rules = TailRules(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
+            rules = TrackerOptions(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
             kind = CandleTopic if route.made_of is None else DerivedCandleTopic
-            state = kind(topic, CandleTail(rules))
-            state.audience.listeners.append(self.write_behind.listener(topic))
-            state.audience.readers.append(self.write_behind.take_page)
+            state = kind(topic, CandleTracker(rules))
+            state.subscribers.on_event.append(self.write_behind.listener(topic))
+            state.subscribers.on_page.append(self.write_behind.take_page)
             return state
         if topic.kind is DataKind.TRADE:
             reader = TradeReader(self.clock, self.directory.server_time_of(topic.symbol.venue_prefix))
@@ -81,7 +81,7 @@ class LiveHub:
     async def _gather(self, route: FeedRoute) -> None:
         await self.clock.sleep(GATHER_S)
         gathered = self._gathering.pop(route)
-        states = {topic: state for topic, state in gathered.items() if state.audience.followers}
+        states = {topic: state for topic, state in gathered.items() if state.subscribers.members}
         running = next((running for running in self.live_view.feeds if running.route == route), None)
         if route.made_of is not None:  # nothing of theirs is shared: each ends with its own last follower
             for topic, state in states.items():
@@ -107,7 +107,7 @@ class LiveHub:
             carried = self._end(states, route, running)
             cause = root_cause(error)
             for state in carried.values():
-                state.audience.fail(_as_market_error(cause))
+                state.subscribers.fail(_as_market_error(cause))
             if not isinstance(cause, MarketDataError):
                 raise cause from None
         finally:
@@ -116,19 +116,19 @@ class LiveHub:
     async def _derive(self, state: DerivedCandleTopic, running: RunningFeed) -> None:
         """Follow the minutes as any follower does, so that they are subscribed once for all."""
         route, rest = running.route.of_what_it_is_made, self._channel(running.route.rest)
-        follower = Follower.of(MINUTE_EVENTS, waits_for_history=False)
+        follower = Subscriber.of(MINUTE_EVENTS, waits_for_history=False)
         minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
         try:
             if rest is not None and isinstance(minutes, CandleTopic):
-                deriving = Deriving(
+                deriving = DerivedCandleFeed(
                     topic=state,
                     minutes=minutes,
-                    follower=follower,
+                    subscriber=follower,
                     rest=rest,
                     clock=self.clock,
                     server_time=running.feed.server_time,
                     timeout_s=self.rules.snapshot_timeout_s,
-                    settled_after=max(self.grace.of(rung) for rung in RUNGS),
+                    settled_after=max(self.grace.of(timeframe) for timeframe in TIMEFRAMES),
                     on_minute=running.feed.note_fresh,
                 )
                 await deriving.run()
@@ -168,7 +168,7 @@ class LiveHub:
         """Let nobody join a feed any more; answers what it carried."""
         carried = dict(states)
         if running is not None:
-            carried = {topic: serving.state for topic, serving in running.feed.servings.items()}
+            carried = {topic: subscription.state for topic, subscription in running.feed.subscriptions.items()}
             self.live_view.remove(running)
         for state in carried.values():
             self._forget(state, route)
@@ -181,10 +181,10 @@ class LiveHub:
             self._end({}, running.route, running)
             running.task.cancel()
 
-    async def leave(self, state: TopicState, route: FeedRoute, follower: Follower) -> None:
+    async def leave(self, state: TopicState, route: FeedRoute, follower: Subscriber) -> None:
         """Remove a follower; a feed without followers ends."""
-        state.audience.followers.discard(follower)
-        if state.audience.followers:
+        state.subscribers.members.discard(follower)
+        if state.subscribers.members:
             return
         running = next((feed for feed in self.live_view.feeds if feed.feed.state_of(state.topic) is state), None)
         if running is None:
@@ -193,12 +193,12 @@ class LiveHub:
             self._end({}, route, running)
             await cancel_and_wait(running.task)
         elif isinstance(state, TradeTopic):
-            state.begin_anew()
+            state.reset()
 
     def end_all(self, error: Exception) -> None:
         """End every follower with an error, also one that waits for its first sign."""
         for state in list(self.live_view.states.values()):
-            state.audience.fail(error)
+            state.subscribers.fail(error)
 
 
 def _as_market_error(cause: Exception) -> MarketDataError:

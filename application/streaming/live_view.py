@@ -90,8 +90,8 @@ class LiveView:
             str(topic)
             for running in self.feeds
             if running.route.live == channel
-            for topic, serving in running.feed.servings.items()
-            if serving.state.newest is not None and running.feed.is_witnessing(topic)
+            for topic, subscription in running.feed.subscriptions.items()
+            if subscription.state.newest is not None and running.feed.is_witnessing(topic)
         )
 
     def newest(self, channel: str, topic: Topic) -> LiveValue | None:
@@ -133,4 +133,4 @@ class LiveView:
         topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
         for (_, followed), state in list(self.states.items()):
             if followed == topic:
-                state.audience.publish((event,))
+                state.subscribers.publish((event,))

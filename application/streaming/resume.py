@@ -14,8 +14,8 @@ from ...domain.time_range import TimeRange
 from ...domain.trade import OVERLAP, Trade, order_of_trade
 from ..paging.readers import TradeReader
 from ..paging.trade_pager import TradePager
-from .delivery.replay_filter import TradeGate
-from .delivery.subscriber import Follower
+from .delivery.replay_filter import ReplayFilter
+from .delivery.subscriber import Subscriber
 from .topics.trades import MAX_TRIES, TradeTopic
 
 PAUSE_S = 1.0
@@ -135,7 +135,7 @@ class Resumed:
 
     after: Trade | int
     topic: TradeTopic
-    follower: Follower
+    follower: Subscriber
     before: Trade | None
 
     @property
@@ -161,12 +161,12 @@ class TradeResumption:
         if isinstance(rest, TradeHistory):
             await self._read(missed, rest, rest.capabilities.trades_per_call, resumed)
         had = missed.had
-        gate = TradeGate(None if had is None else order_of_trade(had))
-        news = gate.load(missed.trades)
+        replay_filter = ReplayFilter(None if had is None else order_of_trade(had))
+        news = replay_filter.load(missed.trades)
         gaps = missed.gap_before(self.reader.server_time.latest()), missed.gap_after(resumed.live)
-        resumed.follower.resume(gaps[0], news, gaps[1], gate)
+        resumed.follower.resume(gaps[0], news, gaps[1], replay_filter)
         if (newest := missed.newest) is not None:
-            resumed.topic.go_on_from(newest)
+            resumed.topic.resume_from(newest)
 
     async def _read(self, missed: MissedTrades, rest: TradeHistory, page_size: int, resumed: Resumed) -> None:
         for _ in range(MAX_TRIES):

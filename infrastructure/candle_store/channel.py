@@ -58,7 +58,7 @@ class CachedCandles:
         """What it answers from."""
         return self._store
 
-    def stand_in_for(self, venue: Callable[[str], str]) -> None:
+    def bind_venues(self, venue: Callable[[str], str]) -> None:
         """Answer with what is held of the venue that ``venue`` names for a prefix at the time of the question."""
         self._venue = venue
 

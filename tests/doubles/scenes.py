@@ -16,14 +16,14 @@ from market_backbone.application.routing.channel_directory import ChannelDirecto
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.runtime.telemetry import StoreErrors
-from market_backbone.application.streaming.delivery.subscriber import Follower
-from market_backbone.application.streaming.feeds.context import FeedRules
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
+from market_backbone.application.streaming.feeds.context import FeedOptions
 from market_backbone.application.streaming.hub import LiveHub
 from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 
-RULES = FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0)
+RULES = FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0)
 
 
 class Scene:
@@ -48,8 +48,8 @@ class Scene:
         )  # fmt: skip
         self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)
         self.route = FeedRoute("websocket", rest)
-        self.follower = Follower.of(1000, waits_for_history=False)
-        self.state = self.hub.join(self.topic, self.route, self.follower)
+        self.subscriber = Subscriber.of(1000, waits_for_history=False)
+        self.state = self.hub.join(self.topic, self.route, self.subscriber)
         self.events = []
 
     async def pass_s(self, seconds):
@@ -60,8 +60,8 @@ class Scene:
     async def until(self, condition, turns=40_000):
         """Let the feed work until the condition holds; collects events."""
         for _ in range(turns):
-            while len(self.follower.buffer):
-                self.events.append(await self.follower.buffer.get())
+            while len(self.subscriber.buffer):
+                self.events.append(await self.subscriber.buffer.get())
             if condition():
                 return
             await asyncio.sleep(0)
@@ -71,7 +71,7 @@ class Scene:
         """Read until the stream ends, with whatever error."""
         async with asyncio.timeout(5):
             while True:
-                self.events.append(await self.follower.buffer.get())
+                self.events.append(await self.subscriber.buffer.get())
 
     @property
     def stream(self):
@@ -82,7 +82,7 @@ class Scene:
 
     def follow(self, topic, capacity=1000):
         """Follow something else beside the scene's own topic."""
-        other = Follower.of(capacity, waits_for_history=False)
+        other = Subscriber.of(capacity, waits_for_history=False)
         return self.hub.join(topic, self.route, other), other
 
     @property

@@ -108,11 +108,13 @@ async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_
         before, lost_at = dict(sandbox.statistics.requests), sandbox.now_ms()
         sandbox.inject(Fault("refuse-upgrades", status=503))
         sandbox.inject(Fault("drop-sockets"))
-        servings = api._parts.hub.live_view.feeds[0].feed.servings.values()
-        await until(lambda: all(one.fresh_at > one.carrier.watch.heard_at for one in servings), seconds=5)
-        cut_at = max(one.carrier.watch.heard_at for one in servings)
+        subscriptions = api._parts.hub.live_view.feeds[0].feed.subscriptions.values()
+        await until(
+            lambda: all(one.fresh_at > one.connection.detector.last_read_at for one in subscriptions), seconds=5
+        )
+        cut_at = max(one.connection.detector.last_read_at for one in subscriptions)
         asked = {group: sandbox.statistics.requests[group] - before.get(group, 0) for group in ("ticker", "orderbook")}
-        assert max(one.fresh_at for one in servings) - cut_at <= 1.0
+        assert max(one.fresh_at for one in subscriptions) - cut_at <= 1.0
         assert max(asked.values()) <= 2 + (sandbox.now_ms() - lost_at) / 1000, (
             "one call for all of a kind, once a second"
         )

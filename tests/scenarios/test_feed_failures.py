@@ -22,7 +22,7 @@ from market_backbone import (
     create_realtime_request,
 )
 from market_backbone.application.routing.router import SmartChannelRouter
-from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.feed import Feed
 from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.application.streaming.topics.quotes import QuoteTopic
@@ -136,7 +136,7 @@ async def test_a_fault_of_our_own_ends_its_followers_with_the_reason_and_the_nex
     with pytest.raises(ChannelError, match="KeyError"):
         await scene.read_to_the_end()
     assert [type(error) for _, error in scene.reports] == [KeyError]
-    other = Follower.of(10, waits_for_history=False)
+    other = Subscriber.of(10, waits_for_history=False)
     scene.hub.join(scene.topic, scene.route, other)
     await scene.until(lambda: len(scene.live.streams) == 2)
 
@@ -197,7 +197,7 @@ async def test_rest_is_asked_at_once_and_after_a_failure_soon_again_however_rare
     clock, rest = SharedClock(), kit.Channel(failures=[kit.broken()])
     clock.now = 5.0  # a computer that has just been started
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
-    topic.audience.followers.add(Follower.of(10, waits_for_history=False))
+    topic.subscribers.members.add(Subscriber.of(10, waits_for_history=False))
     feed = Feed(
         states={topic.topic: topic}, live=None, rest=rest, clock=clock, server_time=kit.ServerTime(clock),
         router=SmartChannelRouter({"rest": rest}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
@@ -226,11 +226,11 @@ async def test_who_leaves_a_stream_that_has_ended_takes_nobody_else_with_him(kit
     scene.stream.items.put_nowait(kit.broken("websocket"))
     with pytest.raises(ChannelError):
         await scene.read_to_the_end()
-    comes_back = Follower.of(10, waits_for_history=False)
+    comes_back = Subscriber.of(10, waits_for_history=False)
     again = scene.hub.join(scene.topic, scene.route, comes_back)
     assert again is not scene.state
-    await scene.hub.leave(scene.state, scene.route, scene.follower)
-    assert scene.hub.join(scene.topic, scene.route, Follower.of(10, waits_for_history=False)) is again
+    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
+    assert scene.hub.join(scene.topic, scene.route, Subscriber.of(10, waits_for_history=False)) is again
     await scene.until(lambda: len(scene.live.streams) == 2)
     await scene.until(lambda: len(scene.live.topics) == 2 and scene.topic in scene.live.topics[1])
 

@@ -26,8 +26,8 @@ def ids(scene):
     return [event.trade.sequential_id for event in scene.kinds(TradeReceived)]
 
 
-def values_of(follower):
-    return follower.buffer.drain()
+def values_of(subscriber):
+    return subscriber.buffer.drain()
 
 
 async def open_more(scene, kit, topics):
@@ -189,29 +189,29 @@ async def test_a_slot_that_the_new_socket_did_not_see_is_sealed_by_rest_only(kit
 async def test_who_comes_back_to_a_code_that_is_still_carried_needs_no_new_subscription(kit, make_scene):
     scene = make_scene(DataKind.TRADE)
     other = Topic(DataKind.TRADE, "KRW-ETH")
-    state, follower = scene.follow(other)
+    state, subscriber = scene.follow(other)
     await scene.open()
     scene.stream.begin()
     scene.give(kit.trade(1), is_snapshot=True)
     scene.stream.give(other, kit.trade(5, symbol="KRW-ETH"), scene.clock, is_snapshot=True)
     await scene.until(lambda: scene.feed.is_witnessing(other))
-    await scene.hub.leave(state, scene.route, follower)
+    await scene.hub.leave(state, scene.route, subscriber)
     scene.stream.give(other, kit.trade(6, symbol="KRW-ETH"), scene.clock)
     await scene.pass_s(5)
-    again, follower = scene.follow(other)
+    again, subscriber = scene.follow(other)
     assert again is state
     scene.stream.give(other, kit.trade(7, symbol="KRW-ETH"), scene.clock)
-    await scene.until(lambda: len(follower.buffer))
-    assert [event.trade.sequential_id for event in values_of(follower)] == [7]
+    await scene.until(lambda: len(subscriber.buffer))
+    assert [event.trade.sequential_id for event in values_of(subscriber)] == [7]
     assert len(scene.live.streams) == 1
 
 
 async def test_a_socket_that_carries_nothing_wanted_is_closed(kit, make_scene):
     scene = make_scene(DataKind.TRADE)
     await scene.open()
-    state, follower = scene.follow(trades_of("KRW-ETH"))
+    state, subscriber = scene.follow(trades_of("KRW-ETH"))
     await scene.until(lambda: len(scene.sockets) == 2)
-    await scene.hub.leave(state, scene.route, follower)
+    await scene.hub.leave(state, scene.route, subscriber)
     await scene.until(lambda: scene.sockets == [scene.stream])
     again, _ = scene.follow(trades_of("KRW-ETH"))
     assert again is not state
@@ -251,13 +251,13 @@ async def test_what_was_refused_and_left_is_subscribed_again_for_whoever_comes_b
     await scene.open()
     scene.stream.begin()
     scene.give(kit.trade(1), is_snapshot=True)
-    state, follower = scene.follow(trades_of("KRW-ETH"))
+    state, subscriber = scene.follow(trades_of("KRW-ETH"))
     await scene.until(lambda: len(scene.live.streams) == 2)
     scene.live.streams[-1].items.put_nowait(kit.broken("websocket", retryable=False))
-    await scene.until(lambda: [one for one in values_of(follower) if isinstance(one, SubscriptionRefused)])
+    await scene.until(lambda: [one for one in values_of(subscriber) if isinstance(one, SubscriptionRefused)])
     await scene.pass_s(2)
     assert scene.feed.state_of(trades_of("KRW-ETH")) is state, "it is followed, by REST"
-    await scene.hub.leave(state, scene.route, follower)
+    await scene.hub.leave(state, scene.route, subscriber)
     await scene.until(lambda: scene.feed.state_of(trades_of("KRW-ETH")) is None)
     again, _ = scene.follow(trades_of("KRW-ETH"))
     assert again is not state
@@ -288,7 +288,7 @@ async def test_only_the_topic_that_the_exchange_refuses_is_left_to_rest(kit, mak
     others = [event for topic in map(trades_of, CODES) for event in values_of(followers[topic])]
     assert not [event for event in others if isinstance(event, SubscriptionRefused)]
     assert len(scene.live.streams) <= 2 * 5
-    assert scene.feed.servings[guilty].channel == "rest"
+    assert scene.feed.subscriptions[guilty].channel == "rest"
 
 
 async def test_a_code_of_which_nothing_comes_is_reported_once_and_served_by_rest(kit, make_scene):

@@ -79,12 +79,12 @@ async def test_all_tickers_come_by_one_call_within_a_second_of_the_loss(kit, mak
     topics = [Topic(DataKind.TICKER, Symbol(code)) for code in MANY]
     followers = [scene.follow(topic)[1] for topic in topics]
     lost_at = await lose(scene, [scene.topic, *topics], [kit.ticker(c, source="websocket") for c in ("KRW-BTC", *MANY)])
-    for follower in followers:
-        follower.buffer.drain()
+    for subscriber in followers:
+        subscriber.buffer.drain()
     await scene.until(lambda: any(e.ticker.source == "rest" for e in scene.kinds(TickerUpdated)))
     assert scene.clock.now - lost_at <= 1.0
-    for follower in followers:
-        fresh = [event for event in follower.buffer.drain() if isinstance(event, TickerUpdated)]
+    for subscriber in followers:
+        fresh = [event for event in subscriber.buffer.drain() if isinstance(event, TickerUpdated)]
         assert fresh[-1].ticker.source == "rest"
     assert rest.asked == [("all tickers", ("KRW",))]
     assert scene.rest.calls == []
@@ -104,12 +104,12 @@ async def test_books_come_a_hundred_a_call_and_a_delisted_one_costs_only_its_own
 
     scene.rest.get_orderbook = get_orderbook
     await lose(scene, [scene.topic, *topics], [kit.book(c, source="websocket") for c in ("KRW-BTC", *MANY)])
-    for follower in followers.values():
-        follower.buffer.drain()
+    for subscriber in followers.values():
+        subscriber.buffer.drain()
     await scene.until(lambda: ("books", 30) in rest.asked)
     assert rest.asked[0] == ("books", 31)
-    for topic, follower in followers.items():
-        assert bool(follower.buffer._error) == (topic.symbol == MANY[3])
+    for topic, subscriber in followers.items():
+        assert bool(subscriber.buffer._error) == (topic.symbol == MANY[3])
     assert any(event.orderbook.source == "rest" for event in scene.kinds(OrderBookUpdated))
 
 
@@ -144,8 +144,8 @@ async def test_more_trade_codes_than_calls_are_read_in_turn_and_those_that_trade
 
 async def test_a_code_that_is_dead_on_a_living_socket_is_found_filled_and_subscribed_anew(kit, make_scene):
     scene, rest = batching(make_scene, kit, DataKind.TRADE)
-    other, follower = Topic(DataKind.TRADE, Symbol("KRW-ETH")), None
-    _, follower = scene.follow(other)
+    other, subscriber = Topic(DataKind.TRADE, Symbol("KRW-ETH")), None
+    _, subscriber = scene.follow(other)
     await scene.open()
     scene.stream.begin()
     scene.give(kit.trade(1, milliseconds=1000), is_snapshot=True)
@@ -162,7 +162,7 @@ async def test_a_code_that_is_dead_on_a_living_socket_is_found_filled_and_subscr
     assert scene.clock.now - dead_since <= COMPARE_EVERY_S + 2 + 2 < 35
     assert scene.live.streams[1].topics == {other}
     await scene.pass_s(1)
-    events = follower.buffer.drain()
+    events = subscriber.buffer.drain()
     assert [event.trade.sequential_id for event in events if isinstance(event, TradeReceived)] == [1, 2, 3]
     assert "REST knows a trade" in next(event.reason for event in events if isinstance(event, ChannelSwitched))
     anew = scene.live.streams[1]
@@ -171,7 +171,7 @@ async def test_a_code_that_is_dead_on_a_living_socket_is_found_filled_and_subscr
     await scene.until(lambda: scene.feed.is_witnessing(other))
     scene.rest.trades += [kit.trade(n, milliseconds=1000 * n, symbol="KRW-ETH", source="rest") for n in (4, 5)]
     await scene.pass_s(3)
-    events = follower.buffer.drain()
+    events = subscriber.buffer.drain()
     assert [event.trade.sequential_id for event in events if isinstance(event, TradeReceived)] == [4, 5]
     assert scene.kinds(ChannelSwitched) == [], "nobody else was disturbed"
 
@@ -251,8 +251,8 @@ async def test_a_crowd_that_has_shrunk_is_told_to_be_over(kit, make_scene):
     values = [kit.trade(1, milliseconds=2000, symbol=code) for code in ("KRW-BTC", *MANY)]
     await lose(scene, [scene.topic, *topics], values)
     await scene.until(lambda: scene.kinds(Degraded))
-    for state, follower in followed[4:]:
-        await scene.hub.leave(state, scene.route, follower)
+    for state, subscriber in followed[4:]:
+        await scene.hub.leave(state, scene.route, subscriber)
     await scene.until(lambda: scene.kinds(Recovered))
     assert len(scene.kinds(Degraded)) == 1
 

@@ -100,8 +100,8 @@ MUTANTS = (
         "blind-window",
         "the window of the budget is shorter than the server's second",
         "infrastructure/budget/shared_budget.py",
-        "            second=WINDOW_S * pace.unit,",
-        "            second=0.9 * WINDOW_S * pace.unit,",
+        "            second=WINDOW_S * pace.market_second_s,",
+        "            second=0.9 * WINDOW_S * pace.market_second_s,",
     ),
     Mutant(
         "blind-budget",
@@ -152,14 +152,14 @@ MUTANTS = (
         "kept-frames",
         "whatever a socket brings is kept as long as it lives",
         "application/streaming/feeds/connection.py",
-        "        sight.take(values)\n",
-        "        sight.take(values)\n        self.sights[id(values)] = values\n",
+        "        snapshot.add(values)\n",
+        "        snapshot.add(values)\n        self.seen[id(values)] = values\n",
     ),
     Mutant(
         "ignored-garbage",
         "a frame that cannot be read is dropped, and nothing is doubted",
         "application/streaming/feeds/connection_pool.py",
-        "item.excerpt))\n                        serving.state.suspect()\n",
+        "item.excerpt))\n                        subscription.state.mark_suspect()\n",
         "item.excerpt))\n",
     ),
 )

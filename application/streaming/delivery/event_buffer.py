@@ -78,9 +78,9 @@ class EventBuffer:
         if key is None:
             self.append(event)
         else:
-            self.put_run(key, (event,), read_at)
+            self.put_batch(key, (event,), read_at)
 
-    def put_run(self, key: Hashable, events: Sequence[MarketEvent], read_at: float | None) -> None:
+    def put_batch(self, key: Hashable, events: Sequence[MarketEvent], read_at: float | None) -> None:
         """Add events of one key, at least one, which came together."""
         if self._error is not None or self._is_ended:
             return
@@ -146,7 +146,7 @@ class EventBuffer:
         """Return everything that waits, and keep nothing."""
         drained: list[MarketEvent] = []
         while self._queue:
-            drained.append(self.take())
+            drained.append(self.pop())
         return drained
 
     @property
@@ -159,7 +159,7 @@ class EventBuffer:
         """Whether the reader will get an error; of its own accord a buffer fails when it is full."""
         return self._error is not None
 
-    def take(self) -> MarketEvent:
+    def pop(self) -> MarketEvent:
         """Return the next event; there has to be one."""
         first = self._queue.popleft()
         if not isinstance(first, _Place):
@@ -188,7 +188,7 @@ class EventBuffer:
             come = asyncio.get_running_loop().create_future()
             self._waiting.append(come)
             await come
-        return self.take()
+        return self.pop()
 
     def __len__(self) -> int:
         """Return how many events wait."""

@@ -9,7 +9,7 @@ from ....domain.trade import REMEMBERED, Trade, order_of_trade
 
 
 @define
-class TradeGate:
+class ReplayFilter:
     """What one follower has had when it goes on after a trade: "once" is per follower.
 
     The feed that it joins may be behind what it has had, for the sake of others; or may deliver what REST

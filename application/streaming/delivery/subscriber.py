@@ -21,12 +21,12 @@ from ....domain.events import (
 from ....domain.ports import Clock
 from ....domain.trade import Trade
 from .event_buffer import EventBuffer, conflation_key
-from .replay_filter import TradeGate
+from .replay_filter import ReplayFilter
 from .trade_reorder import OrderKeeper, TradeReordering
 
 
 @define(eq=False)
-class Follower:
+class Subscriber:
     """One reader of one topic.
 
     Until its history has been read, events wait, conflated as they are for the reader; then those about slots
@@ -42,21 +42,21 @@ class Follower:
     _pending: EventBuffer | None = None
     _promised_from: datetime | None = None
     _final_until: datetime | None = None
-    _gate: TradeGate | None = None
+    _replay_filter: ReplayFilter | None = None
     _order: "OrderKeeper | None" = None
     _waits_for: str = ""
     _is_plain: bool = field(init=False)
 
     @classmethod
     def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
-        """Return a follower that holds events back until ``open`` if it waits for history."""
+        """Return a follower that holds events back until ``deliver_history`` if it waits for history."""
         return cls(EventBuffer(capacity), EventBuffer(capacity) if waits_for_history else None)
 
     def __attrs_post_init__(self) -> None:
         """Begin plain, unless something has to come first."""
         self._is_plain = self._pending is None
 
-    def give(self, event: MarketEvent, read_at: float | None = None) -> None:
+    def deliver(self, event: MarketEvent, read_at: float | None = None) -> None:
         """Hand an event to the reader, unless it has had it already; ``read_at`` is when the socket was read."""
         if self._pending is not None:
             self._pending.put(event)
@@ -64,22 +64,22 @@ class Follower:
                 self.buffer.fail(SlowConsumerError("the history took so long that live events would have been dropped"))
             return
         if isinstance(event, TradeReceived):
-            self._give_trade(event)
+            self._deliver_trade(event)
             return
         if isinstance(event, Gap) and self._order is not None:
             self._order.flush()
         if self._is_wanted(event):
             self.buffer.put(event, read_at)
 
-    def give_run(self, events: Sequence[MarketEvent], read_at: float | None) -> None:
+    def deliver_batch(self, events: Sequence[MarketEvent], read_at: float | None) -> None:
         """Hand over trades, or quotes, that came together."""
         if not self._is_plain:
             for event in events:
-                self.give(event, read_at)
+                self.deliver(event, read_at)
         elif (key := conflation_key(events[0])) is None:
             self.buffer.extend(events)
         else:
-            self.buffer.put_run(key, events, read_at)
+            self.buffer.put_batch(key, events, read_at)
 
     def _is_wanted(self, event: MarketEvent) -> bool:
         """Return whether the reader has not had what the event tells; notes what is FINAL now."""
@@ -90,8 +90,8 @@ class Follower:
                 self._final_until = event.candle.opened_at
         return not (isinstance(event, Backfilled) and self._was_promised_later(event))
 
-    def _give_trade(self, event: TradeReceived) -> None:
-        admitted = event.trade if self._gate is None else self._gate.admit(event.trade)
+    def _deliver_trade(self, event: TradeReceived) -> None:
+        admitted = event.trade if self._replay_filter is None else self._replay_filter.admit(event.trade)
         if admitted is None:
             return
         if self._order is not None:
@@ -112,41 +112,43 @@ class Follower:
         waiting = [] if self._pending is None else self._pending.waiting
         return [event.trade for event in waiting if isinstance(event, TradeReceived)]
 
-    def resume(self, before: Iterable[Gap], missed: list[Trade], after: Iterable[Gap], gate: TradeGate) -> None:
+    def resume(
+        self, before: Iterable[Gap], missed: list[Trade], after: Iterable[Gap], replay_filter: ReplayFilter
+    ) -> None:
         """Deliver what was missed, with the gaps around it, then what has happened meanwhile, once each."""
         pending = self._release()
-        self._gate, self._is_plain = gate, False
+        self._replay_filter, self._is_plain = replay_filter, False
         self.buffer.put_history([*before, *map(TradeReceived, missed), *after])
         if self._order is not None:
             self._order.note(missed)
         for event in pending:
-            self.give(event)
+            self.deliver(event)
 
-    def tell_of_waiting(self, told: Degraded) -> None:
+    def report_waiting(self, event: Degraded) -> None:
         """Say why what comes first has not come yet; everything else goes on waiting for it."""
-        self._waits_for = told.channel
-        self.buffer.put(told)
+        self._waits_for = event.channel
+        self.buffer.put(event)
 
     def _release(self) -> list[MarketEvent]:
         if self._waits_for:
             self.buffer.put(Recovered(self._waits_for))
             self._waits_for = ""
         pending, self._pending = self._pending, None
-        self._is_plain = self._gate is None and self._order is None
+        self._is_plain = self._replay_filter is None and self._order is None
         return [] if pending is None else pending.drain()
 
-    def greet(self, events: Iterable[MarketEvent]) -> None:
+    def deliver_snapshot(self, events: Iterable[MarketEvent]) -> None:
         """Hand over what the feed has held since before this follower came."""
         for event in events:
-            self.give(event)
+            self.deliver(event)
 
-    def open(self, history: HistoryLoaded, promised_from: datetime | None, held: Iterable[Candle]) -> None:
+    def deliver_history(self, history: HistoryLoaded, promised_from: datetime | None, held: Iterable[Candle]) -> None:
         """Deliver the history, then what the feed has held since before, then what has happened meanwhile."""
         pending = self._release()
         self._promised_from = promised_from
         self.buffer.put(history)
         for event in (*map(CandleUpdated, held), *pending):
-            self.give(event)
+            self.deliver(event)
 
     def _is_news(self, event: CandleUpdated) -> bool:
         opened_at = event.candle.opened_at

@@ -22,7 +22,7 @@ class TradeReordering:
     _held: list[tuple[float, Trade]] = field(factory=list[tuple[float, Trade]])
     _last: Trade | None = None
 
-    def take(self, trade: Trade, now: float) -> None:
+    def add(self, trade: Trade, now: float) -> None:
         """Hold a trade that arrived ``now`` (monotonic)."""
         self._held.append((now + self.hold_s, trade))
 
@@ -78,7 +78,7 @@ class OrderKeeper:
 
     def hold(self, trade: Trade) -> None:
         """Hold a trade that has just arrived."""
-        self.reordering.take(trade, self.clock.monotonic())
+        self.reordering.add(trade, self.clock.monotonic())
 
     def note(self, delivered: list[Trade]) -> None:
         """Count sorted trades as delivered."""

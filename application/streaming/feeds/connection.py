@@ -11,11 +11,11 @@ from ....domain.orderbook import OrderBook
 from ....domain.ports import LiveStream
 from ....domain.request import Topic
 from ....domain.streaming import LiveValue, stamp_of
-from .stall_detector import StallWatch
+from .stall_detector import StallDetector
 
 
 @define
-class Sight:
+class TopicSnapshot:
     """What one life of a socket has shown of a topic.
 
     Attributes:
@@ -28,7 +28,7 @@ class Sight:
     newest: LiveValue
     stamp: datetime | None = None
 
-    def take(self, values: Sequence[LiveValue]) -> None:
+    def add(self, values: Sequence[LiveValue]) -> None:
         """Take note of what came."""
         last = values[-1]
         for stamp in map(stamp_of, values):
@@ -43,10 +43,10 @@ class Sight:
 
 
 @define(eq=False)
-class Carrier:
+class Connection:
     """A socket whose subscription never changes.
 
-    Invariant: ``sights`` holds a topic exactly if the present life has shown it and it is not known to
+    Invariant: ``seen`` holds a topic exactly if the present life has shown it and it is not known to
     have fallen silent since.
 
     Attributes:
@@ -58,7 +58,7 @@ class Carrier:
 
     topics: frozenset[Topic]
     canary: Topic | None
-    watch: StallWatch
+    detector: StallDetector
     task: "asyncio.Task[None] | None" = None
     stream: LiveStream | None = None
     is_waiting: bool = False
@@ -69,42 +69,42 @@ class Carrier:
     position: datetime | None = None
     read_at: float | None = None
     latest: datetime | None = None
-    sights: dict[Topic, Sight] = field(factory=dict[Topic, Sight])
-    muted: set[Topic] = field(factory=set[Topic])
+    seen: dict[Topic, TopicSnapshot] = field(factory=dict[Topic, TopicSnapshot])
+    silent: set[Topic] = field(factory=set[Topic])
 
     def begin_life(self, now: float) -> None:
         """Start anew: a life proves nothing about the one before."""
         self.is_open, self.began_at, self.position, self.read_at = True, now, None, None
-        self.sights.clear()
-        self.muted.clear()
-        self.watch.begin_life(now)
+        self.seen.clear()
+        self.silent.clear()
+        self.detector.begin_life(now)
 
     def end_life(self) -> None:
         """Note that nothing comes any more."""
         self.is_open = self.is_proven = False
-        self.sights.clear()
+        self.seen.clear()
 
-    def shows(self, topic: Topic) -> bool:
+    def has_seen(self, topic: Topic) -> bool:
         """Return whether the present life brings this topic."""
-        return self.is_proven and topic in self.sights
+        return self.is_proven and topic in self.seen
 
-    def mute(self, topic: Topic) -> None:
+    def mark_silent(self, topic: Topic) -> None:
         """Note that a topic has fallen silent; its next frame is a first one again."""
-        self.sights.pop(topic, None)
-        self.muted.add(topic)
+        self.seen.pop(topic, None)
+        self.silent.add(topic)
 
-    def hear(self, read_at: float) -> bool:
+    def on_read(self, read_at: float) -> bool:
         """Take note that something has come; return whether something before it may be missing."""
         self.is_proven, self.fruitless = True, 0
-        is_hole = self.canary is not None and self.watch.silence_s(read_at) > self.watch.silent_after_s
-        self.watch.heard(read_at)
+        is_hole = self.canary is not None and self.detector.silence_s(read_at) > self.detector.silent_after_s
+        self.detector.on_read(read_at)
         return is_hole
 
-    def hear_canary(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
+    def on_canary(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
         """Take note of the canary's books, if these are some; return whether something between them may be missing."""
         if not isinstance(values[0], OrderBook) or topic != self.canary:
             return False
-        holes = [self.watch.leaves_a_hole(book.updated_at) for book in values if isinstance(book, OrderBook)]
+        holes = [self.detector.leaves_a_hole(book.updated_at) for book in values if isinstance(book, OrderBook)]
         return any(holes)
 
     def advance(self, values: Iterable[LiveValue]) -> None:
@@ -116,14 +116,14 @@ class Carrier:
             if stamp is not None and (position is None or position < stamp) and stamp <= latest:
                 self.position = position = stamp
 
-    def see(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
+    def record(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
         """Take note of what came of a topic; return whether it is its first of this life."""
-        sight = self.sights.get(topic)
-        is_first = sight is None
-        if sight is None:
-            self.sights[topic] = sight = Sight(values[0], values[0])
-            self.muted.discard(topic)
-        sight.take(values)
+        snapshot = self.seen.get(topic)
+        is_first = snapshot is None
+        if snapshot is None:
+            self.seen[topic] = snapshot = TopicSnapshot(values[0], values[0])
+            self.silent.discard(topic)
+        snapshot.add(values)
         return is_first
 
 

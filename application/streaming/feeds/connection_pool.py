@@ -22,18 +22,18 @@ from ....domain.request import Topic
 from ....domain.streaming import LifeBegan, LifeEnded, LiveValue, Rejected, StreamItem
 from ..topics.candles import CandleTopic
 from ..topics.trades import TradeTopic
-from .batching import Run, Turn, in_runs
-from .connection import Carrier
-from .context import FeedTools
-from .stall_detector import StallWatch
-from .subscription import Serving, Trouble
+from .batching import Batch, LoopYield, batch_by_topic
+from .connection import Connection
+from .context import FeedContext
+from .stall_detector import StallDetector
+from .subscription import DegradedReason, Subscription
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
 _value_of = attrgetter("value")
 
 
 @define(eq=False, kw_only=True)
-class Carriers:
+class ConnectionPool:
     """All sockets of a feed, and the reading of each.
 
     Attributes:
@@ -45,231 +45,237 @@ class Carriers:
     """
 
     live: LiveChannel
-    servings: dict[Topic, Serving]
-    tools: FeedTools
-    stands_in: str
+    subscriptions: dict[Topic, Subscription]
+    context: FeedContext
+    fallback: str
     canary: Topic | None
-    drop: Callable[[Serving, MarketDataError | None], None]
+    drop: Callable[[Subscription, MarketDataError | None], None]
     on_lost: Callable[[], None]
     on_shown: Callable[[Topic], None] = lambda _: None
-    on_refused: Callable[[Carrier], None] = lambda _: None
-    sockets: list[Carrier] = field(factory=list[Carrier])
+    on_refused: Callable[[Connection], None] = lambda _: None
+    sockets: list[Connection] = field(factory=list[Connection])
     has_lost_all: bool = False
     _group: asyncio.TaskGroup | None = None
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Read from now on, in tasks of ``group``."""
         self._group = group
-        for carrier in self.sockets:
-            carrier.task = group.create_task(self._run(carrier))
+        for connection in self.sockets:
+            connection.task = group.create_task(self._run(connection))
 
-    def open(self, topics: Iterable[Topic]) -> Carrier:
+    def open(self, topics: Iterable[Topic]) -> Connection:
         """Open a socket of its own for these topics; it owns none of them yet."""
-        watch = StallWatch(self.tools.rules.stall_after_s)
-        carrier = Carrier(frozenset(topics), self.canary, watch, began_at=self.tools.clock.monotonic())
-        self.sockets.append(carrier)
+        detector = StallDetector(self.context.rules.stall_after_s)
+        connection = Connection(frozenset(topics), self.canary, detector, began_at=self.context.clock.monotonic())
+        self.sockets.append(connection)
         if self._group is not None:
-            carrier.task = self._group.create_task(self._run(carrier))
-        return carrier
+            connection.task = self._group.create_task(self._run(connection))
+        return connection
 
-    def carry(self, servings: Iterable[Serving]) -> None:
+    def carry(self, subscriptions: Iterable[Subscription]) -> None:
         """Open a socket that owns these topics."""
-        owned = list(servings)
-        carrier = self.open(serving.state.topic for serving in owned)
-        for serving in owned:
-            serving.carrier = carrier
+        owned = list(subscriptions)
+        connection = self.open(subscription.state.topic for subscription in owned)
+        for subscription in owned:
+            subscription.connection = connection
 
-    def owned_by(self, carrier: Carrier) -> list[Serving]:
+    def owned_by(self, connection: Connection) -> list[Subscription]:
         """Return the topics whose frames count when this socket brings them."""
-        return [serving for serving in self.servings.values() if serving.carrier is carrier]
+        return [subscription for subscription in self.subscriptions.values() if subscription.connection is connection]
 
-    def close(self, carrier: Carrier) -> None:
+    def close(self, connection: Connection) -> None:
         """Close a socket; what it owned and nobody follows is let go."""
-        self.sockets.remove(carrier)
-        self.tools.report.closed(carrier)
-        if carrier.task is not None:
-            carrier.task.cancel()
-        for serving in self.owned_by(carrier):
-            self.drop(serving, None)
+        self.sockets.remove(connection)
+        self.context.telemetry.closed(connection)
+        if connection.task is not None:
+            connection.task.cancel()
+        for subscription in self.owned_by(connection):
+            self.drop(subscription, None)
 
-    async def _run(self, carrier: Carrier) -> None:
+    async def _run(self, connection: Connection) -> None:
         pause = FIRST_PAUSE_S
         while True:
-            await self._wait_for_circuit(carrier)
+            await self._wait_for_circuit(connection)
             try:
-                await self._read(carrier)
+                await self._read(connection)
             except (ChannelError, RequestError) as error:
                 if isinstance(error, RequestError) or not error.retryable:
-                    self._refuse(carrier, error)
+                    self._refuse(connection, error)
                     return
-                pause = FIRST_PAUSE_S if carrier.is_proven else min(MAX_PAUSE_S, pause * 2)
-                self._lose(carrier, str(error))
-            await self.tools.clock.sleep(pause)
+                pause = FIRST_PAUSE_S if connection.is_proven else min(MAX_PAUSE_S, pause * 2)
+                self._lose(connection, str(error))
+            await self.context.clock.sleep(pause)
 
-    async def _wait_for_circuit(self, carrier: Carrier) -> None:
-        while not self.tools.router.is_usable(self.live.name):
-            carrier.is_waiting = True
-            await self.tools.clock.sleep(self.tools.rules.polling_interval_s)
-        carrier.is_waiting = False
+    async def _wait_for_circuit(self, connection: Connection) -> None:
+        while not self.context.router.is_usable(self.live.name):
+            connection.is_waiting = True
+            await self.context.clock.sleep(self.context.rules.polling_interval_s)
+        connection.is_waiting = False
 
-    async def _read(self, carrier: Carrier) -> None:
-        async with self.live.open_stream(carrier.topics, canary=self.canary) as stream:
-            carrier.stream = stream
+    async def _read(self, connection: Connection) -> None:
+        async with self.live.open_stream(connection.topics, canary=self.canary) as stream:
+            connection.stream = stream
             ready = stream.ready if isinstance(stream, ReadyStream) else tuple[StreamItem]
-            in_a_row, read_at, most_in_a_row, turn = 0, 0.0, self.tools.rules.frames_in_a_row, Turn()
+            in_a_row, read_at, most_in_a_row, loop_yield = 0, 0.0, self.context.rules.frames_in_a_row, LoopYield()
             async for first in stream:
-                for run in in_runs(chain((first,), ready()), most_in_a_row):
-                    if not isinstance(run, list):
-                        self._take(carrier, run)
+                for batch in batch_by_topic(chain((first,), ready()), most_in_a_row):
+                    if not isinstance(batch, list):
+                        self._apply(connection, batch)
                         continue
-                    in_a_row += len(run)
-                    if run[0].received_at != read_at or in_a_row > most_in_a_row:
-                        read_at, in_a_row = run[0].received_at, len(run)
-                        await turn.give()  # followers have what came before, however much came at once
+                    in_a_row += len(batch)
+                    if batch[0].received_at != read_at or in_a_row > most_in_a_row:
+                        read_at, in_a_row = batch[0].received_at, len(batch)
+                        await loop_yield.run_woken()  # followers have what came before, however much came at once
                     else:
-                        turn.begin()  # a stranger's stream may wait in the middle of a reading, and end all turns
-                    self._receive(carrier, run)
+                        loop_yield.note_wakeup()  # a stranger's stream may wait amid a reading, and end all turns
+                    self._receive(connection, batch)
         msg = "the stream ended by itself"
         raise ChannelUnavailableError(msg, channel=self.live.name)
 
-    def _take(self, carrier: Carrier, item: LifeBegan | LifeEnded | Rejected) -> None:
+    def _apply(self, connection: Connection, item: LifeBegan | LifeEnded | Rejected) -> None:
         match item:
             case LifeBegan():
-                carrier.begin_life(self.tools.clock.monotonic())
-                self.tools.report.life_began(carrier, self.live.name)
-                for serving in self.owned_by(carrier):
-                    serving.state.begin_life()
+                connection.begin_life(self.context.clock.monotonic())
+                self.context.telemetry.life_began(connection, self.live.name)
+                for subscription in self.owned_by(connection):
+                    subscription.state.begin_life()
             case LifeEnded():
-                self._lose(carrier, item.cause)
+                self._lose(connection, item.cause)
             case Rejected():
-                self.tools.router.count_rejected(self.live.name)
-                for serving in self.owned_by(carrier):
-                    if item.topic in {None, serving.state.topic}:
-                        serving.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
-                        serving.state.suspect()
+                self.context.router.count_rejected(self.live.name)
+                for subscription in self.owned_by(connection):
+                    if item.topic in {None, subscription.state.topic}:
+                        subscription.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
+                        subscription.state.mark_suspect()
 
-    def _receive(self, carrier: Carrier, run: Run) -> None:
-        topic, read_at, values = run[0].topic, run[0].received_at, [*map(_value_of, run)]
-        may_have_lost = self._hear(carrier, read_at) if read_at != carrier.read_at else False
-        if carrier.hear_canary(topic, values) or may_have_lost:
-            for serving in self.owned_by(carrier):
-                serving.state.suspect()
-        carrier.advance(values)
-        serving = self.servings.get(topic)
-        if serving is not None and (serving.carrier is carrier or topic in carrier.topics):
-            is_first = carrier.see(topic, values)
-            self._deliver(serving, carrier, values, read_at, is_first=is_first)
+    def _receive(self, connection: Connection, batch: Batch) -> None:
+        topic, read_at, values = batch[0].topic, batch[0].received_at, [*map(_value_of, batch)]
+        may_have_lost = self._on_read(connection, read_at) if read_at != connection.read_at else False
+        if connection.on_canary(topic, values) or may_have_lost:
+            for subscription in self.owned_by(connection):
+                subscription.state.mark_suspect()
+        connection.advance(values)
+        subscription = self.subscriptions.get(topic)
+        if subscription is not None and (subscription.connection is connection or topic in connection.topics):
+            is_first = connection.record(topic, values)
+            self._deliver(subscription, connection, values, read_at, is_first=is_first)
 
-    def _hear(self, carrier: Carrier, read_at: float) -> bool:
+    def _on_read(self, connection: Connection, read_at: float) -> bool:
         """Learn from a reading that the socket lives; return whether something before it may be missing."""
-        carrier.read_at, carrier.latest = read_at, self.tools.server_time.latest(read_at)
-        was_proven = carrier.is_proven
-        may_have_lost = carrier.hear(read_at)
+        connection.read_at, connection.latest = read_at, self.context.server_time.latest(read_at)
+        was_proven = connection.is_proven
+        may_have_lost = connection.on_read(read_at)
         if not was_proven:
-            self.tools.router.record(self.live.name, carrier.began_at, success=True)
-            self.tools.report.life_proven(carrier, self.live.name)
+            self.context.router.record(self.live.name, connection.began_at, success=True)
+            self.context.telemetry.life_proven(connection, self.live.name)
         return was_proven and may_have_lost
 
     def _deliver(
-        self, serving: Serving, carrier: Carrier, values: Sequence[LiveValue], read_at: float, *, is_first: bool
+        self,
+        subscription: Subscription,
+        connection: Connection,
+        values: Sequence[LiveValue],
+        read_at: float,
+        *,
+        is_first: bool,
     ) -> None:
-        state, audience = serving.state, serving.state.audience
-        is_owed = audience.followers or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
-        if serving.carrier is not carrier and serving.is_live:
-            audience.publish(state.take_beside(*values) if is_owed else (), read_at)
+        state, subscribers = subscription.state, subscription.state.subscribers
+        is_owed = subscribers.members or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
+        if subscription.connection is not connection and subscription.is_live:
+            subscribers.publish(state.apply_from_standby(*values) if is_owed else (), read_at)
             return
-        if serving.carrier is not carrier or is_first:
-            serving.carrier = carrier
-            self._begin(serving)
-        serving.fresh_at = read_at
-        audience.publish(state.take(*values) if is_owed else (), read_at)
-        audience.is_live.set()
+        if subscription.connection is not connection or is_first:
+            subscription.connection = connection
+            self._begin(subscription)
+        subscription.fresh_at = read_at
+        subscribers.publish(state.apply(*values) if is_owed else (), read_at)
+        subscribers.is_live.set()
 
-    def _begin(self, serving: Serving) -> None:
+    def _begin(self, subscription: Subscription) -> None:
         """Take a topic over from whoever stood in: this is its first frame of the owner's life."""
-        serving.state.begin_life()
-        serving.is_told_unanswered = False
-        serving.deliver_from(self.live.name, "the stream is up")
-        serving.recover(self.live.name)
-        self.on_shown(serving.state.topic)
+        subscription.state.begin_life()
+        subscription.is_reported_unanswered = False
+        subscription.deliver_from(self.live.name, "the stream is up")
+        subscription.recover(self.live.name)
+        self.on_shown(subscription.state.topic)
 
-    def hand_over(self, serving: Serving, carrier: Carrier) -> None:
+    def hand_over(self, subscription: Subscription, connection: Connection) -> None:
         """Go over to another socket without a break: it has shown the topic since before now."""
-        sight = carrier.sights[serving.state.topic]
-        serving.carrier = carrier
-        serving.state.go_on_with(sight.first, sight.newest)
+        snapshot = connection.seen[subscription.state.topic]
+        subscription.connection = connection
+        subscription.state.hand_over(snapshot.first, snapshot.newest)
 
-    def _lose(self, carrier: Carrier, cause: str) -> None:
-        if self._tells_of_channel(carrier):
-            self.tools.router.record(self.live.name, carrier.began_at, success=False, error=cause)
-        self.tools.report.life_lost(carrier, self.live.name, cause)
-        was_proven = carrier.is_proven
-        carrier.end_life()
-        for serving in self.owned_by(carrier):
-            serving.fresh_at = max(serving.fresh_at, carrier.watch.heard_at)
-            heir = next((other for other in self.sockets if other.shows(serving.state.topic)), None)
+    def _lose(self, connection: Connection, cause: str) -> None:
+        if self._tells_of_channel(connection):
+            self.context.router.record(self.live.name, connection.began_at, success=False, error=cause)
+        self.context.telemetry.life_lost(connection, self.live.name, cause)
+        was_proven = connection.is_proven
+        connection.end_life()
+        for subscription in self.owned_by(connection):
+            subscription.fresh_at = max(subscription.fresh_at, connection.detector.last_read_at)
+            heir = next((other for other in self.sockets if other.has_seen(subscription.state.topic)), None)
             if heir is None:
-                self._stand_in(serving, cause)
+                self._fall_back(subscription, cause)
             else:
-                serving.state.suspect()
-                self.hand_over(serving, heir)
+                subscription.state.mark_suspect()
+                self.hand_over(subscription, heir)
         if was_proven:
             self.has_lost_all = not any(other.is_proven for other in self.sockets)
             self.on_lost()
 
-    def _tells_of_channel(self, carrier: Carrier) -> bool:
+    def _tells_of_channel(self, connection: Connection) -> bool:
         """Return whether a loss is one of the channel: sockets that fall together are one incident, not several.
 
         Of those that delivered the last one counts; of those that try to come back, the first.
         """
-        if carrier.is_proven:
-            return not any(other.is_proven for other in self.sockets if other is not carrier)
-        return carrier is next((one for one in self.sockets if not one.is_proven), carrier)
+        if connection.is_proven:
+            return not any(other.is_proven for other in self.sockets if other is not connection)
+        return connection is next((one for one in self.sockets if not one.is_proven), connection)
 
-    def _stand_in(self, serving: Serving, cause: str) -> None:
-        if isinstance(serving.state, CandleTopic):
-            serving.state.begin_life()
-        if self.stands_in:
-            serving.deliver_from(self.stands_in, cause)
+    def _fall_back(self, subscription: Subscription, cause: str) -> None:
+        if isinstance(subscription.state, CandleTopic):
+            subscription.state.begin_life()
+        if self.fallback:
+            subscription.deliver_from(self.fallback, cause)
         else:
-            staleness = self.tools.clock.monotonic() - serving.fresh_at
-            serving.worry(Trouble.UNREACHABLE, Degraded(self.live.name, staleness, cause))
+            staleness = self.context.clock.monotonic() - subscription.fresh_at
+            subscription.report_degraded(DegradedReason.UNREACHABLE, Degraded(self.live.name, staleness, cause))
 
     def forget_canary(self) -> None:
         """Question no silence any more: REST does not know the canary."""
         self.canary = None
-        for carrier in self.sockets:
-            carrier.canary = None
+        for connection in self.sockets:
+            connection.canary = None
 
-    def mute(self, serving: Serving, cause: str) -> None:
+    def mark_silent(self, subscription: Subscription, cause: str) -> None:
         """Count a topic as dead on its socket, which goes on for the others."""
-        if serving.carrier is not None:
-            serving.carrier.mute(serving.state.topic)
-            self._stand_in(serving, cause)
+        if subscription.connection is not None:
+            subscription.connection.mark_silent(subscription.state.topic)
+            self._fall_back(subscription, cause)
             self.on_lost()
 
-    def _refuse(self, carrier: Carrier, error: ChannelError | RequestError) -> None:
+    def _refuse(self, connection: Connection, error: ChannelError | RequestError) -> None:
         """Find the guilty topic by halving: an error frame does not name it. Costs at most two connects a topic."""
-        self.tools.router.record(self.live.name, carrier.began_at, success=False, error=error)
-        self.tools.report.closed(carrier)
-        carrier.end_life()
-        owned = self.owned_by(carrier)
-        self.sockets.remove(carrier)
-        self.on_refused(carrier)
+        self.context.router.record(self.live.name, connection.began_at, success=False, error=error)
+        self.context.telemetry.closed(connection)
+        connection.end_life()
+        owned = self.owned_by(connection)
+        self.sockets.remove(connection)
+        self.on_refused(connection)
         if len(owned) == 1:
             self._exclude(owned[0], error)
         elif owned:
-            for serving in owned:
-                self._stand_in(serving, str(error))
-            owned.sort(key=lambda serving: str(serving.state.topic))
+            for subscription in owned:
+                self._fall_back(subscription, str(error))
+            owned.sort(key=lambda subscription: str(subscription.state.topic))
             self.carry(owned[: len(owned) // 2])
             self.carry(owned[len(owned) // 2 :])
         self.on_lost()
 
-    def _exclude(self, serving: Serving, error: ChannelError | RequestError) -> None:
-        self.tools.report.refused(serving.state.topic, error)
-        if not self.stands_in:
-            self.drop(serving, error)
+    def _exclude(self, subscription: Subscription, error: ChannelError | RequestError) -> None:
+        self.context.telemetry.refused(subscription.state.topic, error)
+        if not self.fallback:
+            self.drop(subscription, error)
             return
-        serving.refuse(error)
-        self._stand_in(serving, str(error))
+        subscription.refuse(error)
+        self._fall_back(subscription, str(error))

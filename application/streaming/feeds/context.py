@@ -4,13 +4,13 @@ from attrs import field, frozen
 
 from ....domain.ports import Clock, ServerTime
 from ...routing.router import SmartChannelRouter
-from .feed_telemetry import FeedReport
+from .feed_telemetry import FeedTelemetry
 
 FRAMES_IN_A_ROW = 64
 
 
 @frozen(kw_only=True)
-class FeedRules:
+class FeedOptions:
     """Timing of a feed, in market seconds.
 
     Attributes:
@@ -26,11 +26,11 @@ class FeedRules:
 
 
 @frozen(kw_only=True, eq=False)
-class FeedTools:
+class FeedContext:
     """Clocks, rules, and whoever keeps account of the channels and of the feed."""
 
     router: SmartChannelRouter
     clock: Clock
     server_time: ServerTime
-    rules: FeedRules
-    report: FeedReport = field(factory=FeedReport)
+    rules: FeedOptions
+    telemetry: FeedTelemetry = field(factory=FeedTelemetry)

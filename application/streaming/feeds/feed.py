@@ -16,15 +16,15 @@ from ....domain.symbol import Symbol
 from ...routing.router import SmartChannelRouter
 from ..topics.candles import CandleTopic
 from ..topics.topic import TopicState
-from .connection_pool import Carriers
-from .context import FeedRules, FeedTools
-from .feed_telemetry import FeedReport
-from .gap_repair import Mending
-from .poller import Polling
-from .rebalancer import Merging
-from .rest_fallback import RestDesk
-from .subscription import Serving
-from .watchdog import Vigilance
+from .connection_pool import ConnectionPool
+from .context import FeedContext, FeedOptions
+from .feed_telemetry import FeedTelemetry
+from .gap_repair import GapRepair
+from .poller import Poller
+from .rebalancer import ConnectionRebalancer
+from .rest_fallback import RestFallback
+from .subscription import Subscription
+from .watchdog import Watchdog
 
 TICK_S = 0.2
 STILL_WITNESSED_S = 2.0
@@ -56,83 +56,83 @@ class Feed:
     router: SmartChannelRouter
     clock: Clock
     server_time: ServerTime
-    rules: FeedRules
+    rules: FeedOptions
     on_drop: Callable[[TopicState, MarketDataError | None], None] = _keep
-    servings: dict[Topic, Serving] = field(init=False, factory=dict[Topic, Serving])
-    carriers: Carriers | None = field(init=False, default=None)
-    report: FeedReport = field(init=False)
+    subscriptions: dict[Topic, Subscription] = field(init=False, factory=dict[Topic, Subscription])
+    pool: ConnectionPool | None = field(init=False, default=None)
+    telemetry: FeedTelemetry = field(init=False)
     _jobs: list[Job] = field(init=False, factory=list[Job])
-    _merging: Merging | None = field(init=False, default=None)
+    _rebalancer: ConnectionRebalancer | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Put the parts together."""
-        self.report = FeedReport(self.router.telemetry, self.clock)
-        tools = FeedTools(
+        self.telemetry = FeedTelemetry(self.router.telemetry, self.clock)
+        context = FeedContext(
             router=self.router,
             clock=self.clock,
             server_time=self.server_time,
             rules=self.rules,
-            report=self.report,
+            telemetry=self.telemetry,
         )
-        desk = None if self.rest is None else RestDesk(rest=self.rest, tools=tools, drop=self._drop)
-        polling = None if desk is None else Polling(desk, self.servings, self.rules.polling_interval_s)
-        if desk is not None and polling is not None:
-            self._jobs += [polling.work, Mending(desk, self.servings).work]
+        rest = None if self.rest is None else RestFallback(channel=self.rest, context=context, drop=self._drop)
+        poller = None if rest is None else Poller(rest, self.subscriptions, self.rules.polling_interval_s)
+        if rest is not None and poller is not None:
+            self._jobs += [poller.work, GapRepair(rest, self.subscriptions).work]
         if self.live is not None:
-            self.carriers = Carriers(
+            self.pool = ConnectionPool(
                 live=self.live,
-                servings=self.servings,
-                tools=tools,
-                stands_in="" if self.rest is None else self.rest.name,
+                subscriptions=self.subscriptions,
+                context=context,
+                fallback="" if self.rest is None else self.rest.name,
                 canary=_canary_of(self.live),
                 drop=self._drop,
-                on_lost=_nothing if polling is None else polling.hurry,
+                on_lost=_nothing if poller is None else poller.poll_now,
             )
-            self._merging = Merging(self.carriers)
-            if desk is not None:
-                vigilance = Vigilance(desk, self.carriers, self._merging, self.servings)
-                self._jobs += [vigilance.question_silence, vigilance.compare_codes]
+            self._rebalancer = ConnectionRebalancer(self.pool)
+            if rest is not None:
+                watchdog = Watchdog(rest, self.pool, self._rebalancer, self.subscriptions)
+                self._jobs += [watchdog.question_silence, watchdog.compare_codes]
         self.add(self.states)
 
     def add(self, states: Mapping[Topic, TopicState]) -> None:
         """Carry more topics; those that are carried already lose nothing."""
         now = self.clock.monotonic()
-        added = {topic: Serving(state, None, now) for topic, state in states.items()}
-        self.servings.update(added)
+        added = {topic: Subscription(state, None, now) for topic, state in states.items()}
+        self.subscriptions.update(added)
         for topic, state in states.items():
-            state.audience.listeners.append(self.report.listener(topic))
-        if self.carriers is not None and added:
-            self.carriers.carry(added.values())
+            state.subscribers.on_event.append(self.telemetry.listener(topic))
+        if self.pool is not None and added:
+            self.pool.carry(added.values())
 
-    def _drop(self, serving: Serving, error: MarketDataError | None) -> None:
-        state = serving.state
-        if self.servings.get(state.topic) is serving:
-            del self.servings[state.topic]
+    def _drop(self, subscription: Subscription, error: MarketDataError | None) -> None:
+        state = subscription.state
+        if self.subscriptions.get(state.topic) is subscription:
+            del self.subscriptions[state.topic]
         if error is not None:
-            state.audience.fail(error)
+            state.subscribers.fail(error)
         self.on_drop(state, error)
 
     @property
     def is_wanted(self) -> bool:
         """Whether anybody follows anything."""
-        return any(serving.is_wanted for serving in self.servings.values())
+        return any(subscription.is_wanted for subscription in self.subscriptions.values())
 
     def state_of(self, topic: Topic) -> TopicState | None:
         """Return the state of a topic, if this feed carries it."""
-        serving = self.servings.get(topic)
-        return None if serving is None else serving.state
+        subscription = self.subscriptions.get(topic)
+        return None if subscription is None else subscription.state
 
     def is_witnessing(self, topic: Topic) -> bool:
         """Whether a socket brings the topic now, and a frame of the last two seconds proves that it lives."""
-        serving = self.servings.get(topic)
-        if serving is None or serving.carrier is None or not serving.is_live:
+        subscription = self.subscriptions.get(topic)
+        if subscription is None or subscription.connection is None or not subscription.is_live:
             return False
-        return serving.carrier.watch.silence_s(self.clock.monotonic()) <= STILL_WITNESSED_S
+        return subscription.connection.detector.silence_s(self.clock.monotonic()) <= STILL_WITNESSED_S
 
     def note_fresh(self) -> None:
         """Note that somebody else has just renewed what is delivered."""
-        for serving in self.servings.values():
-            serving.fresh_at = self.clock.monotonic()
+        for subscription in self.subscriptions.values():
+            subscription.fresh_at = self.clock.monotonic()
 
     async def run(self) -> None:
         """Carry the topics until cancelled."""
@@ -142,19 +142,19 @@ class Feed:
                     tasks.create_task(self._keep_time())
                     if self._jobs:
                         tasks.create_task(self._keep_filled(tasks))
-                    if self.carriers is not None:
-                        self.carriers.start(tasks)
+                    if self.pool is not None:
+                        self.pool.start(tasks)
         finally:
-            self.report.end()
+            self.telemetry.end()
 
     async def _keep_time(self) -> None:
         """Close and seal what time has decided, and look after the sockets, whatever REST is busy with."""
         while True:
             await self.clock.sleep(TICK_S)
             await self._settle()
-            self.report.flush()
-            if self._merging is not None:
-                self._merging.work(self.clock.monotonic())
+            self.telemetry.flush()
+            if self._rebalancer is not None:
+                self._rebalancer.work(self.clock.monotonic())
 
     async def _keep_filled(self, tasks: asyncio.TaskGroup) -> None:
         """Ask REST for what the streams lack, and about their silence; a slow answer to one holds up no other."""
@@ -170,22 +170,24 @@ class Feed:
         server_now, settled = self.server_time.earliest(), 0
         if server_now is None:
             return
-        for topic, serving in list(self.servings.items()):
-            state = serving.state
-            if not isinstance(state, CandleTopic) or state.tail.is_at_rest(server_now):
+        for topic, subscription in list(self.subscriptions.items()):
+            state = subscription.state
+            if not isinstance(state, CandleTopic) or state.tracker.is_at_rest(server_now):
                 continue
-            if self.servings.get(topic) is serving:  # it may have been let go meanwhile
-                self._settle_one(serving, state, server_now)
+            if self.subscriptions.get(topic) is subscription:  # it may have been let go meanwhile
+                self._settle_one(subscription, state, server_now)
                 settled += 1
                 if not settled % SETTLED_A_TURN:
                     await asyncio.sleep(0)
 
-    def _settle_one(self, serving: Serving, state: CandleTopic, server_now: datetime) -> None:
-        position = serving.carrier.position if serving.carrier is not None and serving.is_live else None
+    def _settle_one(self, subscription: Subscription, state: CandleTopic, server_now: datetime) -> None:
+        position = (
+            subscription.connection.position if subscription.connection is not None and subscription.is_live else None
+        )
         if position is not None:
-            state.tail.witness(position)
-        state.audience.publish(state.settle(server_now))
-        self.report.measure(state)
+            state.tracker.witness(position)
+        state.subscribers.publish(state.settle(server_now))
+        self.telemetry.measure(state)
 
 
 async def _finished(job: Job) -> None:

@@ -22,17 +22,17 @@ from ....domain.request import Topic
 from ....domain.telemetry_events import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
 from ....domain.time_range import TimeRange, clip
 from ...runtime.telemetry import Telemetry
-from ..topics.candle_tracker import CandleTail
+from ..topics.candle_tracker import CandleTracker
 from ..topics.candles import CandleTopic
 from ..topics.topic import TopicState
-from .connection import Carrier
+from .connection import Connection
 
 EXAMPLES = 5
 """Codes that a line of the log names; it counts the others."""
 
 
 @frozen
-class _Told:
+class LogKey:
     """One line of the log to be, for all codes that share it."""
 
     event: str
@@ -48,16 +48,16 @@ class _Gathered:
 
 
 @define(eq=False)
-class FeedReport:
+class FeedTelemetry:
     """Account of one feed; ``flush`` writes what was gathered."""
 
     telemetry: Telemetry = field(factory=Telemetry)
     clock: Clock | None = None
     _received: dict[Topic, int] = field(init=False, factory=dict[Topic, int])
     _measured: dict[Topic, Completeness] = field(init=False, factory=dict[Topic, Completeness])
-    _gathered: dict[_Told, _Gathered] = field(init=False, factory=dict[_Told, _Gathered])
-    _began: dict[Carrier, tuple[float, str]] = field(init=False, factory=dict[Carrier, tuple[float, str]])
-    _lost: dict[Carrier, float] = field(init=False, factory=dict[Carrier, float])
+    _gathered: dict[LogKey, _Gathered] = field(init=False, factory=dict[LogKey, _Gathered])
+    _began: dict[Connection, tuple[float, str]] = field(init=False, factory=dict[Connection, tuple[float, str]])
+    _lost: dict[Connection, float] = field(init=False, factory=dict[Connection, float])
 
     # --- what followers are told -------------------------------------------------------------
 
@@ -76,13 +76,13 @@ class FeedReport:
                     self.telemetry.observe(DeliverySwitched(topic=topic, old=event.old, new=event.new))
                     self._gather(topic, "channel_switched", old=event.old, new=event.new, reason=event.reason)
                 case Degraded() | Recovered() | SubscriptionUnanswered():
-                    self._take_trouble(topic, event)
+                    self._gather_state(topic, event)
                 case _:
                     return
 
         return listen
 
-    def _take_trouble(self, topic: Topic, event: Degraded | Recovered | SubscriptionUnanswered) -> None:
+    def _gather_state(self, topic: Topic, event: Degraded | Recovered | SubscriptionUnanswered) -> None:
         match event:
             case Degraded(channel, staleness_s, reason):
                 self._gather(topic, "data_degraded", worst_s=staleness_s, channel=channel, reason=reason)
@@ -92,17 +92,17 @@ class FeedReport:
                 self._gather(topic, "subscription_unanswered", worst_s=waited_s)
 
     def _gather(self, topic: Topic, event: str, worst_s: float = 0.0, **details: object) -> None:
-        gathered = self._gathered.setdefault(_Told(event, tuple(details.items())), _Gathered())
+        gathered = self._gathered.setdefault(LogKey(event, tuple(details.items())), _Gathered())
         gathered.topics.append(str(topic))
         gathered.worst_s = max(gathered.worst_s, worst_s)
 
     def flush(self) -> None:
         """Write what was gathered since the last time, one line for all codes that share it."""
         lines, self._gathered = self._gathered, {}
-        for told, gathered in lines.items():
-            worst_s, details = round(gathered.worst_s, 1), dict(told.details)
+        for key, gathered in lines.items():
+            worst_s, details = round(gathered.worst_s, 1), dict(key.details)
             codes = {"codes": len(gathered.topics), "examples": gathered.topics[:EXAMPLES]}
-            match told.event:
+            match key.event:
                 case "channel_switched":
                     self.telemetry.info("channel_switched", **details, **codes)
                 case "data_recovered":
@@ -114,56 +114,58 @@ class FeedReport:
 
     # --- sockets -------------------------------------------------------------------------------
 
-    def life_began(self, carrier: Carrier, channel: str) -> None:
+    def life_began(self, connection: Connection, channel: str) -> None:
         """Note that a socket is open."""
-        self._began[carrier] = self._now(), channel
-        self.telemetry.observe(StreamBegan(channel=channel, is_reconnect=carrier in self._lost))
+        self._began[connection] = self._now(), channel
+        self.telemetry.observe(StreamBegan(channel=channel, is_reconnect=connection in self._lost))
 
-    def life_proven(self, carrier: Carrier, channel: str) -> None:
+    def life_proven(self, connection: Connection, channel: str) -> None:
         """Note that a socket shows data."""
-        lost_at = self._lost.pop(carrier, None)
+        lost_at = self._lost.pop(connection, None)
         if lost_at is not None:
             down_s = round(self._now() - lost_at, 1)
-            self.telemetry.info("stream_restored", channel=channel, codes=len(carrier.topics), down_s=down_s)
+            self.telemetry.info("stream_restored", channel=channel, codes=len(connection.topics), down_s=down_s)
 
-    def life_lost(self, carrier: Carrier, channel: str, cause: str) -> None:
+    def life_lost(self, connection: Connection, channel: str, cause: str) -> None:
         """Note that a socket is gone, or could not be opened; further attempts are no news."""
-        lasted_s = self._end_life(carrier, is_lost=True)
-        if carrier not in self._lost:
-            self._lost[carrier] = self._now()
-            codes = len(carrier.topics)
+        lasted_s = self._end_life(connection, is_lost=True)
+        if connection not in self._lost:
+            self._lost[connection] = self._now()
+            codes = len(connection.topics)
             self.telemetry.warning(
                 "stream_lost", channel=channel, cause=cause, codes=codes, lasted_s=round(lasted_s, 1)
             )
 
-    def replaced(self, lost: Iterable[Carrier], carrier: Carrier) -> None:
+    def replaced(self, lost: Iterable[Connection], connection: Connection) -> None:
         """Note that a new socket stands for some that were lost."""
         since = [self._lost[one] for one in lost if one in self._lost]
         if since:
-            self._lost[carrier] = min(since)
+            self._lost[connection] = min(since)
 
-    def closed(self, carrier: Carrier) -> None:
+    def closed(self, connection: Connection) -> None:
         """Note that a socket is needed no more."""
-        self._end_life(carrier, is_lost=False)
-        self._lost.pop(carrier, None)
+        self._end_life(connection, is_lost=False)
+        self._lost.pop(connection, None)
 
     def end(self) -> None:
         """Note that the feed has ended, and all its sockets with it."""
-        for carrier in list(self._began):
-            self.closed(carrier)
+        for connection in list(self._began):
+            self.closed(connection)
         self.flush()
 
-    def _end_life(self, carrier: Carrier, *, is_lost: bool) -> float:
-        began_at, channel = self._began.pop(carrier, (None, ""))
+    def _end_life(self, connection: Connection, *, is_lost: bool) -> float:
+        began_at, channel = self._began.pop(connection, (None, ""))
         if began_at is None:
             return 0.0
         lasted_s = self._now() - began_at
         self.telemetry.observe(StreamEnded(channel=channel, lasted_s=lasted_s, is_lost=is_lost))
         return lasted_s
 
-    def stalled(self, carrier: Carrier, channel: str, silent_s: float) -> None:
+    def stalled(self, connection: Connection, channel: str, silent_s: float) -> None:
         """Note that a socket is given up because REST knows more."""
-        self.telemetry.warning("feed_stalled", channel=channel, silent_s=round(silent_s, 1), codes=len(carrier.topics))
+        self.telemetry.warning(
+            "feed_stalled", channel=channel, silent_s=round(silent_s, 1), codes=len(connection.topics)
+        )
 
     def merged(self, channel: str, before: int, after: int, codes: int) -> None:
         """Note that one socket has taken over."""
@@ -186,28 +188,28 @@ class FeedReport:
         """Return what became of the slots of a followed series that are over."""
         if not isinstance(state, CandleTopic):
             return None
-        return slots_of(state.tail, self._received.get(state.topic, 0))
+        return slots_of(state.tracker, self._received.get(state.topic, 0))
 
     def measure(self, state: TopicState) -> None:
         """Tell the observers how complete a followed series is, if that has changed."""
         if not self.telemetry.has_observers or not isinstance(state, CandleTopic):
             return
-        found = slots_of(state.tail, self._received.get(state.topic, 0))
+        found = slots_of(state.tracker, self._received.get(state.topic, 0))
         if found != self._measured.get(state.topic, Completeness()):
             self._measured[state.topic] = found
             topic = state.topic
             self.telemetry.observe(SeriesFollowed(symbol=topic.symbol, timeframe=state.timeframe, completeness=found))
 
 
-def slots_of(tail: CandleTail, received: int) -> Completeness:
+def slots_of(tracker: CandleTracker, received: int) -> Completeness:
     """Return what became of the slots from the first promise to the frontier; ``received`` were delivered FINAL.
 
     What lies before the frontier was delivered, or is known to be empty, or is owed.
     """
-    if tail.began_at is None or tail.frontier is None or tail.frontier <= tail.began_at:
+    if tracker.began_at is None or tracker.frontier is None or tracker.frontier <= tracker.began_at:
         return Completeness()
-    timeframe, span = tail.rules.timeframe, TimeRange(tail.began_at, tail.frontier)
+    timeframe, span = tracker.options.timeframe, TimeRange(tracker.began_at, tracker.frontier)
     expected = timeframe.count_slots(span)
-    unknown = sum(timeframe.count_slots(part) for part in clip(tail.owed, span))
+    unknown = sum(timeframe.count_slots(part) for part in clip(tracker.pending_backfill, span))
     received = min(received, expected - unknown)
     return Completeness(expected=expected, received=received, quiet=expected - unknown - received, unknown=unknown)

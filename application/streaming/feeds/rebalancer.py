@@ -6,9 +6,9 @@ from attrs import define, field
 
 from ....domain.request import Topic
 from ..topics.trades import TradeTopic
-from .connection import Carrier
-from .connection_pool import Carriers
-from .subscription import Serving
+from .connection import Connection
+from .connection_pool import ConnectionPool
+from .subscription import Subscription
 
 MAX_SOCKETS = 3
 MERGE_PAUSE_S = 10.0
@@ -22,7 +22,7 @@ MAX_TIMEOUT_S = 60.0
 
 
 @define(eq=False)
-class Trial:
+class Handover:
     """A socket that is to take topics over, and has to prove itself first.
 
     Attributes:
@@ -30,7 +30,7 @@ class Trial:
 
     """
 
-    carrier: Carrier
+    connection: Connection
     until: float
     is_merge: bool
     complete_since: float | None = None
@@ -46,95 +46,97 @@ class Retry:
 
 
 @define(eq=False)
-class Merging:
+class ConnectionRebalancer:
     """Keeps the sockets of a feed few, and their codes alive; to be called now and then.
 
     Invariant: at most one socket is on trial, so that a feed has at most one socket more than it needs.
     """
 
-    carriers: Carriers
-    _trial: Trial | None = None
+    pool: ConnectionPool
+    _handover: Handover | None = None
     _merge_at: float = 0.0
     _retries: dict[Topic, Retry] = field(factory=dict[Topic, Retry])
 
     def __attrs_post_init__(self) -> None:
         """Hear what becomes of the sockets."""
-        self.carriers.on_shown = lambda topic: self._retries.pop(topic, None) and None
-        self.carriers.on_refused = self._note_refused
+        self.pool.on_shown = lambda topic: self._retries.pop(topic, None) and None
+        self.pool.on_refused = self._note_refused
 
     def work(self, now: float) -> None:
         """Do what is due."""
-        for carrier in list(self.carriers.sockets):
-            self._judge(carrier, now)
-        if self._trial is not None and self._is_over(self._trial, now):
-            self._end(self._trial)
-        self._prune()
-        if self.carriers.has_lost_all:
-            self._collapse()
-        elif self._trial is None and self._is_crowded and now >= self._merge_at:
+        for connection in list(self.pool.sockets):
+            self._judge(connection, now)
+        if self._handover is not None and self._is_over(self._handover, now):
+            self._end(self._handover)
+        self._close_unused()
+        if self.pool.has_lost_all:
+            self._replace_lost()
+        elif self._handover is None and self._is_crowded and now >= self._merge_at:
             self._merge(now)
-        elif self._trial is None:
+        elif self._handover is None:
             self._retry(now)
 
-    def _judge(self, carrier: Carrier, now: float) -> None:
+    def _judge(self, connection: Connection, now: float) -> None:
         """Give up a socket that shows nothing at all; report codes of which it shows nothing."""
-        timeout, waited = self.carriers.tools.rules.snapshot_timeout_s, now - carrier.began_at
-        if carrier.is_open and not carrier.is_proven and carrier.stream is not None:
-            if waited >= min(MAX_TIMEOUT_S, timeout * 2**carrier.fruitless):
-                carrier.fruitless += 1
-                carrier.is_open = False
-                carrier.stream.abandon(f"nothing came within {waited:.0f} s")
-        elif carrier.is_proven and waited >= timeout:
-            for serving in self.carriers.owned_by(carrier):
-                topic = serving.state.topic
-                if topic not in carrier.sights and topic not in carrier.muted and serving.is_wanted:
-                    serving.note_unanswered(waited)
+        timeout, waited = self.pool.context.rules.snapshot_timeout_s, now - connection.began_at
+        if connection.is_open and not connection.is_proven and connection.stream is not None:
+            if waited >= min(MAX_TIMEOUT_S, timeout * 2**connection.fruitless):
+                connection.fruitless += 1
+                connection.is_open = False
+                connection.stream.abandon(f"nothing came within {waited:.0f} s")
+        elif connection.is_proven and waited >= timeout:
+            for subscription in self.pool.owned_by(connection):
+                topic = subscription.state.topic
+                if topic not in connection.seen and topic not in connection.silent and subscription.is_wanted:
+                    subscription.report_unanswered(waited)
                     self._retries.setdefault(topic, Retry(now + FIRST_RETRY_S))
 
-    def revive(self, serving: Serving, cause: str, now: float) -> None:
+    def resubscribe(self, subscription: Subscription, cause: str, now: float) -> None:
         """Subscribe a code that is dead on its socket once more; REST serves it until it speaks."""
-        self.carriers.mute(serving, cause)
-        self.carriers.tools.report.code_silent(serving.state.topic, cause)
-        self._retries.setdefault(serving.state.topic, Retry(now))
+        self.pool.mark_silent(subscription, cause)
+        self.pool.context.telemetry.code_silent(subscription.state.topic, cause)
+        self._retries.setdefault(subscription.state.topic, Retry(now))
 
-    def _prune(self) -> None:
+    def _close_unused(self) -> None:
         """Close what carries nothing that is followed, and forget what was refused and nobody follows any more."""
-        for carrier in list(self.carriers.sockets):
-            on_trial = self._trial is not None and self._trial.carrier is carrier
-            if not on_trial and not any(serving.is_wanted for serving in self.carriers.owned_by(carrier)):
-                self.carriers.close(carrier)
-        for serving in list(self.carriers.servings.values()):
-            if serving.carrier is None and not serving.is_wanted:
-                self.carriers.drop(serving, None)
+        for connection in list(self.pool.sockets):
+            on_trial = self._handover is not None and self._handover.connection is connection
+            if not on_trial and not any(subscription.is_wanted for subscription in self.pool.owned_by(connection)):
+                self.pool.close(connection)
+        for subscription in list(self.pool.subscriptions.values()):
+            if subscription.connection is None and not subscription.is_wanted:
+                self.pool.drop(subscription, None)
 
-    def _collapse(self) -> None:
+    def _replace_lost(self) -> None:
         """Put one socket in place of all that were lost together; what is open again already is kept."""
-        self.carriers.has_lost_all = False
-        lost = [carrier for carrier in self.carriers.sockets if not carrier.is_open]
+        self.pool.has_lost_all = False
+        lost = [connection for connection in self.pool.sockets if not connection.is_open]
         if len(lost) < 2:  # noqa: PLR2004 - one comes back by itself
             return
-        if self._trial is not None and self._trial.carrier in lost:
-            self._trial = None
-        wanted = [one for carrier in lost for one in self.carriers.owned_by(carrier) if one.is_wanted]
+        if self._handover is not None and self._handover.connection in lost:
+            self._handover = None
+        wanted = [one for connection in lost for one in self.pool.owned_by(connection) if one.is_wanted]
         if wanted:
-            self.carriers.carry(wanted)
-            self.carriers.tools.report.replaced(lost, self.carriers.sockets[-1])
-        for carrier in lost:
-            self.carriers.close(carrier)
+            self.pool.carry(wanted)
+            self.pool.context.telemetry.replaced(lost, self.pool.sockets[-1])
+        for connection in lost:
+            self.pool.close(connection)
 
     @property
     def _is_crowded(self) -> bool:
-        return len(self.carriers.sockets) > MAX_SOCKETS
+        return len(self.pool.sockets) > MAX_SOCKETS
 
     def _merge(self, now: float) -> None:
-        union = {topic for topic, one in self.carriers.servings.items() if one.carrier is not None and one.is_wanted}
+        union = {
+            topic for topic, one in self.pool.subscriptions.items() if one.connection is not None and one.is_wanted
+        }
         self._merge_at = now + MERGE_PAUSE_S
         self._try(union, now, is_merge=True)
 
     def _retry(self, now: float) -> None:
-        servings = self.carriers.servings
-        self._retries = {topic: retry for topic, retry in self._retries.items() if topic in servings}
-        due = {topic for topic, retry in self._retries.items() if now >= retry.at and servings[topic].is_wanted}
+        subscriptions = self.pool.subscriptions
+        self._retries = {topic: retry for topic, retry in self._retries.items() if topic in subscriptions}
+        due = {topic for topic, retry in self._retries.items() if now >= retry.at and subscriptions[topic].is_wanted}
         for topic in due:
             retry = self._retries[topic]
             retry.tries += 1
@@ -143,59 +145,68 @@ class Merging:
             self._try(due, now, is_merge=False)
 
     def _try(self, topics: set[Topic], now: float, *, is_merge: bool) -> None:
-        until = now + self.carriers.tools.rules.snapshot_timeout_s
-        self._trial = Trial(self.carriers.open(topics), until, is_merge)
+        until = now + self.pool.context.rules.snapshot_timeout_s
+        self._handover = Handover(self.pool.open(topics), until, is_merge)
 
-    def _is_over(self, trial: Trial, now: float) -> bool:
-        if now >= trial.until:
+    def _is_over(self, handover: Handover, now: float) -> bool:
+        if now >= handover.until:
             return True
-        pending = self._pending(trial)
-        live = [serving for serving in pending if serving.is_live]
+        pending = self._pending(handover)
+        live = [subscription for subscription in pending if subscription.is_live]
         if not live:
             return not pending
-        if not all(trial.carrier.shows(serving.state.topic) for serving in live):
-            trial.complete_since = None
+        if not all(handover.connection.has_seen(subscription.state.topic) for subscription in live):
+            handover.complete_since = None
             return False
-        if trial.complete_since is None:
-            position = trial.carrier.position
-            trial.complete_since, trial.caught_up_at = now, position and position + LATEST_ARRIVAL
-        return now - trial.complete_since >= OVERLAP_S and all(_has_caught_up(one, trial) for one in live)
+        if handover.complete_since is None:
+            position = handover.connection.position
+            handover.complete_since, handover.caught_up_at = now, position and position + LATEST_ARRIVAL
+        return now - handover.complete_since >= OVERLAP_S and all(_has_caught_up(one, handover) for one in live)
 
-    def _pending(self, trial: Trial) -> list[Serving]:
+    def _pending(self, handover: Handover) -> list[Subscription]:
         """Return the topics that the socket on trial carries and does not own."""
-        found = (self.carriers.servings.get(topic) for topic in trial.carrier.topics)
-        return [serving for serving in found if serving is not None and serving.carrier is not trial.carrier]
+        found = (self.pool.subscriptions.get(topic) for topic in handover.connection.topics)
+        return [
+            subscription
+            for subscription in found
+            if subscription is not None and subscription.connection is not handover.connection
+        ]
 
-    def _end(self, trial: Trial) -> None:
+    def _end(self, handover: Handover) -> None:
         """Let the socket take over what it shows, and what nobody shows; the rest stays where it is."""
-        self._trial = None
-        for serving in self._pending(trial):
-            if trial.carrier.shows(serving.state.topic):
-                if isinstance(serving.state, TradeTopic) and not _has_caught_up(serving, trial):
-                    serving.state.suspect()
-                self.carriers.hand_over(serving, trial.carrier)
-            elif trial.is_merge and trial.carrier.is_proven and serving.carrier is not None and not serving.is_live:
-                serving.carrier = trial.carrier
-        if trial.is_merge:
+        self._handover = None
+        for subscription in self._pending(handover):
+            if handover.connection.has_seen(subscription.state.topic):
+                if isinstance(subscription.state, TradeTopic) and not _has_caught_up(subscription, handover):
+                    subscription.state.mark_suspect()
+                self.pool.hand_over(subscription, handover.connection)
+            elif (
+                handover.is_merge
+                and handover.connection.is_proven
+                and subscription.connection is not None
+                and not subscription.is_live
+            ):
+                subscription.connection = handover.connection
+        if handover.is_merge:
             self._tell_merged()
 
     def _tell_merged(self) -> None:
-        before = len(self.carriers.sockets) - 1
-        owned = [owned for one in self.carriers.sockets if (owned := self.carriers.owned_by(one))]
+        before = len(self.pool.sockets) - 1
+        owned = [owned for one in self.pool.sockets if (owned := self.pool.owned_by(one))]
         if len(owned) < before:
             codes = sum(map(len, owned))
-            self.carriers.tools.report.merged(self.carriers.live.name, before, len(owned), codes)
+            self.pool.context.telemetry.merged(self.pool.live.name, before, len(owned), codes)
 
-    def _note_refused(self, carrier: Carrier) -> None:
+    def _note_refused(self, connection: Connection) -> None:
         """A union that is refused, though its parts were not, is not tried again soon."""
-        if self._trial is not None and self._trial.carrier is carrier:
-            self._merge_at = self.carriers.tools.clock.monotonic() + REFUSED_PAUSE_S
-            self._trial = None
+        if self._handover is not None and self._handover.connection is connection:
+            self._merge_at = self.pool.context.clock.monotonic() + REFUSED_PAUSE_S
+            self._handover = None
 
 
-def _has_caught_up(serving: Serving, trial: Trial) -> bool:
+def _has_caught_up(subscription: Subscription, handover: Handover) -> bool:
     """Return whether the old owner has delivered all from before the new one was complete."""
-    if trial.complete_since is None:
+    if handover.complete_since is None:
         return False
-    position = serving.carrier.position if serving.carrier is not None else None
-    return position is None or trial.caught_up_at is None or position >= trial.caught_up_at
+    position = subscription.connection.position if subscription.connection is not None else None
+    return position is None or handover.caught_up_at is None or position >= handover.caught_up_at

@@ -13,7 +13,7 @@ UNUSUAL = 8
 SAMPLES = 20
 
 
-class Silence(Enum):
+class Diagnosis(Enum):
     """What the silence of a socket turned out to be."""
 
     QUIET = "quiet"
@@ -21,7 +21,7 @@ class Silence(Enum):
 
 
 @define
-class StallWatch:
+class StallDetector:
     """Decides when a silent socket is worth a question, and what the answer means.
 
     The canary is the book of the venue's busiest market. A socket that has been silent for
@@ -41,9 +41,9 @@ class StallWatch:
         """Start listening to a new socket."""
         self._newest = None
         self._samples = 0
-        self.heard(now)
+        self.on_read(now)
 
-    def heard(self, now: float) -> None:
+    def on_read(self, now: float) -> None:
         """Note that the socket has brought something."""
         self._heard_at, self._repeat_s = now, FIRST_REPEAT_S
         self._ask_after = now + self.silent_after_s
@@ -65,7 +65,7 @@ class StallWatch:
         return False
 
     @property
-    def heard_at(self) -> float:
+    def last_read_at(self) -> float:
         """When the last frame came."""
         return self._heard_at
 
@@ -77,10 +77,10 @@ class StallWatch:
         """Return whether REST should be asked now."""
         return now >= self._ask_after
 
-    def judge(self, rest_updated_at: datetime | None, now: float) -> Silence:
+    def diagnose(self, rest_updated_at: datetime | None, now: float) -> Diagnosis:
         """Return what the silence means; ``rest_updated_at`` is None when REST failed too."""
         self._ask_after = now + self._repeat_s
         self._repeat_s = min(MAX_REPEAT_S, self._repeat_s * 2)
         if rest_updated_at is None or self._newest is None:
-            return Silence.QUIET
-        return Silence.STALLED if rest_updated_at > self._newest + NEWER_BY else Silence.QUIET
+            return Diagnosis.QUIET
+        return Diagnosis.STALLED if rest_updated_at > self._newest + NEWER_BY else Diagnosis.QUIET

@@ -15,13 +15,13 @@ from ....domain.events import (
     SubscriptionUnanswered,
 )
 from ..topics.topic import TopicState
-from .connection import Carrier
+from .connection import Connection
 
 UNKNOWN_CODE = "the exchange says nothing about codes that it does not know"
 WORSE_BY = 1.5
 
 
-class Trouble(StrEnum):
+class DegradedReason(StrEnum):
     """Why followers were told that their data may be old."""
 
     UNREACHABLE = "unreachable"
@@ -30,14 +30,14 @@ class Trouble(StrEnum):
 
 
 @define(eq=False)
-class Serving:
+class Subscription:
     """One topic and who serves it.
 
     Invariant: at any moment at most one channel is said to deliver; a change of it is an event. A trouble
     is told once, and so is its end; crowding, again when it has grown by half.
 
     Attributes:
-        carrier: the socket that carries it; None once the exchange has refused to.
+        connection: the socket that carries it; None once the exchange has refused to.
         channel: who is said to deliver; empty before the first value.
         fresh_at: when something new was last had.
         behind_since, audited_at, repaired_at, read_at: when REST was last asked for what.
@@ -45,12 +45,12 @@ class Serving:
     """
 
     state: TopicState
-    carrier: Carrier | None
+    connection: Connection | None
     fresh_at: float
     channel: str = ""
-    trouble: Trouble | None = None
-    told_s: float = 0.0
-    is_told_unanswered: bool = False
+    degraded_reason: DegradedReason | None = None
+    reported_s: float = 0.0
+    is_reported_unanswered: bool = False
     behind_since: float | None = None
     audited_at: float | None = None
     repaired_at: float = -math.inf
@@ -59,16 +59,16 @@ class Serving:
     @property
     def is_live(self) -> bool:
         """Whether a socket brings the topic now."""
-        return self.carrier is not None and self.carrier.shows(self.state.topic)
+        return self.connection is not None and self.connection.has_seen(self.state.topic)
 
     @property
     def is_wanted(self) -> bool:
         """Whether anybody follows."""
-        return bool(self.state.audience.followers)
+        return bool(self.state.subscribers.members)
 
     def tell(self, event: MarketEvent) -> None:
         """Tell the followers."""
-        self.state.audience.publish((event,))
+        self.state.subscribers.publish((event,))
 
     def deliver_from(self, channel: str, reason: str) -> None:
         """Say who delivers from now on."""
@@ -76,26 +76,26 @@ class Serving:
         if old and old != channel:
             self.tell(ChannelSwitched(old, channel, reason))
 
-    def worry(self, trouble: Trouble, told: Degraded) -> None:
+    def report_degraded(self, reason: DegradedReason, event: Degraded) -> None:
         """Tell that data may be old, unless that has been told."""
-        has_grown = trouble is Trouble.CROWDED and told.staleness_s > WORSE_BY * self.told_s
-        if self.trouble is not trouble or has_grown:
-            self.trouble, self.told_s = trouble, told.staleness_s
-            self.tell(told)
+        has_grown = reason is DegradedReason.CROWDED and event.staleness_s > WORSE_BY * self.reported_s
+        if self.degraded_reason is not reason or has_grown:
+            self.degraded_reason, self.reported_s = reason, event.staleness_s
+            self.tell(event)
 
-    def recover(self, channel: str, *, of: frozenset[Trouble] = frozenset(Trouble)) -> None:
+    def recover(self, channel: str, *, of: frozenset[DegradedReason] = frozenset(DegradedReason)) -> None:
         """Tell that a trouble is over."""
-        if self.trouble in of:
-            self.trouble = None
+        if self.degraded_reason in of:
+            self.degraded_reason = None
             self.tell(Recovered(channel))
 
-    def note_unanswered(self, waited_s: float) -> None:
+    def report_unanswered(self, waited_s: float) -> None:
         """Tell, once, that the socket shows nothing of this topic."""
-        if not self.is_told_unanswered:
-            self.is_told_unanswered = True
+        if not self.is_reported_unanswered:
+            self.is_reported_unanswered = True
             self.tell(SubscriptionUnanswered(self.state.topic, waited_s, UNKNOWN_CODE))
 
     def refuse(self, error: MarketDataError) -> None:
         """Tell that no socket can carry this topic."""
-        self.carrier = None
+        self.connection = None
         self.tell(SubscriptionRefused(self.state.topic, error))

@@ -26,24 +26,26 @@ from ....domain.time_range import TimeRange
 from ....domain.timeframe import Timeframe
 from ....domain.unifier import CandleView, DataUnifier
 
-RUNGS = (Timeframe.MONTH, Timeframe.D1, Timeframe.H1, Timeframe.M1)
+TIMEFRAMES = (Timeframe.MONTH, Timeframe.D1, Timeframe.H1, Timeframe.M1)
 SLOTS_KEPT = 2
 """The slot that is open, and the one before: its last trades may be told after its end."""
 
 
-def ladder(timeframe: Timeframe, now: datetime, sealed_until: datetime) -> list[tuple[Timeframe, TimeRange]]:
+def cover_with_timeframes(
+    timeframe: Timeframe, now: datetime, sealed_until: datetime
+) -> list[tuple[Timeframe, TimeRange]]:
     """Return what has to be read to know the open slot of ``timeframe`` up to ``now``, longest rows first.
 
     Rows longer than a minute are asked for only where they are over by the grace, at ``sealed_until``; the
     rest is asked for in minutes, of which the newest may be open.
     """
     known_until, parts = timeframe.floor(now), list[tuple[Timeframe, TimeRange]]()
-    for rung in RUNGS:
-        if rung is timeframe or not is_made_of(timeframe, rung):
+    for part in TIMEFRAMES:
+        if part is timeframe or not is_made_of(timeframe, part):
             continue
-        end = Timeframe.M1.next(now) if rung is Timeframe.M1 else max(known_until, rung.floor(sealed_until))
+        end = Timeframe.M1.next(now) if part is Timeframe.M1 else max(known_until, part.floor(sealed_until))
         if end > known_until:
-            parts.append((rung, TimeRange(known_until, end)))
+            parts.append((part, TimeRange(known_until, end)))
         known_until = end
     return parts
 
@@ -56,7 +58,7 @@ class _Slot:
     settled: Candle | None = None
     minutes: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
 
-    def take(self, minute: Candle, timeframe: Timeframe) -> None:
+    def add(self, minute: Candle, timeframe: Timeframe) -> None:
         if minute.opened_at < self.until:
             return
         view, held = CandleView(minute), self.minutes.get(minute.opened_at)
@@ -78,7 +80,7 @@ class _Slot:
 
 
 @define
-class Derivation:
+class Aggregator:
     """Derives the candles of ``timeframe``; minutes are given in any order, as often as they change.
 
     Attributes:
@@ -100,7 +102,7 @@ class Derivation:
         if longer:
             part.settled, part.until = aggregate(longer, self.timeframe), longer[-1].closed_at
         for minute in known[len(longer) :]:
-            self.take(minute)
+            self.add(minute)
         told = (self._slots[opened_at].candle(self.timeframe) for opened_at in sorted(self._slots))
         return [candle for candle in told if candle is not None]
 
@@ -109,7 +111,7 @@ class Derivation:
         self._slots.clear()
         self._volumes = None
 
-    def take(self, minute: Candle) -> Candle | None:
+    def add(self, minute: Candle) -> Candle | None:
         """Take a newer view of a minute; returns the candle that it belongs to, where all its parts are known."""
         slot = self.timeframe.floor(minute.opened_at)
         if slot not in self._slots:
@@ -119,7 +121,7 @@ class Derivation:
             if len(self._slots) > SLOTS_KEPT:
                 del self._slots[min(self._slots)]
         part = self._slots[slot]
-        part.take(minute, self.timeframe)
+        part.add(minute, self.timeframe)
         return part.candle(self.timeframe)
 
     def holds(self, minute: Candle) -> bool:

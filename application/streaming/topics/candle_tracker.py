@@ -24,7 +24,7 @@ from ....domain.time_range import TimeRange, subtract, unite
 from ....domain.timeframe import Timeframe
 from ....domain.timestamps import EPOCH
 from ....domain.unifier import CandleView, DataUnifier
-from .seam_tracker import SeamWatch
+from .seam_tracker import SeamTracker
 
 TICK = timedelta(seconds=1)
 """Upbit emits candle frames on a tick of one second; a slot's last frame may come one tick late."""
@@ -36,7 +36,7 @@ SEALED_KEPT = SLOTS_PER_CONFIRMATION + 10
 
 
 @frozen(kw_only=True)
-class TailRules:
+class TrackerOptions:
     """What a tail needs to know of its series."""
 
     timeframe: Timeframe
@@ -45,13 +45,13 @@ class TailRules:
 
 
 @define
-class CandleTail:
+class CandleTracker:
     """State of one followed series; instants are the server's, at their lower bound."""
 
-    rules: TailRules
+    options: TrackerOptions
     frontier: datetime | None = None
-    owed: tuple[TimeRange, ...] = ()
-    seams: SeamWatch = field(init=False)
+    pending_backfill: tuple[TimeRange, ...] = ()
+    seams: SeamTracker = field(init=False)
     _began_at: datetime | None = None
     _views: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
     _sealed: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
@@ -68,7 +68,7 @@ class CandleTail:
 
     def __attrs_post_init__(self) -> None:
         """Watch the joints of the same series."""
-        self.seams = SeamWatch(self.rules.timeframe)
+        self.seams = SeamTracker(self.options.timeframe)
 
     @property
     def began_at(self) -> datetime | None:
@@ -81,14 +81,14 @@ class CandleTail:
         A frame may have come before the history that somebody asked for: while nothing has been settled
         yet, the frontier goes back; afterwards, older slots are owed.
         """
-        slot = self.rules.timeframe.floor(promised_from)
+        slot = self.options.timeframe.floor(promised_from)
         self._older = older or self._older
         self._confirmed_until = self._confirmed_until or slot
         self._join_life()
         if self.frontier is None or (self.frontier == self._began_at and slot < self.frontier):
             self.frontier = slot
         elif self._began_at is not None and slot < self._began_at:
-            self.owed = (*self.owed, TimeRange(slot, self._began_at))
+            self.pending_backfill = (*self.pending_backfill, TimeRange(slot, self._began_at))
         self._began_at = slot if self._began_at is None else min(slot, self._began_at)
 
     def _join_life(self) -> None:
@@ -101,10 +101,10 @@ class CandleTail:
         """Forget what the last socket witnessed: a new life proves nothing about it."""
         self._witnessed_from = self._witnessed_until = self._newest_frame = self._first_frame = None
 
-    def go_on_with(self, first: datetime, newest: datetime) -> None:
+    def hand_over(self, first: datetime, newest: datetime) -> None:
         """Hand the series over to a socket that has carried it, too, since it showed the slot ``first``.
 
-        All that the new socket showed has been taken by ``take_beside``; what it did not see from the
+        All that the new socket showed has been taken by ``apply_from_standby``; what it did not see from the
         beginning, it proves nothing about.
         """
         self.begin_life()
@@ -115,7 +115,7 @@ class CandleTail:
         if self._witnessed_from is not None:
             self._witnessed_until = position
 
-    def take_frame(self, candle: Candle) -> Iterator[MarketEvent]:
+    def apply_frame(self, candle: Candle) -> Iterator[MarketEvent]:
         """Take a candle of the stream; yields what followers learn from it at once."""
         if self._witnessed_from is None:
             self._witnessed_from = candle.opened_at
@@ -125,26 +125,26 @@ class CandleTail:
         self._newest_frame = max(candle.opened_at, self._newest_frame or candle.opened_at)
         if self.frontier is None:
             self.start_at(candle.opened_at)
-        yield from self._take(CandleView(candle))
+        yield from self._apply(CandleView(candle))
 
-    def take_derived(self, candle: Candle) -> Iterator[MarketEvent]:
+    def apply_derived(self, candle: Candle) -> Iterator[MarketEvent]:
         """Take a view that was made of shorter candles: it witnesses nothing, so that REST alone seals its slot."""
-        yield from self._take(CandleView(candle))
+        yield from self._apply(CandleView(candle))
 
-    def take_beside(self, candle: Candle) -> Iterator[MarketEvent]:
+    def apply_from_standby(self, candle: Candle) -> Iterator[MarketEvent]:
         """Take a frame of a second socket beside the one that witnesses: the fuller view of a slot wins."""
-        yield from self._take(CandleView(candle))
+        yield from self._apply(CandleView(candle))
 
     def forget_view(self, slot: datetime) -> None:
         """Forget a view that was proven wrong: whatever comes next stands, be its volume smaller."""
         self._views.pop(slot, None)
 
-    def take_series(self, series: CandleSeries) -> Iterator[MarketEvent]:
+    def apply_series(self, series: CandleSeries) -> Iterator[MarketEvent]:
         """Take a REST answer: candles, and what it proves about slots without one."""
         self._older = series[-1].source if len(series) else self._older
         for candle in series:
-            yield from self._take(CandleView(candle))
-        yield from self._pay_debts(series)
+            yield from self._apply(CandleView(candle))
+        yield from self._deliver_backfill(series)
         self._recheck = {slot for slot in self._recheck if not any(slot in span for span in series.coverage.proven)}
         self._confirmed_until = self._confirmed_by(series)
         for span in series.coverage.proven:
@@ -167,17 +167,17 @@ class CandleTail:
         if self.frontier is None or self._confirmed_until is None or self._confirmed_until >= self.frontier:
             return ()
         span = TimeRange(self._confirmed_until, self.frontier)
-        return (span,) if self.rules.timeframe.count_slots(span) >= SLOTS_PER_CONFIRMATION else ()
+        return (span,) if self.options.timeframe.count_slots(span) >= SLOTS_PER_CONFIRMATION else ()
 
     def _first_contradiction(self, span: TimeRange) -> datetime:
         """Return the first slot that the stream saw and REST does not know; the end of ``span`` for none."""
         seen = (slot for slot, view in self._views.items() if slot in span and not view.candle.is_final)
         return min(seen, default=span.end)
 
-    def _take(self, view: CandleView) -> Iterator[MarketEvent]:
+    def _apply(self, view: CandleView) -> Iterator[MarketEvent]:
         slot = view.candle.opened_at
         if self.frontier is not None and slot < self.frontier:
-            yield from self._take_late(view)
+            yield from self._apply_late(view)
             return
         held = self._views.get(slot)
         if held is not None and held.candle.finality is Finality.CLOSED and view.candle.finality is Finality.FORMING:
@@ -189,7 +189,7 @@ class CandleTail:
         if not best.candle.is_final:
             yield CandleUpdated(best.candle)
 
-    def _take_late(self, view: CandleView) -> Iterator[MarketEvent]:
+    def _apply_late(self, view: CandleView) -> Iterator[MarketEvent]:
         """A frame never changes a FINAL candle, but more volume in it is worth one more read."""
         sealed = self._sealed.get(view.candle.opened_at)
         if sealed is None:
@@ -212,7 +212,7 @@ class CandleTail:
         if not candle.is_final or self._confirmed_until is None or candle.opened_at < self._confirmed_until:
             return False
         is_remembered = len(self._sealed) < SEALED_KEPT or candle.opened_at > min(self._sealed)
-        return is_remembered and not any(candle.opened_at in span for span in self.owed)
+        return is_remembered and not any(candle.opened_at in span for span in self.pending_backfill)
 
     def is_at_rest(self, server_now: datetime) -> bool:
         """Return whether time decides nothing now, because the slot at the frontier has not ended.
@@ -222,7 +222,7 @@ class CandleTail:
         if self.frontier is None or self._waiting_since is not None:
             return False
         if self._rests_at is not self.frontier:
-            self._rests_at, self._rests_until = self.frontier, self.rules.timeframe.next(self.frontier)
+            self._rests_at, self._rests_until = self.frontier, self.options.timeframe.next(self.frontier)
         return server_now < self._rests_until
 
     def settle(self, server_now: datetime) -> Iterator[MarketEvent]:
@@ -232,12 +232,12 @@ class CandleTail:
             return
         until = self.frontier
         while self._seal_of(until, server_now) is not None:
-            until = self.rules.timeframe.next(until)
+            until = self.options.timeframe.next(until)
         if until > self.frontier:
             yield from self._settle_until(until, server_now)
 
     def _seal_of(self, slot: datetime, server_now: datetime) -> SealedBy | None:
-        sealable_at = self.rules.timeframe.next(slot) + self.rules.grace
+        sealable_at = self.options.timeframe.next(slot) + self.options.grace
         if self._witnessed_until is None:
             return None
         passed = min(self._witnessed_until, server_now)
@@ -274,18 +274,18 @@ class CandleTail:
         """Return the slots that a REST read has to settle now, the newest range first."""
         if self.frontier is None:
             return ()
-        if not (self._recheck or self.owed or self.seams.is_waiting) and self.is_at_rest(server_now):
+        if not (self._recheck or self.pending_backfill or self.seams.is_waiting) and self.is_at_rest(server_now):
             return self._unconfirmed()
         missing = self._missing(server_now)
-        spans = [TimeRange(slot, self.rules.timeframe.next(slot)) for slot in self._recheck]
-        spans += [*self.owed, *self._unconfirmed(), *self.seams.due(server_now, self.rules.grace)]
+        spans = [TimeRange(slot, self.options.timeframe.next(slot)) for slot in self._recheck]
+        spans += [*self.pending_backfill, *self._unconfirmed(), *self.seams.due(server_now, self.options.grace)]
         return tuple(reversed(unite([*spans, missing] if missing is not None else spans)))
 
     def _missing(self, server_now: datetime) -> TimeRange | None:
         """Return the slots that are over by the grace and that the present life has not seen whole."""
         if self.frontier is None:
             return None
-        end = self.rules.timeframe.floor(server_now - self.rules.grace)
+        end = self.options.timeframe.floor(server_now - self.options.grace)
         if self._witnessed_from is not None:
             end = min(end, self._witnessed_from)
         return TimeRange(self.frontier, end) if end > self.frontier else None
@@ -297,24 +297,26 @@ class CandleTail:
             self._waiting_since = None
             return
         self._waiting_since = self._waiting_since or server_now
-        if server_now - self._waiting_since < self.rules.repair_bound:
+        if server_now - self._waiting_since < self.options.repair_bound:
             return
         for slot in [slot for slot in self._views if slot < given_up.end]:
             self._views.pop(slot)
-        self.owed = (*self.owed, given_up)
+        self.pending_backfill = (*self.pending_backfill, given_up)
         self.frontier, self._waiting_since = given_up.end, None
         yield Gap(given_up, Reason.UNKNOWN)
         yield from self.seams.give_up(given_up)
 
-    def _pay_debts(self, series: CandleSeries) -> Iterator[MarketEvent]:
-        if not self.owed:
+    def _deliver_backfill(self, series: CandleSeries) -> Iterator[MarketEvent]:
+        if not self.pending_backfill:
             return
         for candle in series:
             is_news = candle.is_final and candle.opened_at not in self._sealed
-            if is_news and any(candle.opened_at in span for span in self.owed):
+            if is_news and any(candle.opened_at in span for span in self.pending_backfill):
                 self._keep_sealed(candle)
                 yield Backfilled(candle)
-        self.owed = tuple(part for span in self.owed for part in subtract(span, series.coverage.proven))
+        self.pending_backfill = tuple(
+            part for span in self.pending_backfill for part in subtract(span, series.coverage.proven)
+        )
 
     def current(self) -> list[Candle]:
         """Return the views of slots that are not settled yet, oldest first."""

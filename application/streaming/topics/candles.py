@@ -15,8 +15,8 @@ from ....domain.streaming import LiveValue
 from ....domain.time_range import TimeRange
 from ....domain.timeframe import Timeframe
 from ...paging.readers import read_candles
-from .candle_tracker import CandleTail
-from .topic import Audience
+from .candle_tracker import CandleTracker
+from .topic import Subscribers
 
 
 @define(eq=False)
@@ -24,41 +24,41 @@ class CandleTopic:
     """Candles: FORMING and CLOSED at once, FINAL once and in order."""
 
     topic: Topic
-    tail: CandleTail
-    audience: Audience = field(factory=Audience)
+    tracker: CandleTracker
+    subscribers: Subscribers = field(factory=Subscribers)
     newest: Candle | None = None
 
     @property
     def timeframe(self) -> Timeframe:
         """The width of the slots."""
-        return self.tail.rules.timeframe
+        return self.tracker.options.timeframe
 
     def begin_life(self) -> None:
         """A new socket proves nothing about what the last one carried."""
-        self.tail.begin_life()
+        self.tracker.begin_life()
 
-    def suspect(self) -> None:
+    def mark_suspect(self) -> None:
         """Frames may be missing: what was held before the silence can be sealed by REST only."""
-        self.tail.begin_life()
+        self.tracker.begin_life()
 
-    def take(self, *values: LiveValue) -> Iterator[MarketEvent]:
+    def apply(self, *values: LiveValue) -> Iterator[MarketEvent]:
         """Take frames."""
         for value in values:
             if isinstance(value, Candle):
                 self.newest = value
-                yield from self.tail.take_frame(value)
+                yield from self.tracker.apply_frame(value)
 
-    def take_beside(self, *values: LiveValue) -> Iterator[MarketEvent]:
+    def apply_from_standby(self, *values: LiveValue) -> Iterator[MarketEvent]:
         """Take frames of a second socket."""
         for value in values:
             if isinstance(value, Candle):
                 self.newest = value
-                yield from self.tail.take_beside(value)
+                yield from self.tracker.apply_from_standby(value)
 
-    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+    def hand_over(self, first: LiveValue, newest: LiveValue) -> None:
         """Let the second socket witness from the slot on that it showed first."""
         if isinstance(first, Candle) and isinstance(newest, Candle):
-            self.tail.go_on_with(first.opened_at, newest.opened_at)
+            self.tracker.hand_over(first.opened_at, newest.opened_at)
 
     async def catch_up(self, rest: Channel, span: TimeRange | None = None) -> list[MarketEvent]:
         """Read the newest page, or the slots of ``span``."""
@@ -71,18 +71,18 @@ class CandleTopic:
 
     def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
         """Return what an answer of REST tells."""
-        if self.tail.frontier is None and len(series):
+        if self.tracker.frontier is None and len(series):
             promised_from = next((c.opened_at for c in series if not c.is_final), series[-1].closed_at)
-            self.tail.start_at(promised_from, channel)
+            self.tracker.start_at(promised_from, channel)
         if len(series):
             self.newest = series[-1]
-        for read in self.audience.readers:
+        for read in self.subscribers.on_page:
             read(series)
-        yield from self.tail.take_series(series)
+        yield from self.tracker.apply_series(series)
 
     def tip(self) -> CandleSeries | None:
         """Return the slots that are not FINAL yet, oldest first; None before the first of them."""
-        current, frontier = self.tail.current(), self.tail.frontier
+        current, frontier = self.tracker.current(), self.tracker.frontier
         if frontier is None or not current or self.newest is None:
             return None
         coverage = Coverage(asked=TimeRange(frontier, max(frontier, current[-1].closed_at)))
@@ -90,7 +90,7 @@ class CandleTopic:
 
     def settle(self, server_now: datetime) -> list[MarketEvent]:
         """Return what time alone has decided."""
-        return [*self.tail.settle(server_now), *self.tail.give_up(server_now)]
+        return [*self.tracker.settle(server_now), *self.tracker.give_up(server_now)]
 
 
 RECENT_ROWS = 10

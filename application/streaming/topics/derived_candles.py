@@ -24,8 +24,8 @@ from ....domain.ports import Channel, Clock, ServerTime
 from ....domain.series import CandleSeries
 from ....domain.streaming import LiveValue
 from ...paging.readers import read_candles
-from ..delivery.subscriber import Follower
-from .aggregator import Derivation, ladder
+from ..delivery.subscriber import Subscriber
+from .aggregator import Aggregator, cover_with_timeframes
 from .candles import CandleTopic
 
 REFRESH_S = 60.0
@@ -44,49 +44,49 @@ class DerivedCandleTopic(CandleTopic):
 
     """
 
-    derivation: Derivation = field(init=False)
+    aggregator: Aggregator = field(init=False)
     wants_rows: asyncio.Event = field(factory=asyncio.Event)
 
     def __attrs_post_init__(self) -> None:
         """Tell nothing before the first rows have been read."""
-        self.derivation = Derivation(self.timeframe)
+        self.aggregator = Aggregator(self.timeframe)
         self.wants_rows.set()
 
-    def take(self, *values: LiveValue) -> Iterator[MarketEvent]:
+    def apply(self, *values: LiveValue) -> Iterator[MarketEvent]:
         """Take newer views of minutes."""
         for value in values:
-            derived = self.derivation.take(value) if isinstance(value, Candle) else None
+            derived = self.aggregator.add(value) if isinstance(value, Candle) else None
             if derived is not None:
                 yield from self._tell(derived)
 
     def begin(self, slot: datetime, rows: list[Candle]) -> Iterator[MarketEvent]:
         """Take the rows that were asked for, oldest first."""
-        for derived in self.derivation.begin(slot, rows):
+        for derived in self.aggregator.begin(slot, rows):
             yield from self._tell(derived)
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """Tell nothing until the rows have been read anew."""
-        self.derivation.forget()
+        self.aggregator.forget()
         self.wants_rows.set()
 
     def _tell(self, derived: Candle) -> Iterator[MarketEvent]:
         self.newest = derived
-        yield from self.tail.take_derived(derived)
+        yield from self.tracker.apply_derived(derived)
 
     def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
         """Compare the venue's view with what was derived; where they contradict each other, the venue's stands."""
-        if len(series) and not series[-1].is_final and self.derivation.is_refuted_by(series[-1]):
-            self.tail.forget_view(series[-1].opened_at)
-            self.doubt()
+        if len(series) and not series[-1].is_final and self.aggregator.is_refuted_by(series[-1]):
+            self.tracker.forget_view(series[-1].opened_at)
+            self.invalidate()
         yield from super()._join(series, channel)
 
 
 @define(eq=False, kw_only=True)
-class Deriving:
+class DerivedCandleFeed:
     """Keeps one derived topic going while it is followed.
 
     Attributes:
-        minutes: the topic of the minutes, which ``follower`` follows already: first subscribed, then read,
+        minutes: the topic of the minutes, which ``subscriber`` follows already: first subscribed, then read,
             so that no minute lies between.
         settled_after: how long after its end a row of any timeframe is FINAL.
         on_minute: called whenever a minute has moved.
@@ -95,7 +95,7 @@ class Deriving:
 
     topic: DerivedCandleTopic
     minutes: CandleTopic
-    follower: Follower
+    subscriber: Subscriber
     rest: Channel
     clock: Clock
     server_time: ServerTime
@@ -112,24 +112,24 @@ class Deriving:
     async def _follow_minutes(self) -> None:
         while True:
             try:
-                event = await self.follower.buffer.get()
+                event = await self.subscriber.buffer.get()
             except MarketDataError as error:
-                self.topic.audience.fail(error)
+                self.topic.subscribers.fail(error)
                 return
-            self._hear(event)
+            self._on_event(event)
 
-    def _hear(self, event: MarketEvent) -> None:
+    def _on_event(self, event: MarketEvent) -> None:
         match event:
             case CandleUpdated(candle=minute):
                 self.on_minute()
-                self.topic.audience.publish(self.topic.take(minute))
+                self.topic.subscribers.publish(self.topic.apply(minute))
             case Backfilled(candle=minute) | CandleRevised(new=minute):
-                if self.topic.derivation.holds(minute):
-                    self.topic.doubt()
+                if self.topic.aggregator.holds(minute):
+                    self.topic.invalidate()
             case Gap() | HistoryRewritten():
-                self.topic.doubt()
+                self.topic.invalidate()
             case ChannelSwitched() | Degraded() | Recovered() | ItemRejected():
-                self.topic.audience.publish((event,))
+                self.topic.subscribers.publish((event,))
             case _:
                 return
 
@@ -149,7 +149,7 @@ class Deriving:
     async def _wait_until_live(self) -> None:
         try:
             async with asyncio.timeout(self.clock.to_real_s(self.timeout_s)):
-                await self.minutes.audience.is_live.wait()
+                await self.minutes.subscribers.is_live.wait()
         except TimeoutError:
             return
 
@@ -157,9 +157,9 @@ class Deriving:
         now = self.server_time.earliest()
         if now is None:
             raise ChannelUnavailableError(UNDATED, channel=self.rest.name)
-        rungs = ladder(self.topic.timeframe, now, now - self.settled_after)
+        parts = cover_with_timeframes(self.topic.timeframe, now, now - self.settled_after)
         rows: list[Candle] = []
-        for rung, span in rungs:
-            rows += await read_candles(self.rest, self.topic.topic.symbol, rung, span)
-        followed = self.minutes.tail.held_since(rungs[-1][1].start)
-        self.topic.audience.publish(self.topic.begin(self.topic.timeframe.floor(now), [*rows, *followed]))
+        for timeframe, span in parts:
+            rows += await read_candles(self.rest, self.topic.topic.symbol, timeframe, span)
+        followed = self.minutes.tracker.held_since(parts[-1][1].start)
+        self.topic.subscribers.publish(self.topic.begin(self.topic.timeframe.floor(now), [*rows, *followed]))

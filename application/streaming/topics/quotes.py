@@ -9,7 +9,7 @@ from ....domain.ports import Channel
 from ....domain.request import Topic
 from ....domain.streaming import LiveValue
 from ....domain.ticker import Ticker
-from .topic import Audience
+from .topic import Subscribers
 
 BOOK_DEPTH = 30
 
@@ -19,26 +19,26 @@ class QuoteTopic:
     """Tickers and books: only ever the newest."""
 
     topic: Topic
-    audience: Audience = field(factory=Audience)
+    subscribers: Subscribers = field(factory=Subscribers)
     newest: Ticker | OrderBook | None = None
     _frames: int = 0
 
     def begin_life(self) -> None:
         """Nothing to forget: a value is no older for having come by another socket."""
 
-    def suspect(self) -> None:
+    def mark_suspect(self) -> None:
         """Nothing to doubt: the next value is the newest."""
 
-    def take(self, *values: LiveValue) -> list[MarketEvent]:
+    def apply(self, *values: LiveValue) -> list[MarketEvent]:
         """Pass on each value of the stream that is not older than the one before."""
         self._frames += len(values)
         return [_quoted(value) for value in values if isinstance(value, Ticker | OrderBook) and self._is_taken(value)]
 
-    def take_beside(self, *values: LiveValue) -> list[MarketEvent]:
+    def apply_from_standby(self, *values: LiveValue) -> list[MarketEvent]:
         """Pass on what is newer, whichever socket brings it."""
-        return self.take(*values)
+        return self.apply(*values)
 
-    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+    def hand_over(self, first: LiveValue, newest: LiveValue) -> None:
         """Nothing to hand over: the newest value is held here."""
 
     def _is_taken(self, value: Ticker | OrderBook) -> bool:
@@ -60,14 +60,14 @@ class QuoteTopic:
         symbol, mark = self.topic.symbol, self.mark
         is_ticker = self.topic.kind is DataKind.TICKER
         value = await rest.get_ticker(symbol) if is_ticker else await rest.get_orderbook(symbol, BOOK_DEPTH)
-        return self.take_answer(value, mark)
+        return self.apply_answer(value, mark)
 
     @property
     def mark(self) -> int:
-        """What ``take_answer`` needs to know of the moment at which REST was asked."""
+        """What ``apply_answer`` needs to know of the moment at which REST was asked."""
         return self._frames
 
-    def take_answer(self, value: Ticker | OrderBook, mark: int) -> list[MarketEvent]:
+    def apply_answer(self, value: Ticker | OrderBook, mark: int) -> list[MarketEvent]:
         """Take what REST answered to a question that was asked at ``mark``."""
         return [_quoted(value)] if mark == self._frames and self._is_taken(value) else []
 

@@ -24,7 +24,7 @@ class _Joint:
 
 
 @define
-class SeamWatch:
+class SeamTracker:
     """Joints of one series; ``newest`` is the last one that was begun, with its verdict so far."""
 
     timeframe: Timeframe

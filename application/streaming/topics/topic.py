@@ -11,7 +11,7 @@ from ....domain.ports import Channel
 from ....domain.request import Topic
 from ....domain.series import CandleSeries
 from ....domain.streaming import LiveValue
-from ..delivery.subscriber import Follower
+from ..delivery.subscriber import Subscriber
 
 _PLAIN = {TradeReceived, TickerUpdated, OrderBookUpdated}
 """Nearly all that is published, and of no account to listeners."""
@@ -26,7 +26,7 @@ class TopicState(Protocol):
         ...
 
     @property
-    def audience(self) -> "Audience":
+    def subscribers(self) -> "Subscribers":
         """Who follows it."""
         ...
 
@@ -39,19 +39,19 @@ class TopicState(Protocol):
         """Note that a new socket carries the topic from now on."""
         ...
 
-    def suspect(self) -> None:
+    def mark_suspect(self) -> None:
         """Note that the socket was silent for so long that it may have lost something."""
         ...
 
-    def take(self, *values: LiveValue) -> Iterable[MarketEvent]:
+    def apply(self, *values: LiveValue) -> Iterable[MarketEvent]:
         """Return the events that values of the stream cause, which came together in this order."""
         ...
 
-    def take_beside(self, *values: LiveValue) -> Iterable[MarketEvent]:
+    def apply_from_standby(self, *values: LiveValue) -> Iterable[MarketEvent]:
         """Return the events that values cause which a second socket brings beside the one that carries the topic."""
         ...
 
-    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+    def hand_over(self, first: LiveValue, newest: LiveValue) -> None:
         """Go over without a break to a socket that has carried the topic, too, from ``first`` to ``newest``."""
         ...
 
@@ -61,12 +61,12 @@ class TopicState(Protocol):
 
 
 @define(eq=False)
-class Audience:
+class Subscribers:
     """The followers of one topic; a thousand of them are one subscription. Listeners hear of no quotes and trades."""
 
-    followers: set[Follower] = field(factory=set[Follower])
-    listeners: list[Callable[[MarketEvent], None]] = field(factory=list[Callable[[MarketEvent], None]])
-    readers: list[Callable[[CandleSeries], None]] = field(factory=list[Callable[[CandleSeries], None]])
+    members: set[Subscriber] = field(factory=set[Subscriber])
+    on_event: list[Callable[[MarketEvent], None]] = field(factory=list[Callable[[MarketEvent], None]])
+    on_page: list[Callable[[CandleSeries], None]] = field(factory=list[Callable[[CandleSeries], None]])
     is_live: asyncio.Event = field(factory=asyncio.Event)
 
     def publish(self, events: Iterable[MarketEvent], read_at: float | None = None) -> None:
@@ -75,19 +75,19 @@ class Audience:
         A run of trades, or of quotes, is handed over whole: each follower costs a third of one by one.
         ``read_at`` is when the socket that brought them was read.
         """
-        told, followers = tuple(events), tuple(self.followers)
+        told, members = tuple(events), tuple(self.members)
         if told and (kind := type(told[0])) in _PLAIN and (len(told) == 1 or {kind}.issuperset(map(type, told))):
-            for follower in followers:
-                follower.give_run(told, read_at)
+            for subscriber in members:
+                subscriber.deliver_batch(told, read_at)
             return
         for event in told:
-            for listen in self.listeners:
+            for listen in self.on_event:
                 listen(event)
-            for follower in followers:
-                follower.give(event, read_at)
+            for subscriber in members:
+                subscriber.deliver(event, read_at)
 
     def fail(self, error: Exception) -> None:
         """End every follower with an error."""
-        for follower in tuple(self.followers):
-            follower.buffer.fail(error)
+        for subscriber in tuple(self.members):
+            subscriber.buffer.fail(error)
         self.is_live.set()

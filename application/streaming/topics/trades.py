@@ -15,8 +15,8 @@ from ....domain.time_range import TimeRange
 from ....domain.trade import OVERLAP, Trade, start_of_day
 from ...paging.readers import TradeReader
 from ...paging.trade_pager import TradePager
-from .topic import Audience
-from .trade_deduplicator import TradeTail
+from .topic import Subscribers
+from .trade_deduplicator import TradeDeduplicator
 
 PAGES_PER_CATCH_UP = 40
 _TRADES = {Trade}
@@ -30,8 +30,8 @@ class TradeTopic:
     topic: Topic
     reader: TradeReader
     can_fill: bool = True
-    audience: Audience = field(factory=Audience)
-    tail: TradeTail = field(factory=TradeTail)
+    subscribers: Subscribers = field(factory=Subscribers)
+    deduplicator: TradeDeduplicator = field(factory=TradeDeduplicator)
     is_behind: bool = False
     has_hole: bool = False
     is_witnessed: bool = False
@@ -43,64 +43,64 @@ class TradeTopic:
     @property
     def newest(self) -> Trade | None:
         """The newest trade."""
-        return self.tail.newest
+        return self.deduplicator.newest
 
     def begin_life(self) -> None:
         """Hold live trades back until REST has filled the break before them."""
         self.is_witnessed = False
         self.lives += 1
-        self._doubt()
+        self._expect_hole()
 
-    def go_on_from(self, trade: Trade) -> None:
+    def resume_from(self, trade: Trade) -> None:
         """Count a trade as delivered, and fill what follows it, unless something was delivered before."""
-        if self.tail.newest is None:
-            self.tail.start_at(trade)
-            self._doubt()
+        if self.deduplicator.newest is None:
+            self.deduplicator.start_at(trade)
+            self._expect_hole()
 
-    def _doubt(self) -> None:
+    def _expect_hole(self) -> None:
         """Expect a hole before the next live trade: filled back where REST can, told as a gap where not."""
-        if self.tail.newest is None:
+        if self.deduplicator.newest is None:
             return
         self.has_hole = True
         if self.can_fill:
-            self.tail.hold()
+            self.deduplicator.hold()
             self.is_behind, self.tries = True, 0
 
-    def suspect(self) -> None:
+    def mark_suspect(self) -> None:
         """Fill back, too, when the socket was silent for longer than it should be: it may have lost trades."""
         if not self.is_behind:
-            self._doubt()
+            self._expect_hole()
             self.is_witnessed = True
 
     def give_up(self) -> list[MarketEvent]:
         """Deliver the live trades that wait: REST could not fill the hole before them in time."""
         self.is_behind = False
-        return [*self._hole_before(self.tail.first_held), *map(TradeReceived, self.tail.join(()))]
+        return [*self._hole_before(self.deduplicator.first_held), *map(TradeReceived, self.deduplicator.join(()))]
 
     def _hole_before(self, trade: Trade | None) -> list[MarketEvent]:
-        last, self.has_hole = self.tail.newest, False
+        last, self.has_hole = self.deduplicator.newest, False
         if last is None or trade is None:
             return []
         begin, end = sorted((last.traded_at, trade.traded_at))
         return [Gap(TimeRange(begin, end), Reason.UNKNOWN)]
 
-    def take(self, *values: LiveValue) -> Sequence[MarketEvent]:
+    def apply(self, *values: LiveValue) -> Sequence[MarketEvent]:
         """Pass on the trades that were not delivered before."""
         self.is_witnessed = True
         if self.has_hole and not self.can_fill and isinstance(values[0], Trade):
-            return [*self._hole_before(values[0]), *self.take_beside(*values)]
-        return self.take_beside(*values)
+            return [*self._hole_before(values[0]), *self.apply_from_standby(*values)]
+        return self.apply_from_standby(*values)
 
-    def take_beside(self, *values: LiveValue) -> Sequence[MarketEvent]:
+    def apply_from_standby(self, *values: LiveValue) -> Sequence[MarketEvent]:
         """Pass on the trades that were not delivered before; they tell nothing about the topic's own socket."""
-        return [*map(TradeReceived, self.tail.take(*_trades_among(values)))]
+        return [*map(TradeReceived, self.deduplicator.add(*_trades_among(values)))]
 
-    def go_on_with(self, first: LiveValue, newest: LiveValue) -> None:
+    def hand_over(self, first: LiveValue, newest: LiveValue) -> None:
         """Nothing to hand over: what either socket brought is known by its identity."""
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Forget what was delivered: nobody follows any more, and whoever comes next is owed nothing before."""
-        self.tail, self.is_behind, self.has_hole = TradeTail(), False, False
+        self.deduplicator, self.is_behind, self.has_hole = TradeDeduplicator(), False, False
         self._audited = self._quiet_until = None
         self.lives += 1
 
@@ -110,7 +110,7 @@ class TradeTopic:
         An answer that was asked for before the present life began, or before its first frame, may end
         before the stream begins: it is thrown away and asked for again.
         """
-        last, life, is_witnessed = self.tail.newest, self.lives, self.is_witnessed
+        last, life, is_witnessed = self.deduplicator.newest, self.lives, self.is_witnessed
         if not isinstance(rest, TradeHistory):
             return []
         is_joining = self.is_behind and is_witnessed
@@ -122,14 +122,14 @@ class TradeTopic:
         if not is_joining:
             self._note_quiet(walk)
             missing = [] if walk.has_reached or last is None else self._gap(walk, last)
-            return [*missing, *map(TradeReceived, self.tail.absorb(found))]
-        if last is not None and not self.tail.joins(found, last):
+            return [*missing, *map(TradeReceived, self.deduplicator.absorb(found))]
+        if last is not None and not self.deduplicator.joins(found, last):
             self.tries += 1
             if self.tries < MAX_TRIES:
                 return []
         missing = self._gap(walk, last)
         self.is_behind = self.has_hole = False
-        return [*missing, *(TradeReceived(trade) for trade in self.tail.join(found))]
+        return [*missing, *(TradeReceived(trade) for trade in self.deduplicator.join(found))]
 
     async def audit(self, rest: Channel) -> list[MarketEvent]:
         """Read the trades since the last audit once more, and deliver those that the stream never brought.
@@ -137,7 +137,7 @@ class TradeTopic:
         A socket may drop a few frames without a word and go on. What is younger than the overlap may still
         be on its way and is left for the next audit.
         """
-        newest, since, life = self.tail.newest, self._audited or self.tail.oldest, self.lives
+        newest, since, life = self.deduplicator.newest, self._audited or self.deduplicator.oldest, self.lives
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
         walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
@@ -145,7 +145,7 @@ class TradeTopic:
             return []
         self._audited = newest
         settled = [trade for trade in _since(walk) if trade.traded_at <= newest.traded_at - OVERLAP]
-        return [TradeReceived(trade) for trade in self.tail.absorb(settled)]
+        return [TradeReceived(trade) for trade in self.deduplicator.absorb(settled)]
 
     async def _trades_since(
         self, rest: TradeHistory, last: Trade | None, quiet_until: datetime | None, page_size: int

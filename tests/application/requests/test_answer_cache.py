@@ -74,7 +74,7 @@ class Desk:
     def standing(self):
         """Return what an answer rests on, and the open slots."""
         standing = self.live.key_for(NEWEST)
-        return standing, standing and standing.topic.tail.current()
+        return standing, standing and standing.topic.tracker.current()
 
 
 @pytest.fixture

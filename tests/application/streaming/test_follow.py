@@ -18,7 +18,7 @@ from market_backbone import (
     create_realtime_request,
 )
 from market_backbone.application.runtime.tasks import TaskSupervisor
-from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.follow import HistoryLoader
 from market_backbone.domain.errors import AllChannelsFailedError
 from market_backbone.infrastructure.sandbox import Fault
@@ -111,7 +111,7 @@ class Desk:
     def __init__(self, kit, *failures):
         self.failures, self.clock, self.reports = list(failures), kit.Clock(), []
         self.tasks = TaskSupervisor(lambda _, error: self.reports.append(error))
-        self.follower = Follower.of(10, waits_for_history=True)
+        self.subscriber = Subscriber.of(10, waits_for_history=True)
         self.asked_at, self.opened = [], False
 
     async def attempt(self):
@@ -123,7 +123,12 @@ class Desk:
 
     async def follow(self, condition):
         opening = HistoryLoader(
-            follower=self.follower, attempt=self.attempt, channel="rest", clock=self.clock, tasks=self.tasks, name="it"
+            follower=self.subscriber,
+            attempt=self.attempt,
+            channel="rest",
+            clock=self.clock,
+            tasks=self.tasks,
+            name="it",
         )
         async with opening.retrying():
             while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
@@ -134,7 +139,7 @@ async def test_the_pauses_between_attempts_grow_to_half_a_minute(kit):
     desk = Desk(kit, AllChannelsFailedError("none", [kit.broken()]), *[kit.broken()] * 6)
     await desk.follow(lambda: desk.opened)
     assert [after - before for before, after in pairwise(desk.asked_at)] == [1, 2, 4, 8, 16, 30, 30]
-    assert [type(event) for event in desk.follower.buffer.drain()] == [Degraded], "told once"
+    assert [type(event) for event in desk.subscriber.buffer.drain()] == [Degraded], "told once"
 
 
 async def test_a_mistake_of_the_caller_ends_the_follower_at_once(kit):
@@ -142,16 +147,16 @@ async def test_a_mistake_of_the_caller_ends_the_follower_at_once(kit):
     with pytest.raises(UnsupportedRequestError):
         await desk.follow(lambda: True)
     desk = Desk(kit, kit.broken(), UnsupportedRequestError("never"))
-    await desk.follow(lambda: desk.follower.buffer.has_failed)
-    await desk.follower.buffer.get()
+    await desk.follow(lambda: desk.subscriber.buffer.has_failed)
+    await desk.subscriber.buffer.get()
     with pytest.raises(UnsupportedRequestError):
-        await desk.follower.buffer.get()
+        await desk.subscriber.buffer.get()
     assert desk.reports == []
 
 
 async def test_a_fault_of_our_own_ends_the_follower_and_is_reported(kit):
     desk = Desk(kit, kit.broken(), KeyError("nobody thought of this"))
-    await desk.follow(lambda: desk.follower.buffer.has_failed)
+    await desk.follow(lambda: desk.subscriber.buffer.has_failed)
     assert [type(error) for error in desk.reports] == [KeyError]
 
 

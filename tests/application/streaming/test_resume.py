@@ -16,8 +16,8 @@ from market_backbone import (
 )
 from market_backbone.application.paging.readers import TradeReader
 from market_backbone.application.streaming.delivery.event_buffer import EventBuffer
-from market_backbone.application.streaming.delivery.replay_filter import TradeGate
-from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.delivery.replay_filter import ReplayFilter
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.resume import MissedTrades, Resumed, TradeResumption
 from market_backbone.application.streaming.topics.trades import TradeTopic
 from market_backbone.domain.capabilities import DataKind
@@ -168,21 +168,21 @@ class Desk:
         self.rest = kit.Channel(clock=self.clock)
         self.rest.trades = trades
         self.topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(self.clock, kit.ServerTime(self.clock)))
-        self.follower = Follower.of(capacity, waits_for_history=True)
+        self.subscriber = Subscriber.of(capacity, waits_for_history=True)
         if before is not None:
-            self.topic.take(before)
+            self.topic.apply(before)
         self.before = before
-        self.topic.audience.followers.add(self.follower)
+        self.topic.subscribers.members.add(self.subscriber)
 
     def live(self, trade):
-        self.topic.audience.publish(self.topic.take(trade))
+        self.topic.subscribers.publish(self.topic.apply(trade))
 
     async def open(self, after, rest=True):
-        resumed = Resumed(after=after, topic=self.topic, follower=self.follower, before=self.before)
+        resumed = Resumed(after=after, topic=self.topic, follower=self.subscriber, before=self.before)
         await TradeResumption(self.topic.reader).open(resumed, self.rest if rest else None)
 
     async def events(self):
-        buffer = self.follower.buffer
+        buffer = self.subscriber.buffer
         return [await buffer.get() for _ in range(len(buffer))]
 
     async def ids(self):
@@ -249,7 +249,7 @@ async def test_a_feed_that_is_behind_for_others_repeats_nothing_to_who_has_had_i
     scene.topic.is_witnessed = True
     events = await scene.topic.catch_up(scene.rest)
     assert ids(trades_of(events)) == [2, 3, 4, 5, 6, 7, 8]
-    scene.topic.audience.publish(events)
+    scene.topic.subscribers.publish(events)
     assert await scene.ids() == []
 
 
@@ -260,7 +260,7 @@ async def test_a_feed_that_has_delivered_nothing_yet_fills_what_follows_the_miss
     scene.live(kit.trade(6))
     assert await scene.ids() == []
     scene.rest.trades = [kit.trade(n) for n in (1, 2, 3, 4, 5, 6)]
-    scene.topic.audience.publish(await scene.topic.catch_up(scene.rest))
+    scene.topic.subscribers.publish(await scene.topic.catch_up(scene.rest))
     assert await scene.ids() == [4, 5, 6]
 
 
@@ -315,7 +315,7 @@ async def test_a_failure_on_the_way_back_is_retried_and_keeps_what_was_read(kit)
 
 def test_a_gate_remembers_ten_minutes_and_lets_nothing_older_pass(kit):
     minutes = [kit.trade(n, milliseconds=n * 60_000) for n in range(30)]
-    gate = TradeGate(order_of_trade(minutes[3]))
+    gate = ReplayFilter(order_of_trade(minutes[3]))
     assert ids(gate.load(minutes)) == list(range(4, 30))
     assert len(gate._had) == 11
     assert [gate.admit(trade) for trade in minutes] == [None] * 30

@@ -68,7 +68,7 @@ class TestCacheOnDisk(MarketDataRepositoryContract):
         store = self.store(tmp_path)
         await store.write(page(0, 200))
         channel = CachedCandles("cache", store)
-        channel.stand_in_for(lambda _: KEY.venue)
+        channel.bind_venues(lambda _: KEY.venue)
         return ChannelUnderTest(channel, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
 
 

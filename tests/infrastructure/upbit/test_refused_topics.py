@@ -15,8 +15,8 @@ from market_backbone.application.routing.channel_directory import ChannelDirecto
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.runtime.telemetry import StoreErrors
-from market_backbone.application.streaming.delivery.subscriber import Follower
-from market_backbone.application.streaming.feeds.context import FeedRules
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
+from market_backbone.application.streaming.feeds.context import FeedOptions
 from market_backbone.application.streaming.hub import LiveHub
 from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
@@ -47,9 +47,9 @@ async def refuses_three_minutes(server, connection):
                 await connection.send(json.dumps(trade(number, code)))
 
 
-async def read_to_the_end(follower):
+async def read_to_the_end(subscriber):
     while True:
-        await follower.buffer.get()
+        await subscriber.buffer.get()
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def hub_of():
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
             clock=clock, directory=ChannelDirectory({"websocket": channel}, lambda _: server_time), grace=Grace(),
             repair_bound=timedelta(seconds=30),
-            rules=FeedRules(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
+            rules=FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
             write_behind=WriteBehind(store=None, clock=clock, tasks=tasks, errors=StoreErrors()),
         )  # fmt: skip
 
@@ -79,15 +79,15 @@ async def test_only_the_refused_element_ends_and_the_others_are_served(make_sock
     route = FeedRoute("websocket", None)
     followers = {}
     for topic in (GUILTY, *(Topic(DataKind.TRADE, Symbol(code)) for code in CODES)):
-        followers[topic] = Follower.of(10_000, waits_for_history=False)
+        followers[topic] = Subscriber.of(10_000, waits_for_history=False)
         hub.join(topic, route, followers[topic])
     guilty = followers.pop(GUILTY)
     async with asyncio.timeout(10):
         with pytest.raises(ChannelUnavailableError, match="INVALID_PARAM"):
             await read_to_the_end(guilty)
-        for follower in followers.values():
+        for subscriber in followers.values():
             for _ in range(5):
-                await follower.buffer.get()
+                await subscriber.buffer.get()
     assert len(server.upgrades) <= 2 * (len(CODES) + 1)
     carried = [{code for each in request[1:-1] for code in each["codes"]} for request in server.subscriptions]
     assert any(len(codes) > 1 for codes in carried[1:]), "the innocent are not all set apart"

@@ -17,7 +17,7 @@ from market_backbone import (
     TradeReceived,
 )
 from market_backbone.application.streaming.delivery.event_buffer import EventBuffer, FollowedEvents
-from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
 
 
 async def drain(buffer):
@@ -48,7 +48,7 @@ async def test_who_keeps_up_has_every_quote_also_those_that_were_read_together(k
         buffer.put(TickerUpdated(kit.ticker(price=price)), read_at)
         buffer.put(TradeReceived(kit.trade(int(price))), read_at)
     assert len(buffer) == 4, "a quote has one place"
-    events = [buffer.take() for _ in range(2)]
+    events = [buffer.pop() for _ in range(2)]
     assert [event.ticker.price for event in events] == [2, 3], "what was read before the last reading is old"
     buffer.put(TickerUpdated(kit.ticker(price="4")), 6.0)
     assert [type(event).__name__ for event in await drain(buffer)] == [*["TradeReceived"] * 3, "TickerUpdated"]
@@ -89,16 +89,16 @@ async def test_history_comes_first_and_slots_that_it_holds_final_are_not_repeate
     def final(minute):
         return CandleUpdated(kit.candle(minute, finality=Finality.FINAL))
 
-    follower = Follower.of(20, waits_for_history=True)
+    subscriber = Subscriber.of(20, waits_for_history=True)
     for event in (final(0), Backfilled(kit.candle(0, finality=Finality.FINAL)), final(2)):
-        follower.give(event)
-    follower.give(Gap(TimeRange(kit.START, kit.START), Reason.UNKNOWN))
+        subscriber.deliver(event)
+    subscriber.deliver(Gap(TimeRange(kit.START, kit.START), Reason.UNKNOWN))
     history = HistoryLoaded(object())
-    follower.open(history, kit.candle(1).opened_at, [final(1).candle, final(2).candle, kit.candle(3)])
-    follower.give(final(2))
-    follower.give(CandleUpdated(kit.candle(2, volume="9")))
-    follower.give(final(3))
-    events = await drain(follower.buffer)
+    subscriber.deliver_history(history, kit.candle(1).opened_at, [final(1).candle, final(2).candle, kit.candle(3)])
+    subscriber.deliver(final(2))
+    subscriber.deliver(CandleUpdated(kit.candle(2, volume="9")))
+    subscriber.deliver(final(3))
+    events = await drain(subscriber.buffer)
     assert events[0] is history
     candles = [event.candle for event in events if isinstance(event, CandleUpdated)]
     assert kit.minutes(candles) == [1, 2, 3, 3]
@@ -114,18 +114,18 @@ async def test_nothing_is_added_after_the_end(kit):
 
 
 async def test_a_forming_candle_takes_one_place_while_the_history_is_still_being_read(kit):
-    follower = Follower.of(3, waits_for_history=True)
+    subscriber = Subscriber.of(3, waits_for_history=True)
     for volume in range(1, 100):
-        follower.give(CandleUpdated(kit.candle(0, volume=str(volume))))
-    follower.give(CandleUpdated(kit.candle(1)))
-    follower.open(HistoryLoaded("history"), None, [])
-    events = await drain(follower.buffer)
+        subscriber.deliver(CandleUpdated(kit.candle(0, volume=str(volume))))
+    subscriber.deliver(CandleUpdated(kit.candle(1)))
+    subscriber.deliver_history(HistoryLoaded("history"), None, [])
+    events = await drain(subscriber.buffer)
     assert [event.candle.volume for event in events[1:]] == [99, 1]
 
 
 async def test_what_may_not_be_dropped_still_overruns_a_history_that_takes_too_long(kit):
-    follower = Follower.of(3, waits_for_history=True)
+    subscriber = Subscriber.of(3, waits_for_history=True)
     for number in range(4):
-        follower.give(TradeReceived(kit.trade(number)))
+        subscriber.deliver(TradeReceived(kit.trade(number)))
     with pytest.raises(SlowConsumerError, match="history took so long"):
-        await follower.buffer.get()
+        await subscriber.buffer.get()

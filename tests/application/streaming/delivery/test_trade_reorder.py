@@ -16,7 +16,7 @@ from market_backbone import (
     create_realtime_request,
 )
 from market_backbone.application.streaming.delivery.event_buffer import FollowedEvents
-from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.delivery.trade_reorder import TradeReordering
 from market_backbone.domain.trade import order_of_trade
 from market_backbone.infrastructure.sandbox import Fault
@@ -28,9 +28,9 @@ def ids(trades):
 
 def test_what_arrives_in_disorder_leaves_in_order_once_the_first_has_waited_long_enough(kit):
     held = TradeReordering(0.5)
-    held.take(kit.trade(10), 0.0)
-    held.take(kit.trade(5), 0.3)
-    held.take(kit.trade(12), 0.4)
+    held.add(kit.trade(10), 0.0)
+    held.add(kit.trade(5), 0.3)
+    held.add(kit.trade(12), 0.4)
     assert held.release(0.4) == []
     assert held.wait_s(0.4) == pytest.approx(0.1)
     assert ids(held.release(0.5)) == [5, 10]
@@ -40,10 +40,10 @@ def test_what_arrives_in_disorder_leaves_in_order_once_the_first_has_waited_long
 
 def test_what_comes_after_a_later_one_has_left_is_late_and_what_was_only_in_disorder_is_not(kit):
     held = TradeReordering(0.5)
-    held.take(kit.trade(10), 0.0)
-    held.take(kit.trade(5), 0.1)
+    held.add(kit.trade(10), 0.0)
+    held.add(kit.trade(5), 0.1)
     assert [trade.is_late for trade in held.release(0.5)] == [False, False]
-    held.take(kit.trade(7), 0.6)
+    held.add(kit.trade(7), 0.6)
     assert [trade.is_late for trade in held.flush()] == [True]
 
 
@@ -57,7 +57,7 @@ def test_each_trade_leaves_once_and_those_within_the_time_leave_in_order(kit, ar
     held, left = TradeReordering(hold_s), []
     for at, number in coming:
         left += held.release(at)
-        held.take(kit.trade(number), at)
+        held.add(kit.trade(number), at)
     left += held.flush()
     assert sorted(ids(left)) == sorted(number for number, _ in arrivals)
     in_time = [order_of_trade(trade) for trade in left if not trade.is_late]
@@ -68,34 +68,34 @@ def test_each_trade_leaves_once_and_those_within_the_time_leave_in_order(kit, ar
 
 async def test_a_follower_holds_trades_for_market_seconds_and_nothing_overtakes_them_but_state(kit):
     clock = kit.Clock()
-    follower = Follower.of(20, waits_for_history=False)
-    keeper = follower.put_in_order(0.5, clock)
+    subscriber = Subscriber.of(20, waits_for_history=False)
+    keeper = subscriber.put_in_order(0.5, clock)
     for number in (9, 3):
-        follower.give(TradeReceived(kit.trade(number)))
-    assert len(follower.buffer) == 0
+        subscriber.deliver(TradeReceived(kit.trade(number)))
+    assert len(subscriber.buffer) == 0
     started = clock.now
     async with asyncio.timeout(2), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(keeper.run())
-        events = [await follower.buffer.get() for _ in range(2)]
+        events = [await subscriber.buffer.get() for _ in range(2)]
         running.cancel()
     assert ids(event.trade for event in events) == [3, 9]
     assert clock.now - started >= 0.5
-    follower.give(TradeReceived(kit.trade(20)))
-    follower.give(Gap(TimeRange(kit.START, kit.START), Reason.UNKNOWN))
-    assert [type(await follower.buffer.get()) for _ in range(2)] == [TradeReceived, Gap]
+    subscriber.deliver(TradeReceived(kit.trade(20)))
+    subscriber.deliver(Gap(TimeRange(kit.START, kit.START), Reason.UNKNOWN))
+    assert [type(await subscriber.buffer.get()) for _ in range(2)] == [TradeReceived, Gap]
 
 
 @pytest.mark.parametrize("ending", ["the end", "an error", "a full buffer"])
 async def test_what_is_held_when_a_stream_ends_is_delivered_before_the_end(kit, ending):
-    follower = Follower.of(2 if ending == "a full buffer" else 20, waits_for_history=False)
-    follower.put_in_order(5.0, kit.Clock())
+    subscriber = Subscriber.of(2 if ending == "a full buffer" else 20, waits_for_history=False)
+    subscriber.put_in_order(5.0, kit.Clock())
     for number in (9, 3, 6):
-        follower.give(TradeReceived(kit.trade(number)))
+        subscriber.deliver(TradeReceived(kit.trade(number)))
     if ending == "an error":
-        follower.buffer.fail(UnsupportedRequestError("delisted"))
+        subscriber.buffer.fail(UnsupportedRequestError("delisted"))
     else:
-        follower.buffer.end()
-    events = FollowedEvents(follower.buffer)
+        subscriber.buffer.end()
+    events = FollowedEvents(subscriber.buffer)
     assert ids([(await anext(events)).trade for _ in range(2)]) == [3, 6]
     if ending == "a full buffer":
         with pytest.raises(SlowConsumerError):

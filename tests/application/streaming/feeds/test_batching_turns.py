@@ -6,7 +6,7 @@ import pytest
 
 from market_backbone import DataKind, TickerUpdated, TradeReceived
 from market_backbone.application.streaming.delivery.event_buffer import FollowedEvents
-from market_backbone.application.streaming.feeds.batching import Turn
+from market_backbone.application.streaming.feeds.batching import LoopYield
 from market_backbone.application.streaming.feeds.context import FRAMES_IN_A_ROW
 from market_backbone.domain.streaming import Received
 
@@ -30,35 +30,35 @@ class Woken:
 
 
 async def test_who_was_woken_since_the_last_turn_has_been_running_when_the_next_is_given():
-    woken, turn = Woken(), Turn()
+    woken, turn = Woken(), LoopYield()
     await asyncio.sleep(0)
     for time in range(1, 4):
         await woken.wake()
-        await turn.give()
+        await turn.run_woken()
         await woken.wake()
-        await turn.give()
+        await turn.run_woken()
         assert woken.times >= time
     woken.task.cancel()
 
 
 async def test_a_turn_that_all_have_had_already_costs_no_round_of_the_loop():
-    turn, rounds = Turn(), []
-    await turn.give()
+    turn, rounds = LoopYield(), []
+    await turn.run_woken()
     await asyncio.sleep(0)  # as when nothing has come yet
     asyncio.get_running_loop().call_soon(rounds.append, 1)
-    await turn.give()
+    await turn.run_woken()
     assert rounds == []
-    await turn.give()
+    await turn.run_woken()
     assert rounds == [1], "nobody has had a turn since"
 
 
 async def test_who_is_woken_without_a_turn_before_it_has_had_one_when_the_next_is_given():
-    woken, turn = Woken(), Turn()
-    await turn.give()
+    woken, turn = Woken(), LoopYield()
+    await turn.run_woken()
     await asyncio.sleep(0)  # as when nothing has come yet
-    turn.begin()
+    turn.note_wakeup()
     await woken.wake()
-    await turn.give()
+    await turn.run_woken()
     assert woken.times == 1
     woken.task.cancel()
 

@@ -15,7 +15,7 @@ from market_backbone import (
 )
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.streaming.delivery.event_buffer import FollowedEvents
-from market_backbone.application.streaming.delivery.subscriber import Follower
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.context import FRAMES_IN_A_ROW
 from market_backbone.application.streaming.feeds.feed import SETTLED_A_TURN, Feed
 from market_backbone.application.streaming.live_view import FeedRoute
@@ -42,7 +42,7 @@ async def test_who_waits_for_the_next_one_gets_every_quote_of_a_burst(kit, make_
     for second in range(1, 8):
         scene.give(kit.book(second=second, source="websocket"))
     async with asyncio.timeout(5):
-        taken = [await scene.follower.buffer.get() for _ in range(7)]
+        taken = [await scene.subscriber.buffer.get() for _ in range(7)]
     seconds = [(event.orderbook.updated_at - kit.START).total_seconds() for event in taken]
     assert seconds == list(range(1, 8))
 
@@ -144,22 +144,22 @@ async def test_a_late_joiner_of_a_quiet_market_has_the_newest_value_at_once(kit,
 
 async def test_a_feed_ends_with_its_last_follower_and_a_thousand_followers_share_one(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
-    followers = [Follower.of(10, waits_for_history=False) for _ in range(999)]
-    for follower in followers:
-        scene.hub.join(scene.topic, scene.route, follower)
+    followers = [Subscriber.of(10, waits_for_history=False) for _ in range(999)]
+    for subscriber in followers:
+        scene.hub.join(scene.topic, scene.route, subscriber)
     await scene.open()
     assert len(scene.live.streams) == 1
-    for follower in followers:
-        await scene.hub.leave(scene.state, scene.route, follower)
+    for subscriber in followers:
+        await scene.hub.leave(scene.state, scene.route, subscriber)
     assert scene.tasks.count == 1
-    await scene.hub.leave(scene.state, scene.route, scene.follower)
+    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
     await kit.turns()
     assert scene.tasks.count == 0
 
 
 async def test_a_follower_that_leaves_before_the_socket_opens_leaves_nothing(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
-    await scene.hub.leave(scene.state, scene.route, scene.follower)
+    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
     await kit.turns(50)
     assert scene.live.streams == []
     assert scene.tasks.count == 0
@@ -167,18 +167,18 @@ async def test_a_follower_that_leaves_before_the_socket_opens_leaves_nothing(kit
 
 async def test_topics_asked_for_together_share_a_socket(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
-    other = Follower.of(10, waits_for_history=False)
+    other = Subscriber.of(10, waits_for_history=False)
     scene.hub.join(Topic(DataKind.TRADE, "KRW-ETH"), scene.route, other)
     await scene.open()
     assert {str(topic) for topic in scene.live.topics[0]} == {"ticker:KRW-BTC", "trade:KRW-ETH"}
     scene.hub.end_all(ClosedError("closed"))
-    assert scene.follower.buffer.has_failed
+    assert scene.subscriber.buffer.has_failed
     assert other.buffer.has_failed
 
 
 async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):
     scene = make_scene(DataKind.TICKER)
-    polled = Follower.of(1000, waits_for_history=False)
+    polled = Subscriber.of(1000, waits_for_history=False)
     scene.hub.join(Topic(DataKind.TICKER, "KRW-ETH"), FeedRoute(None, "rest"), polled)
     scene.rest.quotes["KRW-ETH"] = kit.ticker("KRW-ETH", second=1)
     await scene.until(lambda: len(polled.buffer) == 1)
@@ -194,7 +194,7 @@ def test_a_feed_without_a_live_channel_has_no_canary(kit):
         states={}, live=None, rest=None, router=SmartChannelRouter({}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
         clock=clock, server_time=kit.ServerTime(clock), rules=RULES,
     )  # fmt: skip
-    assert feed.carriers is None
+    assert feed.pool is None
     assert not feed.is_witnessing(Topic(DataKind.TICKER, kit.BTC))
 
 
@@ -243,10 +243,10 @@ async def test_a_minute_that_ends_for_all_codes_at_once_leaves_everybody_their_t
     scene.give(kit.candle(0), is_snapshot=True)
     await scene.until(lambda: scene.kinds(CandleUpdated))
     feed, many = scene.feed, 3 * SETTLED_A_TURN
-    (serving,) = feed.servings.values()
+    (subscription,) = feed.subscriptions.values()
     monkeypatch.setattr(Feed, "_settle_one", lambda *_: settled_at.append(turns))
-    monkeypatch.setattr(type(serving.state.tail), "is_at_rest", lambda *_: False)
-    feed.servings = dict.fromkeys(range(many), serving)
+    monkeypatch.setattr(type(subscription.state.tracker), "is_at_rest", lambda *_: False)
+    feed.subscriptions = dict.fromkeys(range(many), subscription)
 
     async def count_turns():
         nonlocal turns

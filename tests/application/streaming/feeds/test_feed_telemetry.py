@@ -16,11 +16,11 @@ from market_backbone import (
     TimeRange,
 )
 from market_backbone.application.runtime.telemetry import Telemetry
-from market_backbone.application.streaming.delivery.subscriber import Follower
-from market_backbone.application.streaming.feeds.connection import Carrier
-from market_backbone.application.streaming.feeds.feed_telemetry import FeedReport, slots_of
-from market_backbone.application.streaming.feeds.stall_detector import StallWatch
-from market_backbone.application.streaming.topics.candle_tracker import CandleTail, TailRules
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
+from market_backbone.application.streaming.feeds.connection import Connection
+from market_backbone.application.streaming.feeds.feed_telemetry import FeedTelemetry, slots_of
+from market_backbone.application.streaming.feeds.stall_detector import StallDetector
+from market_backbone.application.streaming.topics.candle_tracker import CandleTracker, TrackerOptions
 from market_backbone.domain.events import Degraded, Recovered, SubscriptionUnanswered
 from market_backbone.domain.request import Topic
 from market_backbone.domain.symbol import Symbol
@@ -33,11 +33,11 @@ def watcher():
 
 @pytest.fixture
 def report(watcher, kit):
-    return FeedReport(Telemetry(watcher, [watcher]), kit.Clock())
+    return FeedTelemetry(Telemetry(watcher, [watcher]), kit.Clock())
 
 
 def carrier_of(*codes):
-    return Carrier(frozenset(Topic(DataKind.TRADE, Symbol(code)) for code in codes), None, StallWatch(2.0))
+    return Connection(frozenset(Topic(DataKind.TRADE, Symbol(code)) for code in codes), None, StallDetector(2.0))
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_a_switch_is_one_line_and_there_and_back_are_two(scene, watcher):
 
 
 async def test_the_sockets_of_a_feed_that_ends_have_been_closed_and_not_lost(scene, watcher):
-    await scene.hub.leave(scene.state, scene.route, scene.follower)
+    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
     assert [one.is_lost for one in watcher.of(StreamEnded)] == [False]
     assert watcher.told("stream_lost") == []
 
@@ -96,21 +96,21 @@ async def test_the_sockets_of_a_feed_that_ends_have_been_closed_and_not_lost(sce
 async def test_a_socket_for_which_nobody_is_left_is_no_loss_to_the_next(scene, watcher):
     """Its followers have gone while it was down: whoever comes then has lost nothing."""
     other = Topic(DataKind.TRADE, Symbol("KRW-ETH"))
-    follower = Follower.of(10, waits_for_history=False)
-    state = scene.hub.join(other, scene.route, follower)
+    subscriber = Subscriber.of(10, waits_for_history=False)
+    state = scene.hub.join(other, scene.route, subscriber)
     await scene.until(lambda: len(scene.live.streams) == 2)
     scene.live.streams[1].end("refused")
     await scene.pass_s(1)
-    await scene.hub.leave(state, scene.route, follower)
+    await scene.hub.leave(state, scene.route, subscriber)
     await scene.pass_s(1)
-    scene.hub.join(other, scene.route, follower)
+    scene.hub.join(other, scene.route, subscriber)
     await scene.until(lambda: len(scene.live.streams) == 3)
     scene.live.streams[2].begin()
     scene.live.streams[2].give(other, scene.kit.trade(1, symbol="KRW-ETH"), scene.clock)
     await scene.pass_s(1)
     assert [one.is_reconnect for one in watcher.of(StreamBegan)] == [False, False]
     assert watcher.told("stream_restored") == []
-    assert scene.feed.report._lost == {}
+    assert scene.feed.telemetry._lost == {}
 
 
 def test_three_hundred_codes_of_one_socket_are_one_line(report, watcher):
@@ -155,17 +155,19 @@ def test_what_is_told_at_once(report, watcher):
     assert watcher.told("feed_stalled")[0]["silent_s"] == 2.3
 
 
-def tail_of(kit, owed=()):
-    rules = TailRules(timeframe=Timeframe.M1, grace=kit.GRACE, repair_bound=timedelta(seconds=30))
-    tail = CandleTail(rules)
-    tail.start_at(kit.START)
-    tail.frontier = kit.START + timedelta(minutes=10)
-    tail.owed = tuple(TimeRange(*(kit.START + timedelta(minutes=m) for m in span)) for span in owed)
-    return tail
+def tracker_of(kit, pending_backfill=()):
+    rules = TrackerOptions(timeframe=Timeframe.M1, grace=kit.GRACE, repair_bound=timedelta(seconds=30))
+    tracker = CandleTracker(rules)
+    tracker.start_at(kit.START)
+    tracker.frontier = kit.START + timedelta(minutes=10)
+    tracker.pending_backfill = tuple(
+        TimeRange(*(kit.START + timedelta(minutes=m) for m in span)) for span in pending_backfill
+    )
+    return tracker
 
 
 @pytest.mark.parametrize(
-    ("owed", "received", "known"),
+    ("pending_backfill", "received", "known"),
     [
         ((), 10, (10, 10, 0, 0)),
         ((), 7, (10, 7, 3, 0)),
@@ -173,13 +175,13 @@ def tail_of(kit, owed=()):
         (((8, 12),), 8, (10, 8, 0, 2)),
     ],
 )
-def test_each_slot_that_is_over_was_received_or_is_quiet_or_is_owed(kit, owed, received, known):
-    assert tuple(number for _, number in slots_of(tail_of(kit, owed), received).by_state()) == known
+def test_each_slot_that_is_over_was_received_or_is_quiet_or_is_owed(kit, pending_backfill, received, known):
+    assert tuple(number for _, number in slots_of(tracker_of(kit, pending_backfill), received).by_state()) == known
 
 
 def test_before_the_first_promise_there_is_nothing_to_complete(kit):
-    rules = TailRules(timeframe=Timeframe.M1, grace=kit.GRACE, repair_bound=timedelta(seconds=30))
-    assert slots_of(CandleTail(rules), 0) == Completeness()
+    rules = TrackerOptions(timeframe=Timeframe.M1, grace=kit.GRACE, repair_bound=timedelta(seconds=30))
+    assert slots_of(CandleTracker(rules), 0) == Completeness()
 
 
 async def test_a_followed_series_tells_its_completeness_each_time_that_it_changes(make_scene, watcher):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market_backbone import Candle, CandleSeries, Coverage, Finality, SealedBy, Symbol, Timeframe, TimeRange
-from market_backbone.application.streaming.topics.aggregator import Derivation, ladder
+from market_backbone.application.streaming.topics.aggregator import Aggregator, cover_with_timeframes
 from market_backbone.domain.resampling import resample
 
 BEGIN = datetime(2026, 11, 2, 21, 30, tzinfo=UTC)
@@ -78,14 +78,14 @@ TRADES = st.lists(
 def test_what_is_derived_is_what_all_minutes_make_at_every_moment(trades, since, delay, timeframe):
     """Minutes are followed since one instant, rows are read at a later one, and neither knows of the other."""
     read_at = after(since + delay)
-    derivation = Derivation(timeframe)
-    rungs = ladder(timeframe, read_at, read_at - GRACE)
-    rows = [row for rung, span in rungs for row in bars(trades, rung, read_at, span)]
+    aggregator = Aggregator(timeframe)
+    parts = cover_with_timeframes(timeframe, read_at, read_at - GRACE)
+    rows = [row for timeframe, span in parts for row in bars(trades, timeframe, read_at, span)]
     views = sorted(told_by_the_stream(trades, after(since)), key=lambda view: view[0])
-    followed = [view for at, view in views if at <= read_at and view.opened_at >= rungs[-1][1].start]
-    derivation.begin(timeframe.floor(read_at), [*rows, *followed])
+    followed = [view for at, view in views if at <= read_at and view.opened_at >= parts[-1][1].start]
+    aggregator.begin(timeframe.floor(read_at), [*rows, *followed])
     for at, moment in groupby((view for view in views if view[0] > read_at), key=lambda view: view[0]):
-        told = {candle.opened_at: candle for candle in [derivation.take(view) for _, view in moment]}
+        told = {candle.opened_at: candle for candle in [aggregator.add(view) for _, view in moment]}
         truth = {candle.opened_at: candle for candle in resample(all_minutes(trades, at), timeframe)}
         for opened_at, derived in told.items():
             assert derived.source == "derived"
@@ -99,28 +99,35 @@ def test_the_rows_to_read_grow_shorter_towards_now():
     day, hour = datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 18, 9, tzinfo=UTC)
     end = datetime(2026, 11, 18, 9, 42, tzinfo=UTC)
     to_now = [(Timeframe.H1, TimeRange(day, hour)), (Timeframe.M1, TimeRange(hour, end))]
-    assert ladder(Timeframe.D1, now, now - GRACE) == to_now
+    assert cover_with_timeframes(Timeframe.D1, now, now - GRACE) == to_now
     monday, november = datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
-    assert ladder(Timeframe.W1, now, now - GRACE) == [(Timeframe.D1, TimeRange(monday, day)), *to_now]
-    assert ladder(Timeframe.MONTH, now, now - GRACE) == [(Timeframe.D1, TimeRange(november, day)), *to_now]
+    assert cover_with_timeframes(Timeframe.W1, now, now - GRACE) == [(Timeframe.D1, TimeRange(monday, day)), *to_now]
+    assert cover_with_timeframes(Timeframe.MONTH, now, now - GRACE) == [
+        (Timeframe.D1, TimeRange(november, day)),
+        *to_now,
+    ]
     months = (Timeframe.MONTH, TimeRange(datetime(2026, 1, 1, tzinfo=UTC), november))
-    assert ladder(Timeframe.Y1, now, now - GRACE) == [months, (Timeframe.D1, TimeRange(november, day)), *to_now]
+    assert cover_with_timeframes(Timeframe.Y1, now, now - GRACE) == [
+        months,
+        (Timeframe.D1, TimeRange(november, day)),
+        *to_now,
+    ]
 
 
 def test_a_row_that_is_not_over_by_the_grace_is_read_in_minutes():
     now = MIDNIGHT + timedelta(hours=1, seconds=3)
-    assert ladder(Timeframe.D1, now, now - GRACE) == [
+    assert cover_with_timeframes(Timeframe.D1, now, now - GRACE) == [
         (Timeframe.M1, TimeRange(MIDNIGHT, MIDNIGHT + timedelta(hours=1, minutes=1)))
     ]
 
 
 @pytest.fixture
-def derivation():
+def aggregator():
     """A day that is told since its first minute, with a volume of 5."""
-    derivation = Derivation(Timeframe.D1)
-    derivation.begin(MIDNIGHT, [])
-    derivation.take(minute(0, 5))
-    return derivation
+    aggregator = Aggregator(Timeframe.D1)
+    aggregator.begin(MIDNIGHT, [])
+    aggregator.add(minute(0, 5))
+    return aggregator
 
 
 def minute(number, volume, finality=Finality.FORMING):
@@ -133,61 +140,61 @@ def day(volume):
 
 
 def test_a_slot_whose_rows_were_not_read_is_not_told():
-    assert Derivation(Timeframe.D1).take(minute(0, 1)) is None
+    assert Aggregator(Timeframe.D1).add(minute(0, 1)) is None
 
 
 def test_a_slot_that_opens_while_minutes_are_followed_needs_no_rows():
-    derivation = Derivation(Timeframe.D1)
-    derivation.begin(MIDNIGHT - timedelta(days=1), [minute(-1, 3)])
-    assert derivation.take(minute(0, 4)).volume == 4
-    late = derivation.take(minute(-1, 6))
+    aggregator = Aggregator(Timeframe.D1)
+    aggregator.begin(MIDNIGHT - timedelta(days=1), [minute(-1, 3)])
+    assert aggregator.add(minute(0, 4)).volume == 4
+    late = aggregator.add(minute(-1, 6))
     assert (late.opened_at, late.volume) == (MIDNIGHT - timedelta(days=1), 6)
 
 
-def test_only_the_slot_before_the_open_one_is_still_told(derivation):
-    derivation.take(minute(24 * 60, 1))
-    derivation.take(minute(48 * 60, 1))
-    assert derivation.take(minute(1, 9)) is None
-    assert derivation.take(minute(24 * 60 + 1, 9)) is not None
+def test_only_the_slot_before_the_open_one_is_still_told(aggregator):
+    aggregator.add(minute(24 * 60, 1))
+    aggregator.add(minute(48 * 60, 1))
+    assert aggregator.add(minute(1, 9)) is None
+    assert aggregator.add(minute(24 * 60 + 1, 9)) is not None
 
 
-def test_a_view_of_a_minute_that_is_settled_counts_no_more(derivation):
-    derivation.take(minute(0, 5, Finality.FINAL))
-    assert derivation.holds(minute(0, 5))
-    assert derivation.take(minute(0, 7)).volume == 5
-    assert not derivation.holds(minute(1, 7))
+def test_a_view_of_a_minute_that_is_settled_counts_no_more(aggregator):
+    aggregator.add(minute(0, 5, Finality.FINAL))
+    assert aggregator.holds(minute(0, 5))
+    assert aggregator.add(minute(0, 7)).volume == 5
+    assert not aggregator.holds(minute(1, 7))
 
 
-def test_a_view_of_the_venue_that_is_ahead_or_behind_for_a_moment_refutes_nothing(derivation):
-    assert not derivation.is_refuted_by(day(7))
-    derivation.take(minute(1, 2))
-    assert not derivation.is_refuted_by(day(6))
-    assert not derivation.is_refuted_by(day(9))
-    assert derivation.corrections == 0
+def test_a_view_of_the_venue_that_is_ahead_or_behind_for_a_moment_refutes_nothing(aggregator):
+    assert not aggregator.is_refuted_by(day(7))
+    aggregator.add(minute(1, 2))
+    assert not aggregator.is_refuted_by(day(6))
+    assert not aggregator.is_refuted_by(day(9))
+    assert aggregator.corrections == 0
 
 
-def test_what_lacks_trades_that_the_venue_told_of_a_read_ago_is_refuted(derivation):
-    assert not derivation.is_refuted_by(day(7))
-    derivation.take(minute(1, 1))
-    assert derivation.is_refuted_by(day(8))
-    assert derivation.corrections == 1
+def test_what_lacks_trades_that_the_venue_told_of_a_read_ago_is_refuted(aggregator):
+    assert not aggregator.is_refuted_by(day(7))
+    aggregator.add(minute(1, 1))
+    assert aggregator.is_refuted_by(day(8))
+    assert aggregator.corrections == 1
 
 
-def test_what_told_more_a_read_ago_than_the_venue_knows_now_is_refuted(derivation):
-    assert not derivation.is_refuted_by(day(4))
-    assert derivation.is_refuted_by(evolve(day(4), close=Decimal(100)))
+def test_what_told_more_a_read_ago_than_the_venue_knows_now_is_refuted(aggregator):
+    assert not aggregator.is_refuted_by(day(4))
+    assert aggregator.is_refuted_by(evolve(day(4), close=Decimal(100)))
 
 
 def test_a_day_in_which_nothing_was_derived_is_refuted_by_one_that_traded():
-    derivation = Derivation(Timeframe.D1)
-    assert not derivation.is_refuted_by(day(1))
-    derivation.begin(MIDNIGHT, [])
-    assert not derivation.is_refuted_by(day(1))
-    assert derivation.is_refuted_by(day(1))
+    aggregator = Aggregator(Timeframe.D1)
+    assert not aggregator.is_refuted_by(day(1))
+    aggregator.begin(MIDNIGHT, [])
+    assert not aggregator.is_refuted_by(day(1))
+    assert aggregator.is_refuted_by(day(1))
 
 
-def test_reads_of_two_slots_are_not_compared_with_each_other(derivation):
-    assert not derivation.is_refuted_by(day(7))
-    derivation.take(minute(24 * 60, 1))
+def test_reads_of_two_slots_are_not_compared_with_each_other(aggregator):
+    assert not aggregator.is_refuted_by(day(7))
+    aggregator.add(minute(24 * 60, 1))
     tomorrow = bar([(9000 + 86_400, 100, 1)], Timeframe.D1, source="rest")
-    assert not derivation.is_refuted_by(tomorrow)
+    assert not aggregator.is_refuted_by(tomorrow)

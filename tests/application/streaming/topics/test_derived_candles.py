@@ -41,9 +41,9 @@ def every_view(market, symbol, day_ms, now_ms):
 def corrections(api):
     """How often what is derived now had to be given up, for each series."""
     return [
-        state.derivation.corrections
+        state.aggregator.corrections
         for state in api._parts.hub.live_view.states.values()
-        if hasattr(state, "derivation")
+        if hasattr(state, "aggregator")
     ]
 
 

@@ -23,10 +23,10 @@ from market_backbone import (
     TimeRange,
     UnknownSymbolError,
 )
-from market_backbone.application.streaming.delivery.subscriber import Follower
-from market_backbone.application.streaming.topics.candle_tracker import CandleTail, TailRules
+from market_backbone.application.streaming.delivery.subscriber import Subscriber
+from market_backbone.application.streaming.topics.candle_tracker import CandleTracker, TrackerOptions
 from market_backbone.application.streaming.topics.candles import CandleTopic
-from market_backbone.application.streaming.topics.derived_candles import DerivedCandleTopic, Deriving
+from market_backbone.application.streaming.topics.derived_candles import DerivedCandleFeed, DerivedCandleTopic
 from market_backbone.domain.request import Topic
 
 NOW_S = 150  # the third minute of a day
@@ -43,22 +43,22 @@ class Desk:
         self.server_time = kit.ServerTime(self.clock)
         self.topic = self._topic(DerivedCandleTopic, Timeframe.D1)
         self.minutes = self._topic(CandleTopic, Timeframe.M1)
-        self.minutes.audience.is_live.set()
-        self.source = Follower.of(100, waits_for_history=False)
-        self.reader = Follower.of(100, waits_for_history=False)
-        self.topic.audience.followers.add(self.reader)
+        self.minutes.subscribers.is_live.set()
+        self.source = Subscriber.of(100, waits_for_history=False)
+        self.reader = Subscriber.of(100, waits_for_history=False)
+        self.topic.subscribers.members.add(self.reader)
         self.freshened = 0
 
     def _topic(self, kind, timeframe):
-        rules = TailRules(timeframe=timeframe, grace=self.kit.GRACE, repair_bound=timedelta(seconds=30))
-        return kind(Topic(DataKind.CANDLE, self.kit.BTC, timeframe), CandleTail(rules))
+        rules = TrackerOptions(timeframe=timeframe, grace=self.kit.GRACE, repair_bound=timedelta(seconds=30))
+        return kind(Topic(DataKind.CANDLE, self.kit.BTC, timeframe), CandleTracker(rules))
 
     def note_minute(self):
         self.freshened += 1
 
     def start(self):
-        deriving = Deriving(
-            topic=self.topic, minutes=self.minutes, follower=self.source, rest=self.rest, clock=self.clock,
+        deriving = DerivedCandleFeed(
+            topic=self.topic, minutes=self.minutes, subscriber=self.source, rest=self.rest, clock=self.clock,
             server_time=self.server_time, timeout_s=0.01, settled_after=self.kit.GRACE, on_minute=self.note_minute,
         )  # fmt: skip
         self.task = asyncio.create_task(deriving.run())
@@ -66,7 +66,7 @@ class Desk:
     async def hear(self, *events):
         """Let the minutes tell something; return what the followers of the day learn."""
         for event in events:
-            self.source.give(event)
+            self.source.deliver(event)
         await self.kit.turns()
         return await self.told()
 
@@ -107,7 +107,7 @@ async def test_rows_first_then_each_move_of_a_minute(make_desk):
 
 async def test_nothing_is_told_before_the_minutes_are_subscribed_or_had_their_time(make_desk):
     desk = make_desk()
-    desk.minutes.audience.is_live.clear()
+    desk.minutes.subscribers.is_live.clear()
     desk.start()
     assert await desk.volumes() == []
     await asyncio.sleep(0.05)
@@ -157,7 +157,7 @@ async def test_a_doubt_that_comes_while_rows_are_read_has_them_read_once_more(ma
 
     async def doubted(*args, **rest):
         if not desk.rest.calls:
-            desk.topic.doubt()
+            desk.topic.invalidate()
         return await read(*args, **rest)
 
     desk.rest.get_candles = doubted
@@ -216,14 +216,14 @@ async def test_where_the_venue_keeps_telling_otherwise_its_view_stands_and_rows_
     desk.start()
     assert await desk.volumes() == [3]
     rest = DayReads(kit, *reads)
-    desk.topic.audience.publish(await desk.topic.catch_up(rest))
+    desk.topic.subscribers.publish(await desk.topic.catch_up(rest))
     await desk.hear()
     assert len(desk.rest.calls) == 1
-    desk.topic.audience.publish(await desk.topic.catch_up(rest))
+    desk.topic.subscribers.publish(await desk.topic.catch_up(rest))
     assert [event.candle.volume for event in await desk.told()] == told
     await desk.hear()
     assert len(desk.rest.calls) == 2
-    assert desk.topic.derivation.corrections == 1
+    assert desk.topic.aggregator.corrections == 1
 
 
 async def test_what_is_derived_is_never_final_whatever_the_stream_has_witnessed(make_desk, kit):
@@ -231,8 +231,8 @@ async def test_what_is_derived_is_never_final_whatever_the_stream_has_witnessed(
     desk.start()
     await desk.hear()
     tomorrow = kit.START + timedelta(days=1, minutes=1)
-    desk.topic.tail.start_at(kit.START)
-    desk.topic.tail.witness(tomorrow)
+    desk.topic.tracker.start_at(kit.START)
+    desk.topic.tracker.witness(tomorrow)
     events = [*desk.topic.settle(tomorrow)]
     assert [event.candle.finality for event in events] == [Finality.CLOSED]
-    assert [span.start for span in desk.topic.tail.unsettled(tomorrow)] == [kit.START]
+    assert [span.start for span in desk.topic.tracker.unsettled(tomorrow)] == [kit.START]

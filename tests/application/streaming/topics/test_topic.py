@@ -33,18 +33,18 @@ def ids(events):
 async def test_an_answer_that_was_asked_for_before_the_socket_spoke_is_thrown_away_and_asked_for_again(kit, crossing):
     clock = kit.Clock()
     topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
-    topic.take(kit.trade(1))
+    topic.apply(kit.trade(1))
     if crossing == "a new life":
 
         def meanwhile():
             topic.begin_life()
-            topic.take(kit.trade(9))
+            topic.apply(kit.trade(9))
 
     else:
         topic.begin_life()
 
         def meanwhile():
-            topic.take(kit.trade(9))
+            topic.apply(kit.trade(9))
 
     early = [kit.trade(number) for number in (1, 2)]
     assert await topic.catch_up(CrossedRest(kit, early, meanwhile)) == []
@@ -75,14 +75,14 @@ async def test_a_quote_that_was_asked_for_before_the_socket_delivered_again_is_t
     topic = QuoteTopic(Topic(kind, kit.BTC))
     make = kit.ticker if kind is DataKind.TICKER else kit.book
     live = make(second=10, source="websocket")
-    assert await topic.catch_up(CrossedQuotes(make(second=3600), lambda: topic.take(live))) == []
+    assert await topic.catch_up(CrossedQuotes(make(second=3600), lambda: topic.apply(live))) == []
     assert topic.newest == live
-    assert len(topic.take(make(second=11, source="websocket"))) == 1
+    assert len(topic.apply(make(second=11, source="websocket"))) == 1
 
 
 async def test_a_quote_of_rest_is_passed_on_while_no_socket_delivers(kit):
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
-    topic.take(kit.ticker(second=1, source="websocket"))
+    topic.apply(kit.ticker(second=1, source="websocket"))
     events = await topic.catch_up(CrossedQuotes(kit.ticker(second=2), lambda: None))
     assert [event.ticker.source for event in events] == ["rest"]
 
@@ -92,7 +92,7 @@ async def test_polling_a_quiet_market_walks_back_over_its_empty_days_once(kit):
     clock.now += 5 * 86_400 + 3600
     rest = kit.Channel(clock=clock)
     topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
-    topic.tail.start_at(kit.trade(1, milliseconds=3_600_000))
+    topic.deduplicator.start_at(kit.trade(1, milliseconds=3_600_000))
     await topic.catch_up(rest)
     assert [days_ago for _, _, days_ago in rest.calls] == [None, 1, 2, 3, 4, 5]
     rest.calls.clear()
@@ -104,7 +104,7 @@ async def test_a_break_that_rest_keeps_no_trades_of_is_a_gap_up_to_where_it_does
     clock = kit.Clock()
     clock.now += 9 * 86_400
     topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
-    topic.tail.start_at(kit.trade(1))
+    topic.deduplicator.start_at(kit.trade(1))
     gap, *_ = await topic.catch_up(kit.Channel(clock=clock))
     assert gap.reason is Reason.BEYOND_RETENTION
     assert (gap.range.start, gap.range.end) == (kit.trade(1).traded_at, kit.START + timedelta(days=2))
@@ -117,10 +117,10 @@ async def test_a_trade_that_a_socket_dropped_without_a_word_comes_late_but_once(
     rest = kit.Channel(clock=clock)
     rest.trades = [kit.trade(number, milliseconds=1000 * number, source="rest") for number in range(1, 20)]
     for number in (1, 2, 4, 5, 19):  # 3 was dropped; 6 to 18 may still be on their way or were dropped, too
-        topic.take(kit.trade(number, milliseconds=1000 * number))
+        topic.apply(kit.trade(number, milliseconds=1000 * number))
     brought = await topic.audit(rest)
     assert [event.trade.sequential_id for event in brought] == [3, *range(6, 18)]
     assert all(event.trade.is_late for event in brought)
     assert await topic.audit(rest) == []
-    topic.take(kit.trade(25, milliseconds=25_000))
+    topic.apply(kit.trade(25, milliseconds=25_000))
     assert [event.trade.sequential_id for event in await topic.audit(rest)] == [18]
