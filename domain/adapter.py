@@ -19,11 +19,11 @@ class AdapterContext:
         options: the settings by section, as plain values; the adapter reads its own and checks them.
         clock: market time; an adapter reads no other clock.
         server_time: the clock of the backbone's own venue, shared by all channels that serve it: tell it what
-            replies prove. A channel of another venue goes by ``time_of`` its prefix.
+            replies prove. A channel of another venue goes by ``server_time_of`` its prefix.
         grace: how long after a slot's end its candle may still change.
         warn: writes what somebody should look at into the log: an event's name and a sentence.
         observe: tells those who watch what an adapter alone can know, such as waits for its budget.
-        times: returns the clock of each venue by its prefix; see ``time_of``.
+        times: returns the clock of each venue by its prefix; see ``server_time_of``.
 
     """
 
@@ -36,7 +36,7 @@ class AdapterContext:
     observe: Callable[[TelemetryEvent], None] = lambda _: None
     server_times: Callable[[str], ServerTime] | None = None
 
-    def time_of(self, venue_prefix: str) -> ServerTime:
+    def server_time_of(self, venue_prefix: str) -> ServerTime:
         """Return the clock of a venue, by its prefix: the venues' clocks differ, and one proves nothing of another."""
         return self.server_time if self.server_times is None or not venue_prefix else self.server_times(venue_prefix)
 
