@@ -60,7 +60,7 @@ class RestHandler:
         endpoints: Endpoints,
         limits: RateLimits,
         faults: FaultSchedule,
-        statistics: Counters,
+        counters: Counters,
         *,
         json_refusals: bool,
     ) -> None:
@@ -68,7 +68,7 @@ class RestHandler:
         self._endpoints = endpoints
         self._limits = limits
         self._faults = faults
-        self._statistics = statistics
+        self._counters = counters
         self._json_refusals = json_refusals
 
     def answer(self, request: RestRequest, now: int) -> RestReply:
@@ -80,10 +80,10 @@ class RestHandler:
         maintenance = self._faults.active("maintenance", now)
         if maintenance is not None:
             return self._failure(maintenance.status or _SERVER_ERROR)
-        self._statistics.count_request(group)
+        self._counters.count_request(group)
         verdict = self._limits.ask(request.address, "origin" if request.has_origin else group, now)
         reply = self._reply(endpoint, request, verdict, group, now)
-        self._statistics.count_status(reply.status)
+        self._counters.count_status(reply.status)
         return self._headed(reply, request, verdict, group, now)
 
     def _reply(self, endpoint: Endpoint, request: RestRequest, verdict: Verdict, group: str, now: int) -> RestReply:

@@ -23,7 +23,7 @@ def open_past(open_market):
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 def truth_of(sandbox, symbol, start, end):
