@@ -12,8 +12,7 @@ from ...domain.errors import ConfigurationError
 from .clock import SandboxClock, wall_ms
 from .config import SandboxConfig
 from .counters import Counters
-from .faults.fault_schedule import FaultSchedule, read_script
-from .faults.faults import Fault
+from .faults import Fault, FaultSchedule, read_script
 from .limits import RateLimits
 from .market.exchange import Exchange
 from .market.sources import Source, seeded_sources
@@ -131,11 +130,8 @@ class Sandbox:
     def describe(self) -> dict[str, object]:
         """Return what the admin endpoint tells."""
         now = self.now_ms()
-        faults = [
-            {name: value for name, value in attrs.asdict(each.fault).items() if value is not None}
-            | {"active": each.starts_ms <= now < each.ends_ms}
-            for each in self._faults.scheduled()
-        ]
+        scheduled = self._faults.scheduled()
+        faults = [each.fault.to_table() | {"active": each.starts_ms <= now < each.ends_ms} for each in scheduled]
         return {
             "dataset": self.dataset,
             "speed": self.config.speed,
@@ -157,7 +153,7 @@ class Sandbox:
         endpoints = Endpoints(self.market, tickers, self._faults, korean=korean)
         rest = RestHandler(endpoints, limits, self._faults, self.counters, json_refusals=config.json_refusals)
         streams = Streams(self.market, tickers, self._faults, korean=korean)
-        admin = AdminHandler(self.describe, self.inject, self.clear_faults, self._faults)
+        admin = AdminHandler(self.describe, self.inject, self.clear_faults)
         upgrades = UpgradeHandler(config, streams, self._faults, limits, self.counters)
         return Handlers(rest, upgrades, admin, self.counters)
 

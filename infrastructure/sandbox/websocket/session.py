@@ -9,7 +9,7 @@ from typing import Literal
 
 import attrs
 
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..hash_rng import fraction, key_of
 from ..limits import MessageLimits
 from ..units import SECOND

@@ -4,7 +4,7 @@ import attrs
 
 from ..config import SandboxConfig
 from ..counters import Counters
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..limits import MessageLimits, RateLimits
 from ..rest.rest import RestReply
 from .session import Session

@@ -11,7 +11,7 @@ import pytest
 
 from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
 from market_backbone.infrastructure.sandbox.counters import Counters
-from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultSchedule
+from market_backbone.infrastructure.sandbox.faults import FaultSchedule
 from market_backbone.infrastructure.sandbox.limits import MessageLimits, RateLimits
 from market_backbone.infrastructure.sandbox.market.exchange import Exchange
 from market_backbone.infrastructure.sandbox.market.sources import seeded_sources
