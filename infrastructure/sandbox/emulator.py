@@ -159,8 +159,7 @@ class Sandbox:
 
     def _listening_port(self) -> int:
         if self._port is None:
-            message = "the sandbox is not running: start it first"
-            raise RuntimeError(message)
+            raise RuntimeError("the sandbox is not running: start it first")
         return self._port
 
 

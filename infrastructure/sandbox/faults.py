@@ -7,6 +7,7 @@ Each kind takes ``at_s`` (sandbox seconds from the start, or from the injection)
 import difflib
 import tomllib
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -210,16 +211,12 @@ class FaultSchedule:
     def sudden(self, after: int, until: int) -> list[Fault]:
         """Return the faults of an instant in (after, until], oldest first."""
         hits = [each for each in self._scheduled if each.fault.kind in _SUDDEN and after < each.starts_ms <= until]
-        return [each.fault for each in sorted(hits, key=_starts_ms)]
+        return [each.fault for each in sorted(hits, key=attrgetter("starts_ms"))]
 
     def draw(self) -> float:
         """Return the next of a reproducible row of numbers in [0, 1)."""
         self._draws += 1
         return fraction(self._key, self._draws)
-
-
-def _starts_ms(each: ScheduledFault) -> int:
-    return each.starts_ms
 
 
 def read_script(path: Path) -> list[Fault]:

@@ -100,8 +100,8 @@ MUTANTS = (
         "blind-window",
         "the window of the budget is shorter than the server's second",
         "infrastructure/budget/shared_budget.py",
-        "            second=WINDOW_S * pace.unit,",
-        "            second=0.9 * WINDOW_S * pace.unit,",
+        "            second=WINDOW_S * pace.market_second_s,",
+        "            second=0.9 * WINDOW_S * pace.market_second_s,",
     ),
     Mutant(
         "blind-budget",

@@ -9,6 +9,7 @@ import bisect
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import attrs
@@ -55,6 +56,9 @@ class Closure:
 
     start: int
     end: int
+
+
+_traded_ms, _high, _low = attrgetter("traded_ms"), attrgetter("high"), attrgetter("low")
 
 
 class TradeProcess:
@@ -147,7 +151,7 @@ class TradeProcess:
                 break
             highest = max((bar for bar in (highest, self.bar(day, day + DAY)) if bar), key=_high, default=None)
         lowest: Bar | None = None
-        for _, lower, day in sorted(bounds, key=_lower):
+        for _, lower, day in sorted(bounds, key=itemgetter(1)):
             if lowest is not None and lowest.low <= lower:
                 break
             lowest = min((bar for bar in (lowest, self.bar(day, day + DAY)) if bar), key=_low, default=None)
@@ -313,22 +317,6 @@ _shared_pattern_table = lru_cache(maxsize=256)(PatternTable)
 def _activity(hour: int, draw: int) -> int:
     level = 2 if hour in _BUSY_HOURS else 1
     return max(0, level - (draw >> 48) % 3) if (draw >> 40) % 2 else level
-
-
-def _traded_ms(trade: Trade) -> int:
-    return trade.traded_ms
-
-
-def _high(bar: Bar) -> int:
-    return bar.high
-
-
-def _low(bar: Bar) -> int:
-    return bar.low
-
-
-def _lower(bounds: tuple[float, float, int]) -> float:
-    return bounds[1]
 
 
 def _minute_of(hour: PlacedHour, start: int) -> tuple[MinutePattern, int]:
