@@ -112,8 +112,7 @@ def check_ending(path: Path) -> None:
 
     """
     if path.suffix.lower() not in WRITERS:
-        msg = f"expected a file that ends in {', '.join(WRITERS)}, got {str(path)!r}"
-        raise UnsupportedRequestError(msg)
+        raise UnsupportedRequestError(f"expected a file that ends in {', '.join(WRITERS)}, got {str(path)!r}")
     if WRITERS[path.suffix.lower()] is ArrowWriter:
         try:
             import_module("pyarrow")

@@ -109,8 +109,7 @@ class GzipBody:
         self._taken = 0
         self._gzip = zlib.decompressobj(GZIP) if encoding.strip().lower() in {"gzip", "x-gzip"} else None
         if self._gzip is None and encoding.strip().lower() not in {"", "identity"}:
-            msg = f"it is encoded as {encoding!r}, and only gzip was asked for"
-            raise zlib.error(msg)
+            raise zlib.error(f"it is encoded as {encoding!r}, and only gzip was asked for")
 
     def take(self, piece: bytes) -> None:
         """Take the next piece.
@@ -239,8 +238,7 @@ class HttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._is_closed:
-            msg = f"the channel {self._name!r} is closed; create a new API object"
-            raise ClosedError(msg)
+            raise ClosedError(f"the channel {self._name!r} is closed; create a new API object")
         if self._session is None:
             timeout = aiohttp.ClientTimeout(
                 total=self._limits.reply_timeout_s, sock_connect=self._limits.connect_timeout_s

@@ -105,8 +105,7 @@ class Registry:
         if name not in points:
             near = get_close_matches(name, points, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            msg = f"no routing policy named {name!r}; installed: {', '.join(points) or 'none'}{hint}"
-            raise PluginError(msg)
+            raise PluginError(f"no routing policy named {name!r}; installed: {', '.join(points) or 'none'}{hint}")
         try:
             made = points[name].load()
             policy = made() if isinstance(made, type) else made

@@ -45,7 +45,7 @@ class Market:
     has_limits: bool
     is_whole: bool
     sandbox: Sandbox = field(init=False)
-    desk: RestHandler = field(init=False)
+    handler: RestHandler = field(init=False)
     banner: dict[str, str] = field(init=False)
     flows: Flows = field(init=False)
     asked: Counter[str] = field(factory=Counter)
@@ -58,7 +58,7 @@ class Market:
         """Build the sandbox; it does not listen itself."""
         self.sandbox = Sandbox(SandboxConfig(limits=self.has_limits))
         self.flows = Flows(self.sandbox.now_ms)
-        self.desk = self.sandbox._desks().rest
+        self.handler = self.sandbox._handlers().rest
         self.banner = {"X-Market-Sandbox": f"dataset={self.sandbox.dataset}; speed=1"}
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -84,7 +84,7 @@ class Market:
         if key in self._kept:
             return self._kept[key]
         asked = RestRequest(request.method, path, query, "127.0.0.1", "Origin" in request.headers, is_zipped)
-        reply = self.desk.answer(asked, self.sandbox.now_ms())
+        reply = self.handler.answer(asked, self.sandbox.now_ms())
         if "to" in query and not self.has_limits:
             self._kept[key] = reply
         return reply

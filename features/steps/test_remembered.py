@@ -53,7 +53,7 @@ def facts(candles):
 
 def calls(desk):
     """How often the exchange was asked for candles."""
-    return desk.sandbox.statistics.requests["candles"]
+    return desk.sandbox.counters.requests["candles"]
 
 
 def ask_hours(desk, symbol, first, last):

@@ -68,7 +68,7 @@ def come_and_go(desk, others):
 
 @when("somebody else follows the trades of KRW-BTC")
 def follow_the_same(desk, others):
-    desk.answer = desk.sandbox.statistics.messages
+    desk.answer = desk.sandbox.counters.messages
     others[0]("KRW-BTC")
 
 
@@ -104,7 +104,7 @@ def complete(desk):
 def none_more(desk):
     seen = len(desk.events)
     desk.wait_until(lambda events: len(events) >= 20, since=seen)
-    assert desk.sandbox.statistics.messages == desk.answer
+    assert desk.sandbox.counters.messages == desk.answer
 
 
 @then("the desk is told that the stream probably does not know the trades of KRW-BTC")

@@ -20,7 +20,7 @@ SLOW_MS = {"degraded": 3_000.0, "poor": 6_000.0}
 
 def calls(desk):
     """How often the exchange was asked for candles."""
-    return desk.sandbox.statistics.requests["candles"]
+    return desk.sandbox.counters.requests["candles"]
 
 
 @pytest.fixture

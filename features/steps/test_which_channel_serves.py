@@ -61,10 +61,10 @@ def _derived(events):
 
 @then("the exchange is asked at most twice a minute")
 def asked_rarely(desk):
-    seen, asked = len(desk.events), desk.sandbox.statistics.requests["candles"]
+    seen, asked = len(desk.events), desk.sandbox.counters.requests["candles"]
     began = desk.sandbox.now_ms()
     desk.wait_until(lambda _: desk.sandbox.now_ms() >= began + 4 * 60_000, since=seen)
-    assert desk.sandbox.statistics.requests["candles"] - asked <= 8
+    assert desk.sandbox.counters.requests["candles"] - asked <= 8
 
 
 @then("the plan names rest at a cost of 3 calls")
@@ -74,8 +74,8 @@ def plan_names_cost(desk):
 
 @then("the exchange has not been asked")
 def not_asked(desk):
-    assert not desk.sandbox.statistics.requests
-    assert desk.sandbox.statistics.websocket_connects == 0
+    assert not desk.sandbox.counters.requests
+    assert desk.sandbox.counters.websocket_connects == 0
 
 
 @then("the trace follows the plan")

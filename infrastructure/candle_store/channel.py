@@ -101,8 +101,7 @@ class CachedCandles:
         return evolve(series, coverage=series.coverage.within(TimeRange(begin, until)))
 
     def _refuse(self, what: str) -> NoReturn:
-        msg = f"channel {self._name!r} holds candles only; {what} are known to other channels"
-        raise UnsupportedRequestError(msg)
+        raise UnsupportedRequestError(f"channel {self._name!r} holds candles only; {what} are known to other channels")
 
     async def get_ticker(self, symbol: str) -> Ticker:
         """Refuse: tickers are not kept."""

@@ -29,8 +29,8 @@ class _Series:
     def oldest_first(self) -> list[CandleColumns]:
         return [self.blocks[start] for start in sorted(self.blocks)]
 
-    def to_line(self, key: SeriesKey, reason: str = "") -> HeldSeries | None:
-        """Return the shelf's line of the inventory, or None for an empty one."""
+    def inventory_row(self, key: SeriesKey, reason: str = "") -> HeldSeries | None:
+        """Return the series' row of the inventory, or None for an empty one."""
         blocks = self.oldest_first()
         opened = (blocks[0].opened[0], blocks[-1].opened[-1]) if blocks else None
         span = held_span(opened, self.ledger, key.timeframe)
@@ -42,7 +42,7 @@ class MemoryCandleStore:
 
     def __init__(self) -> None:
         """Hold nothing yet."""
-        self._shelves: dict[SeriesKey, _Series] = {}
+        self._series: dict[SeriesKey, _Series] = {}
         self._aside: list[tuple[SeriesKey, _Series, str]] = []
         self._state = object()
         self._is_closed = False
@@ -54,65 +54,65 @@ class MemoryCandleStore:
 
     def ledger(self, key: SeriesKey) -> Ledger:
         """Return what is known of a series."""
-        return self._shelf(key).ledger
+        return self._find(key).ledger
 
     async def read(self, key: SeriesKey, span: TimeRange) -> CandleSeries:
         """Return every candle of ``span``, and the coverage inside it."""
-        shelf = self._shelf(key)
-        return assemble(key, shelf.oldest_first(), shelf.ledger, span)
+        held = self._find(key)
+        return assemble(key, held.oldest_first(), held.ledger, span)
 
     async def read_newest(self, key: SeriesKey, count: int, span: TimeRange) -> CandleSeries:
         """Return the newest ``count`` candles of ``span``."""
-        shelf = self._shelf(key)
-        return assemble_newest(key, reversed(shelf.oldest_first()), shelf.ledger, span, count)
+        held = self._find(key)
+        return assemble_newest(key, reversed(held.oldest_first()), held.ledger, span, count)
 
     async def write(self, series: CandleSeries) -> WriteResult:
         """Keep what is FINAL and known of a series."""
-        shelf = self._shelf(key_of(series))
+        held = self._find(key_of(series))
         self._state = object()
-        change = merge_in(series, sealed_rows(series.columns), shelf.blocks, shelf.ledger)
+        change = merge_in(series, sealed_rows(series.columns), held.blocks, held.ledger)
         if change.blocks or not change.ledger.is_empty:
-            shelf.blocks.update(change.blocks)
-            shelf.ledger = change.ledger
-            self._shelves[key_of(series)] = shelf
+            held.blocks.update(change.blocks)
+            held.ledger = change.ledger
+            self._series[key_of(series)] = held
         return change.remembered
 
     async def quarantine(self, key: SeriesKey, reason: str) -> int:
         """Begin a series anew; its rows are kept apart."""
-        shelf = self._shelf(key)
+        held = self._find(key)
         self._state = object()
-        if self._shelves.pop(key, None) is not None:
-            self._aside.append((key, shelf, reason or "no reason was given"))
-        return shelf.rows
+        if self._series.pop(key, None) is not None:
+            self._aside.append((key, held, reason or "no reason was given"))
+        return held.rows
 
     async def mark_verified(self, key: SeriesKey, at: datetime) -> None:
         """Note that stored pages were compared with the venue; of a series that is not held, nothing was."""
-        shelf = self._shelf(key)
+        held = self._find(key)
         self._state = object()
-        shelf.ledger = evolve(shelf.ledger, verified_at=at)
+        held.ledger = evolve(held.ledger, verified_at=at)
 
     async def invalidate(self, key: SeriesKey, span: TimeRange) -> None:
         """Strike provisional coverage inside ``span``."""
-        shelf = self._shelf(key)
+        held = self._find(key)
         self._state = object()
-        shelf.ledger = invalidate(shelf.ledger, span, key.timeframe)
+        held.ledger = invalidate(held.ledger, span, key.timeframe)
 
     async def inventory(self) -> Sequence[HeldSeries]:
         """Return what is held, and after that what was set aside."""
         self._check_open()
-        lines = [shelf.to_line(key) for key, shelf in self._shelves.items()]
-        lines += [shelf.to_line(key, reason) for key, shelf, reason in self._aside]
-        return in_order(line for line in lines if line)
+        rows = [held.inventory_row(key) for key, held in self._series.items()]
+        rows += [held.inventory_row(key, reason) for key, held, reason in self._aside]
+        return in_order(row for row in rows if row)
 
     async def close(self) -> None:
         """Forget everything; idempotent."""
         self._is_closed = True
-        self._shelves.clear()
+        self._series.clear()
         self._aside.clear()
 
-    def _shelf(self, key: SeriesKey) -> _Series:
+    def _find(self, key: SeriesKey) -> _Series:
         self._check_open()
-        return self._shelves.get(key) or _Series()
+        return self._series.get(key) or _Series()
 
     def _check_open(self) -> None:
         if self._is_closed:

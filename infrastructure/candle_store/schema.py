@@ -1,4 +1,4 @@
-"""What the file looks like, whose it is, and the ladder from every older version to this one."""
+"""What the file looks like, whose it is, and the migrations from every older version to this one."""
 
 import sqlite3
 from collections.abc import Sequence

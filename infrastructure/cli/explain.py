@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from operator import attrgetter
 from typing import Annotated
 
 import typer
@@ -22,7 +22,6 @@ from ...domain.request import (
     parse_kind,
 )
 from ...domain.symbol import Symbol
-from ...domain.timeframe import Timeframe
 from ..bootstrap import open_container
 from ..doctor import Finding, examine
 from ..serialization import to_plain
@@ -68,8 +67,7 @@ def _request_of(
     if live:
         return create_realtime_request(symbol, timeframe, kind=kind)
     if kind is not DataKind.CANDLE and (start or end):
-        msg = f"--start and --end bound candles, got them with --kind {kind}; leave them out"
-        raise typer.BadParameter(msg)
+        raise typer.BadParameter(f"--start and --end bound candles, got them with --kind {kind}; leave them out")
     match kind:
         case DataKind.CANDLE:
             first, beyond = parse_instant(start, "--start"), parse_instant(end, "--end")
@@ -89,7 +87,7 @@ def _able(capabilities: Capabilities) -> tuple[str, ...]:
     return (
         " ".join(sorted(capabilities.answers)),
         " ".join(sorted(capabilities.follows)) or "-",
-        " ".join(sorted(capabilities.timeframes, key=_width)),
+        " ".join(sorted(capabilities.timeframes, key=attrgetter("nominal_width"))),
         str(capabilities.history),
         "free" if capabilities.calls_are_free else "counted",
     )
@@ -99,10 +97,6 @@ def _symbols_of(capabilities: Capabilities) -> str:
     if capabilities.answers_from_store:
         return "any"
     return f"{capabilities.venue_prefix}:..." if capabilities.venue_prefix else "plain"
-
-
-def _width(frame: Timeframe) -> timedelta:
-    return frame.nominal_width
 
 
 def adapters(*, json: Json = False) -> None:

@@ -166,5 +166,4 @@ def _day(text: str) -> date:
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day, not an instant
     except ValueError as error:
-        msg = f"expected a day such as 2026-11-01, got {text!r}"
-        raise typer.BadParameter(msg) from error
+        raise typer.BadParameter(f"expected a day such as 2026-11-01, got {text!r}") from error

@@ -128,8 +128,7 @@ def pure_promise(*needs: Need[S]) -> Callable[[Callable[[Any, S], None]], Callab
 def _register(test: Callable[..., object], needs: tuple[Need[S], ...]) -> CaseDoc:
     case_doc = CaseDoc.read(test.__doc__ or "", tuple(need.text for need in needs))
     if case_doc.number in _CASE_DOCS:
-        msg = f"two promises have the number {case_doc.number}"
-        raise ValueError(msg)
+        raise ValueError(f"two promises have the number {case_doc.number}")
     _CASE_DOCS[case_doc.number] = case_doc
     return case_doc
 

@@ -6,7 +6,7 @@ Written from the facts about the exchange, not from our client, so that the two 
 from .config import SandboxConfig
 from .counters import Counters
 from .emulator import Sandbox, serve
-from .faults.faults import Fault
+from .faults import Fault
 from .market.values import Trade, TrueCandle
 
 __all__ = ["Counters", "Fault", "Sandbox", "SandboxConfig", "Trade", "TrueCandle", "serve"]

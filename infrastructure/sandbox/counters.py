@@ -2,7 +2,10 @@
 
 from collections import Counter
 
+import attrs
 
+
+@attrs.define
 class Counters:
     """Counts since the start.
 
@@ -16,14 +19,12 @@ class Counters:
 
     """
 
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.requests: Counter[str] = Counter()
-        self.statuses: Counter[int] = Counter()
-        self.websocket_connects = 0
-        self.refused_upgrades = 0
-        self.messages = 0
-        self.frames = 0
+    requests: Counter[str] = attrs.field(factory=Counter[str])
+    statuses: Counter[int] = attrs.field(factory=Counter[int])
+    websocket_connects: int = 0
+    refused_upgrades: int = 0
+    messages: int = 0
+    frames: int = 0
 
     @property
     def refusals(self) -> int:
@@ -45,11 +46,5 @@ class Counters:
 
     def to_table(self) -> dict[str, object]:
         """Return the counts for the admin endpoint."""
-        return {
-            "requests": dict(self.requests),
-            "statuses": {str(status): count for status, count in self.statuses.items()},
-            "websocket_connects": self.websocket_connects,
-            "refused_upgrades": self.refused_upgrades,
-            "messages": self.messages,
-            "frames": self.frames,
-        }
+        statuses = {str(status): count for status, count in self.statuses.items()}
+        return {**attrs.asdict(self), "requests": dict(self.requests), "statuses": statuses}

@@ -12,8 +12,7 @@ from ...domain.errors import ConfigurationError
 from .clock import SandboxClock, wall_ms
 from .config import SandboxConfig
 from .counters import Counters
-from .faults.fault_schedule import FaultSchedule, read_script
-from .faults.faults import Fault
+from .faults import Fault, FaultSchedule, read_script
 from .limits import RateLimits
 from .market.exchange import Exchange
 from .market.sources import Source, seeded_sources
@@ -25,7 +24,7 @@ from .replay.recording import read_recording
 from .rest.admin import AdminHandler
 from .rest.endpoints import Endpoints
 from .rest.rest import RestHandler
-from .server import Desks, Server
+from .server import Handlers, Server
 from .units import DAY, HOUR, MINUTE, SECOND, ms
 from .websocket.streams import Streams
 from .websocket.upgrades import UpgradeHandler
@@ -66,12 +65,12 @@ class Sandbox:
         self._clock = SandboxClock(setting.start_ms, self.config.speed, waits=setting.waits)
         self._faults = FaultSchedule(self.config.seed)
         self.market = Exchange(setting.sources, self._faults, self._clock.now_ms)
-        self.statistics = Counters()
+        self.counters = Counters()
         if setting.outage_ms is not None:
             self.market.close_all(setting.outage_ms, setting.outage_ms + _OUTAGE_LENGTH)
         for fault in [] if self.config.faults is None else read_script(self.config.faults):
             self._add(fault, setting.start_ms)
-        self._server = Server(self.config, self._clock, self._desks(), self.dataset)
+        self._server = Server(self.config, self._clock, self._handlers(), self.dataset)
         self._port: int | None = None
 
     async def __aenter__(self) -> Self:
@@ -131,11 +130,8 @@ class Sandbox:
     def describe(self) -> dict[str, object]:
         """Return what the admin endpoint tells."""
         now = self.now_ms()
-        faults = [
-            {name: value for name, value in attrs.asdict(each.fault).items() if value is not None}
-            | {"active": each.starts_ms <= now < each.ends_ms}
-            for each in self._faults.scheduled()
-        ]
+        scheduled = self._faults.scheduled()
+        faults = [each.fault.to_table() | {"active": each.starts_ms <= now < each.ends_ms} for each in scheduled]
         return {
             "dataset": self.dataset,
             "speed": self.config.speed,
@@ -143,28 +139,27 @@ class Sandbox:
             "now_ms": now,
             "region": self.config.region,
             "symbols": self.market.symbols(),
-            "statistics": self.statistics.to_table(),
+            "statistics": self.counters.to_table(),
             "faults": faults,
         }
 
     def _add(self, fault: Fault, from_ms: int) -> None:
         self.market.apply(self._faults.add(fault, from_ms))
 
-    def _desks(self) -> Desks:
+    def _handlers(self) -> Handlers:
         config, korean = self.config, self.config.region == "kr"
         limits = RateLimits(enabled=config.limits, block_after=config.block_after)
         tickers = TickerCalculator(self.market)
         endpoints = Endpoints(self.market, tickers, self._faults, korean=korean)
-        rest = RestHandler(endpoints, limits, self._faults, self.statistics, json_refusals=config.json_refusals)
+        rest = RestHandler(endpoints, limits, self._faults, self.counters, json_refusals=config.json_refusals)
         streams = Streams(self.market, tickers, self._faults, korean=korean)
-        admin = AdminHandler(self.describe, self.inject, self.clear_faults, self._faults)
-        upgrades = UpgradeHandler(config, streams, self._faults, limits, self.statistics)
-        return Desks(rest, upgrades, admin, self.statistics)
+        admin = AdminHandler(self.describe, self.inject, self.clear_faults)
+        upgrades = UpgradeHandler(config, streams, self._faults, limits, self.counters)
+        return Handlers(rest, upgrades, admin, self.counters)
 
     def _listening_port(self) -> int:
         if self._port is None:
-            message = "the sandbox is not running: start it first"
-            raise RuntimeError(message)
+            raise RuntimeError("the sandbox is not running: start it first")
         return self._port
 
 

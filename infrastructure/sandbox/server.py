@@ -1,4 +1,4 @@
-"""The sockets: aiohttp around the sans-I/O desks, and nothing else."""
+"""The sockets: aiohttp around the sans-I/O handlers, and nothing else."""
 
 import asyncio
 import contextlib
@@ -25,23 +25,23 @@ _SWITCHING_PROTOCOLS = 101
 
 
 @attrs.frozen
-class Desks:
+class Handlers:
     """What the server asks."""
 
     rest: RestHandler
     upgrades: UpgradeHandler
     admin: AdminHandler
-    statistics: Counters
+    counters: Counters
 
 
 class Server:
     """One listening port for REST, WebSocket and the admin endpoint."""
 
-    def __init__(self, config: SandboxConfig, clock: SandboxClock, desks: Desks, dataset: str) -> None:
+    def __init__(self, config: SandboxConfig, clock: SandboxClock, handlers: Handlers, dataset: str) -> None:
         """Prepare; ``start`` listens."""
         self._config = config
         self._clock = clock
-        self._desks = desks
+        self._handlers = handlers
         self._banner = {"X-Market-Sandbox": f"dataset={dataset}; speed={clock.speed:g}"}
         self._runner: web.AppRunner | None = None
         self._sockets: dict[int, web.Request] = {}
@@ -76,7 +76,7 @@ class Server:
         if request.path.rstrip("/") == _WEBSOCKET_PATH:
             return await self._answer_upgrade(request)
         headers = request.headers
-        reply = self._desks.rest.answer(
+        reply = self._handlers.rest.answer(
             RestRequest(
                 request.method,
                 request.path,
@@ -99,10 +99,10 @@ class Server:
 
     async def _answer_admin(self, request: web.Request) -> web.Response:
         body = await request.read()
-        return self._response(self._desks.admin.answer(request.method, request.path, body))
+        return self._response(self._handlers.admin.answer(request.method, request.path, body))
 
     async def _answer_upgrade(self, request: web.Request) -> web.StreamResponse:
-        now, upgrades = self._clock.now_ms(), self._desks.upgrades
+        now, upgrades = self._clock.now_ms(), self._handlers.upgrades
         reply = upgrades.ask(request.remote or "", now, has_origin="Origin" in request.headers)
         if reply.status != _SWITCHING_PROTOCOLS:
             return self._response(reply)
@@ -133,7 +133,7 @@ class Server:
             message = await socket.receive()
             now = self._clock.now_ms()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._desks.statistics.messages += 1
+                self._handlers.counters.messages += 1
                 data = message.data
                 session.receive(data if isinstance(data, str) else bytes(data).decode(errors="replace"), now)
                 if session.is_subscribed:
@@ -158,7 +158,7 @@ class Server:
                             await _close(request, socket, outgoing)
                             return
                         await socket.send_bytes(outgoing)
-                        self._desks.statistics.frames += 1
+                        self._handlers.counters.frames += 1
         except (ConnectionError, TimeoutError):
             # The client is gone, or reads too slowly to be served.
             _drop(request)

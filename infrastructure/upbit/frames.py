@@ -67,8 +67,7 @@ class FrameOrigin:
 def _candle(fields: Any, known: "_Known", latest: datetime | None) -> Candle:  # noqa: ANN401 - built structs
     opened_at, provenance = to_slot(fields.candle_date_time_utc), known.provenance
     if latest is not None and opened_at > latest:
-        msg = f"a candle of a slot that has not begun: {opened_at:%Y-%m-%dT%H:%M:%SZ}"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"a candle of a slot that has not begun: {opened_at:%Y-%m-%dT%H:%M:%SZ}")
     return Candle(
         venue=provenance.venue,
         symbol=provenance.symbol,

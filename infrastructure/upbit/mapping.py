@@ -40,8 +40,7 @@ def to_figure(number: Decimal) -> Decimal:
         msg = f"{excerpt(str(number))} is no figure of a market: too large, too small, or too many digits"
         raise IntegrityError(msg) from error
     if not number.is_finite():
-        msg = f"{excerpt(str(number))} is no figure of a market"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"{excerpt(str(number))} is no figure of a market")
     return number
 
 
@@ -94,8 +93,7 @@ def to_instant(stamp: int) -> datetime:
         return datetime.fromtimestamp(stamp / 1000, UTC)
     micros = stamp if stamp >= MICROSECONDS_FROM else stamp * 1000
     if not 0 <= micros <= LAST_MICROS:
-        msg = f"{stamp if abs(stamp) < LAST_MICROS else 'a huge number'} is no time stamp"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"{stamp if abs(stamp) < LAST_MICROS else 'a huge number'} is no time stamp")
     return from_micros(micros)
 
 
@@ -118,8 +116,7 @@ TAKERS = {"BID": TakerSide.BUY, "ASK": TakerSide.SELL}
 def to_taker_side(ask_bid: str) -> TakerSide:
     """Return who crossed the spread."""
     if ask_bid not in TAKERS:
-        msg = f"{excerpt(ask_bid)!r} is no side, expected ASK or BID"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"{excerpt(ask_bid)!r} is no side, expected ASK or BID")
     return TAKERS[ask_bid]
 
 
@@ -130,6 +127,5 @@ def to_change(change: str) -> PriceChange:
     """Return the direction against the previous close."""
     direction = _CHANGES.get(change)
     if direction is None:
-        msg = f"{excerpt(change)!r} is no direction, expected RISE, EVEN or FALL"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"{excerpt(change)!r} is no direction, expected RISE, EVEN or FALL")
     return direction

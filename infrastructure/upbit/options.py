@@ -70,16 +70,14 @@ FRAME_FORMATS = ("DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST")
 def _one_of(choices: Collection[str]) -> Callable[[object, "Attribute[str]", str], None]:
     def check(_: object, attribute: "Attribute[str]", value: str) -> None:
         if value not in choices:
-            msg = f"{attribute.name} must be one of {' '.join(choices)}, got {value!r}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(f"{attribute.name} must be one of {' '.join(choices)}, got {value!r}")
 
     return check
 
 
 def _positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
     if not 0 < value < math.inf:
-        msg = f"{attribute.name} must be above 0, got {value!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"{attribute.name} must be above 0, got {value!r}")
 
 
 @frozen(kw_only=True)
@@ -176,8 +174,7 @@ def _said(error: BaseException, _: object) -> str:
 
 def _to_flag(value: object, _: object) -> bool:
     if not isinstance(value, bool):
-        msg = f"expected true or false, got {value!r}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"expected true or false, got {value!r}")
     return value
 
 
@@ -204,14 +201,11 @@ def _check_address(name: str, url: str, secure: str, clear: str) -> None:
         parts = urlsplit(url)
         has_place = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        msg = f"{name} {url!r} is no address: {error}"
-        raise ConfigurationError(msg) from error
+        raise ConfigurationError(f"{name} {url!r} is no address: {error}") from error
     if parts.scheme not in {secure, clear} or not has_place:
-        msg = f"{name} {url!r} is no address; expected {secure}://host, or {clear}://127.0.0.1:port"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"{name} {url!r} is no address; expected {secure}://host, or {clear}://127.0.0.1:port")
     if parts.scheme == clear and parts.hostname not in LOOPBACK:
-        msg = f"{name} {url} would be asked in the clear; use {secure}, or a loopback address"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"{name} {url} would be asked in the clear; use {secure}, or a loopback address")
 
 
 def venue_of_address(url: str, region: Region) -> str:

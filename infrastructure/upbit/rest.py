@@ -177,8 +177,7 @@ class UpbitRest:
         if not wanted:
             return []
         if level is not None and not self._options.site.has_book_level:
-            msg = f"Upbit {self._options.region} groups no order books; leave level out"
-            raise UnsupportedRequestError(msg)
+            raise UnsupportedRequestError(f"Upbit {self._options.region} groups no order books; leave level out")
         spelled = None if level is None else f"{level.normalize():f}"
         call = protocol.orderbooks_call(dict.fromkeys(wanted), count=depth, level=spelled)
         answer = await self.client.call(call, wanted)
@@ -249,8 +248,7 @@ class UpbitRest:
 
     def _found(self, found: dict[Symbol, Found], symbol: Symbol) -> Found:
         if symbol not in found:
-            msg = f"the answer lacks {symbol}, which was asked for"
-            raise ChannelUnavailableError(msg, channel=self.name)
+            raise ChannelUnavailableError(f"the answer lacks {symbol}, which was asked for", channel=self.name)
         return found[symbol]
 
     async def close(self) -> None:

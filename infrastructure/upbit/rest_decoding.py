@@ -127,8 +127,7 @@ def reading(channel: str) -> Generator[None]:
     try:
         yield
     except (IntegrityError, UnknownSymbolError) as error:
-        msg = f"the answer holds an impossible row: {error}"
-        raise MalformedReplyError(msg, channel=channel) from error
+        raise MalformedReplyError(f"the answer holds an impossible row: {error}", channel=channel) from error
 
 
 @frozen(kw_only=True)
@@ -200,11 +199,9 @@ def page_row_by_row(rows: list[CandleRow], origin: PageOrigin) -> CandlePage:
 def _to_candle(row: CandleRow, opened_at: datetime, origin: PageOrigin) -> Candle:
     finality, sealed_by = judge_rest_row(origin.timeframe.next(opened_at), origin.read_at, origin.grace)
     if origin.received_by is not None and opened_at > origin.received_by:
-        msg = f"a row of {to_text(opened_at)}, which had not begun at {to_text(origin.received_by)}"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"a row of {to_text(opened_at)}, which had not begun at {to_text(origin.received_by)}")
     if row.market != origin.symbol:
-        msg = f"a row of {excerpt(row.market)!r} in an answer about {origin.symbol}"
-        raise IntegrityError(msg)
+        raise IntegrityError(f"a row of {excerpt(row.market)!r} in an answer about {origin.symbol}")
     return Candle(
         venue=origin.venue,
         symbol=origin.symbol,

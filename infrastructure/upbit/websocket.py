@@ -111,8 +111,7 @@ class UpbitWebSocket:
         for topic in topics:
             stream_type(topic)
         if not topics:
-            msg = "nothing to follow: name at least one topic"
-            raise UnsupportedRequestError(msg)
+            raise UnsupportedRequestError("nothing to follow: name at least one topic")
         stream = UpbitStream(topics, self._connector, canary=canary)
         try:
             yield stream
@@ -248,8 +247,7 @@ class UpbitWebSocket:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            msg = f"the channel {self.name!r} is closed; create a new API object"
-            raise ClosedError(msg)
+            raise ClosedError(f"the channel {self.name!r} is closed; create a new API object")
 
     async def close(self) -> None:
         """Close the kept socket, and share the budget no longer; idempotent."""

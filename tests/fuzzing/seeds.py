@@ -42,14 +42,14 @@ _PLACES = {0: (1, 9), 1: (0,), 2: (0,), 3: (14,), 4: (0,), 5: (0,)}
 
 
 @cache
-def _desks():
-    return Sandbox(SandboxConfig(starts_at=START, limits=False))._desks()
+def _handlers():
+    return Sandbox(SandboxConfig(starts_at=START, limits=False))._handlers()
 
 
 @cache
 def _answers():
     return [
-        (kind, _desks().rest.answer(RestRequest("GET", path, query, "seed"), NOW_MS))
+        (kind, _handlers().rest.answer(RestRequest("GET", path, query, "seed"), NOW_MS))
         for kind, path, query in _QUESTIONS
     ]
 
@@ -84,7 +84,7 @@ def frames():
     kinds = ("ticker", "trade", "orderbook", "candle.1m", "candle.1s")
     found = [b'{"status":"UP"}', b'{"error":{"name":"WRONG_FORMAT","message":"no"}}']
     for frame_format in FRAME_FORMATS:
-        session = _desks().upgrades.open(NOW_MS)
+        session = _handlers().upgrades.open(NOW_MS)
         wanted = [{"type": kind, "codes": ["KRW-BTC"]} for kind in kinds]
         session.receive(json.dumps([{"ticket": "seed"}, *wanted, {"format": frame_format}]), NOW_MS)
         found += [frame for frame in session.due(NOW_MS + 2_000) if isinstance(frame, bytes)]

@@ -39,7 +39,7 @@ from market_backbone.infrastructure.candle_store.store_file import StoreFile
 from market_backbone.infrastructure.candle_store.tables import Tables
 from market_backbone.infrastructure.clock import MarketClock, MeasuredServerTime
 from market_backbone.infrastructure.http_transport import Reply
-from market_backbone.infrastructure.sandbox.faults.fault_schedule import faults_from, read_script
+from market_backbone.infrastructure.sandbox.faults import faults_from, read_script
 from market_backbone.infrastructure.sandbox.replay.recorded import recorded_sources
 from market_backbone.infrastructure.sandbox.replay.recording import read_recording
 from market_backbone.infrastructure.sandbox.units import UNITS

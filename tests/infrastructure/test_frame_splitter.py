@@ -1,4 +1,4 @@
-"""The cutter keeps whole plain messages, and hands everything else on as it came, in its order."""
+"""The splitter keeps whole plain messages, and hands everything else on as it came, in its order."""
 
 from hypothesis import given
 from hypothesis import strategies as st

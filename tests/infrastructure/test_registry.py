@@ -196,7 +196,9 @@ def test_an_adapter_reads_its_own_options_or_those_of_a_sister():
 def test_each_venue_has_a_clock_of_its_own():
     clock = MarketClock()
     times = VenueTimes(clock)
-    context = AdapterContext(name="ccxt", options={}, clock=clock, server_time=times(""), grace=Grace(), server_times=times)
+    context = AdapterContext(
+        name="ccxt", options={}, clock=clock, server_time=times(""), grace=Grace(), server_times=times
+    )
     assert context.server_time_of("") is context.server_time
     assert context.server_time_of("binance") is times("binance")
     context.server_time_of("binance").observe_reply(1e9, sent=clock.monotonic(), received=clock.monotonic())

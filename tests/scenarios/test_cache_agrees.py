@@ -65,8 +65,8 @@ async def test_an_answer_from_the_store_is_the_answer_of_the_exchange(open_marke
                 answer = await api.request_data_sync(request)
                 assert told(answer) == told(expected), str(request)
                 assert lies(sandbox, answer) == [], str(request)
-                before = sandbox.statistics.requests["candles"]
+                before = sandbox.counters.requests["candles"]
                 again = await api.request_data_sync(request)
                 assert told(again) == told(answer), str(request)
                 if request.end is not None:
-                    assert sandbox.statistics.requests["candles"] == before, str(request)
+                    assert sandbox.counters.requests["candles"] == before, str(request)

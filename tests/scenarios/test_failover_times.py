@@ -105,7 +105,7 @@ async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_
         listeners = await listen(sandbox, api, WANTED)
         await warm_up(api)
         await until(lambda: all(listener.is_live for listener in listeners))
-        before, lost_at = dict(sandbox.statistics.requests), sandbox.now_ms()
+        before, lost_at = dict(sandbox.counters.requests), sandbox.now_ms()
         sandbox.inject(Fault("refuse-upgrades", status=503))
         sandbox.inject(Fault("drop-sockets"))
         subscriptions = api._parts.hub.live_view.feeds[0].feed.subscriptions.values()
@@ -113,7 +113,7 @@ async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_
             lambda: all(one.fresh_at > one.connection.detector.last_read_at for one in subscriptions), seconds=5
         )
         cut_at = max(one.connection.detector.last_read_at for one in subscriptions)
-        asked = {group: sandbox.statistics.requests[group] - before.get(group, 0) for group in ("ticker", "orderbook")}
+        asked = {group: sandbox.counters.requests[group] - before.get(group, 0) for group in ("ticker", "orderbook")}
         assert max(one.fresh_at for one in subscriptions) - cut_at <= 1.0
         assert max(asked.values()) <= 2 + (sandbox.now_ms() - lost_at) / 1000, (
             "one call for all of a kind, once a second"
@@ -145,14 +145,14 @@ async def test_a_single_dead_code_is_found_within_35_seconds_and_nobody_else_is_
         wanted = [(symbol, "trade") for symbol in ("KRW-BTC", "KRW-ETH", "KRW-XRP")]
         listeners = await listen(sandbox, api, wanted)
         await until(lambda: all(listener.is_live for listener in listeners))
-        dead_at, connects = sandbox.now_ms(), sandbox.statistics.websocket_connects
+        dead_at, connects = sandbox.now_ms(), sandbox.counters.websocket_connects
         sandbox.inject(Fault("dead-code", symbol="KRW-ETH", channel="trade"))
         dead = listeners[1]
         await until(lambda: dead.kinds(ChannelSwitched))
         switched_at = next(at for at, event in dead.events if isinstance(event, ChannelSwitched))
         assert switched_at - dead_at <= 36_000
         await until(lambda: dead.first_from("rest", dead_at))
-        await until(lambda: sandbox.statistics.websocket_connects > connects)
+        await until(lambda: sandbox.counters.websocket_connects > connects)
         sandbox.clear_faults()
         await until(lambda: dead.is_live, seconds=30)
         assert [listener.kinds(ChannelSwitched) for listener in (listeners[0], listeners[2])] == [[], []]
@@ -178,11 +178,11 @@ async def test_after_an_outage_of_everything_one_subscription_brings_all_back(op
         await until(lambda: listeners[1].is_live)
         sandbox.inject(Fault("maintenance", hours=0.04, status=503))
         await until(lambda: all(listener.kinds(Degraded) for listener in listeners))
-        accepted = sandbox.statistics.websocket_connects
+        accepted = sandbox.counters.websocket_connects
         await until(lambda: all(listener.kinds(Recovered) and listener.is_live for listener in listeners), seconds=40)
-        refused = sandbox.statistics.refused_upgrades
+        refused = sandbox.counters.refused_upgrades
         assert refused <= 20
-        assert sandbox.statistics.websocket_connects == accepted + 1
+        assert sandbox.counters.websocket_connects == accepted + 1
         assert [len(listener.kinds(Degraded)) for listener in listeners] == [1, 1]
         assert all(listener.kinds(Recovered) for listener in listeners)
         for listener in listeners:
@@ -195,11 +195,11 @@ async def test_a_market_that_stands_still_makes_no_needless_switch(open_market, 
         await warm_up(api)
         (listener,) = await listen(sandbox, api, [("KRW-BTC", "ticker")])
         await until(lambda: listener.is_live)
-        before, connects = len(listener.kinds(ChannelSwitched)), sandbox.statistics.websocket_connects
+        before, connects = len(listener.kinds(ChannelSwitched)), sandbox.counters.websocket_connects
         sandbox.inject(Fault("outage", hours=0.05))
         await asyncio.sleep(180 / 20)
         assert len(listener.kinds(ChannelSwitched)) == before
-        assert sandbox.statistics.websocket_connects == connects
+        assert sandbox.counters.websocket_connects == connects
 
 
 @pytest.mark.parametrize("sockets", [1, 2, 3])
@@ -213,7 +213,7 @@ async def test_whoever_lost_a_socket_is_back_on_one_within_five_seconds_however_
         for symbol in ("KRW-BTC", "KRW-ETH", "KRW-XRP")[:sockets]:
             listeners += await listen(sandbox, api, [(symbol, "ticker")])
             await until(lambda newest=listeners[-1]: newest.is_live)
-        assert sandbox.statistics.websocket_connects == sockets
+        assert sandbox.counters.websocket_connects == sockets
         lost_at = sandbox.now_ms()
         sandbox.inject(Fault("drop-sockets"))
 

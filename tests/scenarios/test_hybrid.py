@@ -22,7 +22,7 @@ async def desk(open_market):
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 async def test_the_channels_take_turns_and_the_answers_agree(desk):

@@ -193,4 +193,4 @@ async def test_the_status_of_an_idle_api_ask_nobody(watcher):
         assert (status.in_service, sum(status.queued.values()), status.streams, status.followers) == (0, 0, (), 0)
         assert status.sockets == {"websocket": 0}
         assert set(status.health) == {"rest", "websocket", "cache"}
-        assert not sandbox.statistics.requests
+        assert not sandbox.counters.requests

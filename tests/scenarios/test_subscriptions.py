@@ -69,7 +69,7 @@ async def test_a_thousand_followers_of_one_symbol_are_one_subscription(open_mark
             await streams.enter_async_context(collecting(api, tasks, trades_request("KRW-BTC"), events))
         await until(lambda: all(len(events) >= 20 for events in kept), seconds=30)
         await streams.aclose()
-        assert (sandbox.statistics.websocket_connects, sandbox.statistics.messages) == (1, 1)
+        assert (sandbox.counters.websocket_connects, sandbox.counters.messages) == (1, 1)
         for events in kept:
             ids = trade_ids(events)
             assert len(ids) == len(set(ids))
@@ -89,7 +89,7 @@ async def test_every_follower_of_a_candle_gets_every_final_one_once(open_market,
             return [e.candle.opened_at for e in events if isinstance(e, CandleUpdated) and e.candle.is_final]
 
         await until(lambda: all(len(finals(events)) >= 3 for events in kept), seconds=30)
-        assert sandbox.statistics.websocket_connects == 1
+        assert sandbox.counters.websocket_connects == 1
         assert {tuple(finals(events)[:3]) for events in kept} == {tuple(finals(kept[0])[:3])}
         assert all(finals(events) == sorted(set(finals(events))) for events in kept)
 
@@ -121,10 +121,10 @@ async def test_codes_come_and_go_and_those_who_stay_lose_nothing(open_market, ta
             await until(lambda symbol=symbol: not missing(sandbox, symbol, comes[symbol], now))
             assert len(trade_ids(comes[symbol])) == len(set(trade_ids(comes[symbol])))
         again = []
-        connects = sandbox.statistics.websocket_connects
+        connects = sandbox.counters.websocket_connects
         await streams.enter_async_context(collecting(api, tasks, trades_request("KRW-BTC"), again))
         await until(lambda: again)
-        assert sandbox.statistics.websocket_connects == connects
+        assert sandbox.counters.websocket_connects == connects
 
 
 @pytest.mark.parametrize(("capacity", "in_a_row"), [(1, 1), (20, 10), (10_000, 64)])

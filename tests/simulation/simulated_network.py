@@ -58,7 +58,7 @@ class SimulatedNetwork:
         self.sandbox = Sandbox(config)
         self.sandbox._clock.restart()
         _calm_canary(self.sandbox.market, plan.market)
-        self.desks = self.sandbox._server._desks
+        self.handlers = self.sandbox._server._handlers
         self.banner = self.sandbox._server._banner
         self.history = history
         self.connections = {}
@@ -71,7 +71,7 @@ class SimulatedNetwork:
         self._watch_limits()
 
     def _watch_limits(self):
-        limits = self.desks.rest._limits
+        limits = self.handlers.rest._limits
         ask = limits.ask
 
         def counted(address, group, now):
@@ -122,9 +122,9 @@ class SimulatedNetwork:
         async with asyncio.timeout(destination.connect_timeout_s):
             await self.travel()
             now = self.now_ms
-            reply = self.desks.upgrades.ask(ADDRESS, now, has_origin=False)
+            reply = self.handlers.upgrades.ask(ADDRESS, now, has_origin=False)
             self.history.note("upgrade", reply.status)
-            session = self.desks.upgrades.open(now) if reply.status == 101 else None
+            session = self.handlers.upgrades.open(now) if reply.status == 101 else None
             headers = self.stamped(reply.headers)
             if session is None:
                 await self.travel()
@@ -180,7 +180,7 @@ class SimulatedHttp:
             hooks.written()
         await network.travel(may_straggle=True)
         network.calls += 1
-        reply = network.desks.rest.answer(RestRequest("GET", path, dict(query), ADDRESS), network.now_ms)
+        reply = network.handlers.rest.answer(RestRequest("GET", path, dict(query), ADDRESS), network.now_ms)
         network.history.note("call", path, sorted(query.items()), reply.status)
         await asyncio.sleep(reply.delay_s)
         headers = network.stamped(reply.headers)

@@ -211,7 +211,7 @@ def report(judge):
         f"trades told after {statistics.median(line['lag_s'][0] for line in busy):.1f} market seconds (median), "
         f"{statistics.median(line['lag_s'][1] for line in busy):.1f} (p99 of a usual second)"
     )
-    print(f"{dict(judge.counts)}; errors answered: {dict(judge.errors)}; {judge.sandbox.statistics.to_table()}")
+    print(f"{dict(judge.counts)}; errors answered: {dict(judge.errors)}; {judge.sandbox.counters.to_table()}")
     broken = [*judge.broken, *(f"{one} looks like a leak" for one in trends if one.is_leak)]
     if not judge.state("closed"):
         return [*broken, "the client did not close"]

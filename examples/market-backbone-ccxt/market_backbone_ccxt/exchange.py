@@ -81,7 +81,7 @@ class CcxtExchange:
     @property
     def server_time(self) -> ServerTime:
         """The exchange's clock, as far as its replies prove it."""
-        return self.context.time_of(self.options.exchange)
+        return self.context.server_time_of(self.options.exchange)
 
     @property
     def timeframes(self) -> frozenset[Timeframe]:

@@ -1,7 +1,7 @@
 """The trade process of one symbol: any trade or bar of any time, computed on the spot.
 
 A day is planned from its smooth opening price to the next day's: twenty-four hours, each a pattern of
-the symbol's alphabet placed where the one before ended. Nothing depends on what was asked earlier,
+the symbol's pattern table placed where the one before ended. Nothing depends on what was asked earlier,
 so any order of questions gets the same answers; the caches only save time.
 """
 
@@ -9,6 +9,7 @@ import bisect
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import attrs
@@ -57,6 +58,9 @@ class Closure:
     end: int
 
 
+_traded_ms, _high, _low = attrgetter("traded_ms"), attrgetter("high"), attrgetter("low")
+
+
 class TradeProcess:
     """Everything that one symbol ever traded, as a function of (seed, symbol, time)."""
 
@@ -66,7 +70,7 @@ class TradeProcess:
         self._seed = seed
         self._key = key_of(seed, spec.symbol)
         self._level = log_price(self._key, 0, spec.trend)
-        self._alphabets: dict[int, PatternTable] = {}
+        self._pattern_tables: dict[int, PatternTable] = {}
         self._closures: tuple[Closure, ...] = (Closure(-(1 << 62), spec.listed_ms),)
         self._day_plan = lru_cache(maxsize=2_048)(self._plan_day)
         self._day_bar = lru_cache(maxsize=16_384)(self._add_day)
@@ -147,7 +151,7 @@ class TradeProcess:
                 break
             highest = max((bar for bar in (highest, self.bar(day, day + DAY)) if bar), key=_high, default=None)
         lowest: Bar | None = None
-        for _, lower, day in sorted(bounds, key=_lower):
+        for _, lower, day in sorted(bounds, key=itemgetter(1)):
             if lowest is not None and lowest.low <= lower:
                 break
             lowest = min((bar for bar in (lowest, self.bar(day, day + DAY)) if bar), key=_low, default=None)
@@ -264,7 +268,7 @@ class TradeProcess:
         tick = tick_size(self.spec.quote, round(max(opening, closing) * _HEADROOM))
         base, goal = round(opening / tick), round(closing / tick)
         exponent = math.floor(math.log2(max(base * _UNIT_OF_MOVEMENT, 1 / 512)))
-        alphabet = self._alphabet(exponent)
+        pattern_table = self._pattern_table(exponent)
         wiggle = self._wiggle(number(self._key, day) % _DAY_WIGGLES)
         scale = 2.0**exponent
         hours: list[PlacedHour] = []
@@ -273,8 +277,8 @@ class TradeProcess:
             start = day * DAY + index * HOUR
             wanted = base + (goal - base) * (index + 1) / _HOURS_A_DAY + wiggle[index + 1] * scale
             draw = number(self._key, start)
-            steepness = alphabet.steepness_for(round(wanted) - current)
-            pattern = alphabet.hour(_activity(index, draw), steepness, draw >> 8)
+            steepness = pattern_table.steepness_for(round(wanted) - current)
+            pattern = pattern_table.hour(_activity(index, draw), steepness, draw >> 8)
             hours.append(PlacedHour(start, pattern, current * tick, tick, 1 + (draw >> 32) % _MAX_GAIN))
             current += pattern.close
         return tuple(hours)
@@ -290,45 +294,29 @@ class TradeProcess:
         slack = _REACH_TICKS * tick_size(self.spec.quote, round(max(opening, closing) * _HEADROOM))
         return max(opening, closing) * (1 + _REACH) + slack, min(opening, closing) * (1 - _REACH) - slack, start
 
-    def _alphabet(self, exponent: int) -> PatternTable:
-        found = self._alphabets.get(exponent)
+    def _pattern_table(self, exponent: int) -> PatternTable:
+        found = self._pattern_tables.get(exponent)
         if found is None:
             spec = self.spec
-            found = _shared_alphabet(self._seed, spec.symbol, 2.0**exponent, spec.rates, spec.mean_volume)
-            self._alphabets[exponent] = found
+            found = _shared_pattern_table(self._seed, spec.symbol, 2.0**exponent, spec.rates, spec.mean_volume)
+            self._pattern_tables[exponent] = found
         return found
 
     def _make_wiggle(self, choice: int) -> list[float]:
-        draws = HashRandom(self._seed, self.spec.symbol, "wiggle", choice)
+        rng = HashRandom(self._seed, self.spec.symbol, "wiggle", choice)
         path = [0.0]
         for _ in range(_HOURS_A_DAY):
-            path.append(path[-1] + draws.triangular() * _WIGGLE_STEP)
+            path.append(path[-1] + rng.triangular() * _WIGGLE_STEP)
         return [step - path[-1] * index / _HOURS_A_DAY for index, step in enumerate(path)]
 
 
-_shared_alphabet = lru_cache(maxsize=256)(PatternTable)
+_shared_pattern_table = lru_cache(maxsize=256)(PatternTable)
 """Every sandbox of a process that has the same seed draws from the same patterns."""
 
 
 def _activity(hour: int, draw: int) -> int:
     level = 2 if hour in _BUSY_HOURS else 1
     return max(0, level - (draw >> 48) % 3) if (draw >> 40) % 2 else level
-
-
-def _traded_ms(trade: Trade) -> int:
-    return trade.traded_ms
-
-
-def _high(bar: Bar) -> int:
-    return bar.high
-
-
-def _low(bar: Bar) -> int:
-    return bar.low
-
-
-def _lower(bounds: tuple[float, float, int]) -> float:
-    return bounds[1]
 
 
 def _minute_of(hour: PlacedHour, start: int) -> tuple[MinutePattern, int]:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
-from ..faults.fault_schedule import FaultSchedule, ScheduledFault
-from ..faults.faults import Fault
+from ..faults import Fault, FaultSchedule, ScheduledFault
 from ..hash_rng import fraction, key_of
 from ..units import CandleUnit, unit_named
 from .books import without_side

@@ -1,4 +1,4 @@
-"""The alphabet of the market: minutes and hours whose sums are known before they are placed.
+"""The table of patterns of the market: minutes and hours whose sums are known before they are placed.
 
 A pattern holds offsets from a base price, in ticks. Placed on a base price with a volume factor, its
 open, high, low, close, volume and turnover follow by arithmetic, exactly:
@@ -106,32 +106,32 @@ class PatternTable:
         return found
 
     def _make_hour(self, level: int, steepness: int, choice: int) -> HourPattern:
-        draws = HashRandom(*self._name, "hour", level, steepness, choice)
+        rng = HashRandom(*self._name, "hour", level, steepness, choice)
         close = self.closing(steepness)
         wander = [0.0]
         for _ in range(MINUTES_AN_HOUR):
-            wander.append(wander[-1] + draws.triangular() * _WIGGLE)
+            wander.append(wander[-1] + rng.triangular() * _WIGGLE)
         minutes: list[tuple[MinutePattern, int]] = []
         for index in range(MINUTES_AN_HOUR):
             bridge = wander[index] - wander[-1] * index / MINUTES_AN_HOUR
             base = round(bridge * self._scale + close * index / MINUTES_AN_HOUR)
-            minutes.append((self._minute(level, draws.below(_MINUTES_PER_LEVEL)), base))
+            minutes.append((self._minute(level, rng.below(_MINUTES_PER_LEVEL)), base))
         return HourPattern(tuple(minutes), close, _shape_of_hour(minutes))
 
     def _make_minute(self, level: int, choice: int) -> MinutePattern:
-        draws = HashRandom(*self._name, "minute", level, choice)
-        count = draws.events(self._rates[level])
-        instants = sorted(_FIRST_MS + draws.below(MINUTE - _FIRST_MS) for _ in range(count))
+        rng = HashRandom(*self._name, "minute", level, choice)
+        count = rng.events(self._rates[level])
+        instants = sorted(_FIRST_MS + rng.below(MINUTE - _FIRST_MS) for _ in range(count))
         trades: list[PatternTrade] = []
         path = 0.0
         for instant in instants:
-            path = path * 0.97 + draws.triangular() * 0.5
-            volume = _GRAIN * max(1, round(self._mean * math.exp(draws.triangular() * 2.0) * draws.exponential()))
-            is_ask = draws.below(2) == 0
+            path = path * 0.97 + rng.triangular() * 0.5
+            volume = _GRAIN * max(1, round(self._mean * math.exp(rng.triangular() * 2.0) * rng.exponential()))
+            is_ask = rng.below(2) == 0
             # A taker who buys pays the ask, one tick above: what makes coarse prices move at all.
             offset = round(path * self._scale) + (0 if is_ask else 1)
-            lag = _MIN_LAG + draws.below(_MAX_LAG - _MIN_LAG + 1)
-            same_instant = bool(trades) and draws.uniform() < _SAME_INSTANT
+            lag = _MIN_LAG + rng.below(_MAX_LAG - _MIN_LAG + 1)
+            same_instant = bool(trades) and rng.uniform() < _SAME_INSTANT
             trade = PatternTrade(instant, 0, offset, volume, is_ask, instant + lag)
             trades.append(_follow(trades, trade, same_instant=same_instant))
         return MinutePattern(tuple(trades), _shape_of_minute(trades))

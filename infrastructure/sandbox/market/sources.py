@@ -4,6 +4,7 @@ The other implementation is a recording (``recorded.py``).
 """
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Protocol
 
 from ..units import DAY, HOUR, MINUTE, SECOND, CandleUnit
@@ -115,7 +116,7 @@ class SeededSource:
         """Return the trades that sockets get in (after, until]."""
         candidates = self._process.trades(after - MAX_LAG_MS - _LATEST_PUBLISH_MS, until)
         found = [(trade.published_ms, trade) for trade in candidates if after < trade.published_ms <= until]
-        return sorted(found, key=_due)
+        return sorted(found, key=itemgetter(0))
 
     def stored(self, after: int, until: int) -> list[tuple[int, Trade]]:
         """Return the trades stored in (after, until]."""
@@ -169,10 +170,6 @@ class SeededSource:
         while unit.following(start) > self.spec.listed_ms:
             yield start
             start = unit.previous(start)
-
-
-def _due(row: tuple[int, Trade]) -> int:
-    return row[0]
 
 
 def seeded_sources(seed: int, rows: tuple[SymbolSpec, ...]) -> dict[str, Source]:

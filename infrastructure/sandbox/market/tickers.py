@@ -1,6 +1,7 @@
 """Tickers: what the day, the last 24 hours and the last 52 weeks add up to."""
 
 from collections.abc import MutableMapping
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -65,8 +66,8 @@ class TickerCalculator:
         previous, high, low = self._history(view, as_of)
         highs = [bar for bar in (high, today) if bar is not None]
         lows = [bar for bar in (low, today) if bar is not None]
-        top = max(highs, key=_high, default=None)
-        bottom = min(lows, key=_low, default=None)
+        top = max(highs, key=attrgetter("high"), default=None)
+        bottom = min(lows, key=attrgetter("low"), default=None)
         return Ticker(
             view,
             last,
@@ -124,11 +125,3 @@ def _joined(start: int, earlier: Bar | None, current: Bar | None) -> Bar | None:
 def _make_room(kept: MutableMapping[Any, Any]) -> None:
     if len(kept) >= _KEPT:
         kept.clear()
-
-
-def _high(bar: Bar) -> int:
-    return bar.high
-
-
-def _low(bar: Bar) -> int:
-    return bar.low

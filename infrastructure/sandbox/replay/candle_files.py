@@ -44,8 +44,7 @@ class History:
 def history_from_rows(content: object, refuse: Refuse) -> dict[str, History]:
     """Return the histories in an array of REST candle rows, by code."""
     if not isinstance(content, list) or not content:
-        message = "expected a JSON array of candle rows, but it is empty or no array"
-        raise refuse(message)
+        raise refuse("expected a JSON array of candle rows, but it is empty or no array")
     found: dict[str, dict[int, Bar]] = {}
     units: dict[str, CandleUnit] = {}
     for place, row in enumerate(cast("list[Any]", content), 1):
@@ -66,14 +65,12 @@ def history_from_table(lines: Iterator[tuple[int, str]], name: str, refuse: Refu
     """Return the history in a CSV whose header names REST fields; the code is taken from the file name."""
     match = _CODE_IN_NAME.search(name)
     if match is None:
-        message = f"expected the code in the file name, such as krw-btc.1h.csv, came {name}"
-        raise refuse(message)
+        raise refuse(f"expected the code in the file name, such as krw-btc.1h.csv, came {name}")
     _, head = next(lines)
     columns = [column.strip() for column in head.split(",")]
     missing = [column for column in _COLUMNS if column not in columns]
     if missing:
-        message = f"line 1: expected the columns {', '.join(_COLUMNS)}, came {head.strip()[:_SHOWN]}"
-        raise refuse(message)
+        raise refuse(f"line 1: expected the columns {', '.join(_COLUMNS)}, came {head.strip()[:_SHOWN]}")
     bars: dict[int, Bar] = {}
     for number, line in lines:
         if not line.strip():
@@ -92,8 +89,7 @@ def _table_history(bars: dict[int, Bar], refuse: Refuse) -> History:
     starts = sorted(bars)
     length = min((later - earlier for earlier, later in pairwise(starts)), default=0)
     if length not in _LENGTHS:
-        message = "expected at least two candles one unit apart (1s, a minutes unit of Upbit, or 1d)"
-        raise refuse(message)
+        raise refuse("expected at least two candles one unit apart (1s, a minutes unit of Upbit, or 1d)")
     # The table has no time of the last tick; the end of the slot is what can be said.
     placed = {start: bar._replace(stored_ms=start + length - 1) for start, bar in bars.items()}
     return _history(UNITS[_LENGTHS[length]], placed)
@@ -107,8 +103,7 @@ def _unit_of(row: dict[str, Any]) -> CandleUnit:
     if "unit" in row:
         return UNITS[f"{row['unit']}m"]
     if "first_day_of_period" in row:
-        message = "weeks, months and years cannot be replayed: they aggregate days"
-        raise ValueError(message)
+        raise ValueError("weeks, months and years cannot be replayed: they aggregate days")
     return UNITS["1d" if "prev_closing_price" in row else "1s"]
 
 
@@ -131,12 +126,10 @@ def scaled(value: object, scale: int) -> int:
     """
     number = Decimal(str(value))
     if not number.is_finite() or number.adjusted() > _LARGEST_EXPONENT:
-        message = f"{str(value)[:_SHOWN]} is no number of a market"
-        raise ValueError(message)
+        raise ValueError(f"{str(value)[:_SHOWN]} is no number of a market")
     number = number.scaleb(scale)
     if number != number.to_integral_value():
-        message = f"{str(value)[:_SHOWN]} has more than {scale} decimals"
-        raise ValueError(message)
+        raise ValueError(f"{str(value)[:_SHOWN]} has more than {scale} decimals")
     return int(number)
 
 

@@ -4,6 +4,7 @@ import bisect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 from ..market.engine import Closure
@@ -15,6 +16,7 @@ from .candle_files import History
 from .recording import Capture, Recording
 
 _NEVER = 1 << 60
+_start = attrgetter("start")
 _Value = TypeVar("_Value")
 
 
@@ -39,7 +41,7 @@ class _Recorded(ABC):
     def extremes(self, start: int, end: int, as_of: int) -> tuple[Bar, Bar] | None:
         """Return the days with the highest and the lowest price among whole days."""
         days = [bar for bar in self.bars_before(UNITS["1d"], end, as_of) if bar.start >= start]
-        return (max(days, key=_high), min(days, key=_low)) if days else None
+        return (max(days, key=attrgetter("high")), min(days, key=attrgetter("low"))) if days else None
 
     def close(self, closure: Closure) -> None:
         """Ignore: the past was recorded."""
@@ -94,7 +96,7 @@ class CapturedSource(_Recorded):
 
     def book(self, as_of: int) -> Book | None:
         """Return the book received last."""
-        count = bisect.bisect_right(self._books, as_of, key=_due)
+        count = bisect.bisect_right(self._books, as_of, key=itemgetter(0))
         return self._books[count - 1][1] if count else None
 
     def book_changes(self, after: int, until: int) -> list[tuple[int, Book]]:
@@ -161,8 +163,8 @@ class HistorySource(_Recorded):
 
 
 def _between(rows: list[tuple[int, _Value]], after: int, until: int) -> list[tuple[int, _Value]]:
-    low = bisect.bisect_right(rows, after, key=_due)
-    return rows[low : bisect.bisect_right(rows, until, key=_due)]
+    low = bisect.bisect_right(rows, after, key=itemgetter(0))
+    return rows[low : bisect.bisect_right(rows, until, key=itemgetter(0))]
 
 
 def _own_order(row: tuple[int, Trade]) -> tuple[int, int]:
@@ -171,19 +173,3 @@ def _own_order(row: tuple[int, Trade]) -> tuple[int, int]:
 
 def _traded_ms(row: tuple[int, Trade]) -> int:
     return row[1].traded_ms
-
-
-def _due(row: tuple[int, object]) -> int:
-    return row[0]
-
-
-def _high(bar: Bar) -> int:
-    return bar.high
-
-
-def _low(bar: Bar) -> int:
-    return bar.low
-
-
-def _start(bar: Bar) -> int:
-    return bar.start

@@ -64,11 +64,9 @@ def read_recording(path: Path) -> Recording:
     try:
         return _read(path)
     except OSError as error:
-        message = f"recording {path}: cannot be read: {error.strerror or error}"
-        raise ConfigurationError(message) from error
+        raise ConfigurationError(f"recording {path}: cannot be read: {error.strerror or error}") from error
     except _UnreadableError as error:
-        message = f"recording {path}: {error}"
-        raise ConfigurationError(message) from error
+        raise ConfigurationError(f"recording {path}: {error}") from error
 
 
 class _UnreadableError(ConfigurationError):
@@ -104,8 +102,7 @@ def _from_capture(path: Path, digest: str) -> Recording:
         first = first or last
         _take(captures, number, last, frame)
     if not first:
-        message = "expected lines such as 1618678263.010785: b'{…}', but it holds no frame"
-        raise _UnreadableError(message)
+        raise _UnreadableError("expected lines such as 1618678263.010785: b'{…}', but it holds no frame")
     return Recording(first, digest, captures, {})
 
 
@@ -164,8 +161,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         while raw := file.readline(_MAX_LINE + 1):
             number += 1
             if len(raw) > _MAX_LINE:
-                message = f"line {number}: expected at most {_MAX_LINE} bytes, came more"
-                raise _UnreadableError(message)
+                raise _UnreadableError(f"line {number}: expected at most {_MAX_LINE} bytes, came more")
             try:
                 yield number, raw.decode()
             except UnicodeDecodeError as error:
@@ -174,13 +170,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _page(path: Path) -> object:
     if path.stat().st_size > _LARGEST_PAGE:
-        message = f"expected at most {_LARGEST_PAGE} bytes of candle rows, came more"
-        raise _UnreadableError(message)
+        raise _UnreadableError(f"expected at most {_LARGEST_PAGE} bytes of candle rows, came more")
     try:
         return json.loads(path.read_bytes(), parse_float=Decimal)
     except (ValueError, InvalidOperation, RecursionError) as error:
-        message = f"expected a JSON array of candle rows, but {error}"
-        raise _UnreadableError(message) from error
+        raise _UnreadableError(f"expected a JSON array of candle rows, but {error}") from error
 
 
 def _hash_of(path: Path) -> str:

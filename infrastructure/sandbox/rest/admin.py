@@ -2,32 +2,24 @@
 
 from collections.abc import Callable
 
+import attrs
 import msgspec
 
 from ....domain.errors import ConfigurationError
-from ..faults.fault_schedule import FaultSchedule, faults_from
-from ..faults.faults import Fault
+from ..faults import Fault, faults_from
 from .rest import RestReply
 
 _JSON = {"Content-Type": "application/json"}
 _TEXT = {"Content-Type": "text/plain;charset=UTF-8"}
 
 
+@attrs.frozen
 class AdminHandler:
     """Answers ``GET /sandbox``, ``POST /sandbox/faults`` and ``DELETE /sandbox/faults``."""
 
-    def __init__(
-        self,
-        describe: Callable[[], dict[str, object]],
-        inject: Callable[[Fault], None],
-        clear: Callable[[], None],
-        faults: FaultSchedule,
-    ) -> None:
-        """Take what the endpoint needs of the sandbox."""
-        self._describe = describe
-        self._inject = inject
-        self._clear = clear
-        self._faults = faults
+    _describe: Callable[[], dict[str, object]]
+    _inject: Callable[[Fault], None]
+    _clear: Callable[[], None]
 
     def answer(self, method: str, path: str, body: bytes) -> RestReply:
         """Return the reply to an admin request; these are outside all limits."""

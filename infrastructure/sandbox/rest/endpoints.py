@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..market.books import grouped
 from ..market.exchange import Exchange, View
 from ..market.tickers import TickerCalculator

@@ -8,7 +8,7 @@ import attrs
 import msgspec
 
 from ..counters import Counters
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..limits import RateLimits, Verdict
 from .endpoints import Endpoint, Endpoints
 from .parameters import Refusal
@@ -52,24 +52,15 @@ class RestReply:
     delay_s: float = 0.0
 
 
+@attrs.frozen
 class RestHandler:
     """Routes, limits, faults and headers around the endpoints."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        limits: RateLimits,
-        faults: FaultSchedule,
-        statistics: Counters,
-        *,
-        json_refusals: bool,
-    ) -> None:
-        """Answer from ``endpoints`` within ``limits`` under ``faults``."""
-        self._endpoints = endpoints
-        self._limits = limits
-        self._faults = faults
-        self._statistics = statistics
-        self._json_refusals = json_refusals
+    _endpoints: Endpoints
+    _limits: RateLimits
+    _faults: FaultSchedule
+    _counters: Counters
+    json_refusals: bool = attrs.field(kw_only=True)
 
     def answer(self, request: RestRequest, now: int) -> RestReply:
         """Return the reply that a request sent at ``now`` gets."""
@@ -80,10 +71,10 @@ class RestHandler:
         maintenance = self._faults.active("maintenance", now)
         if maintenance is not None:
             return self._failure(maintenance.status or _SERVER_ERROR)
-        self._statistics.count_request(group)
+        self._counters.count_request(group)
         verdict = self._limits.ask(request.address, "origin" if request.has_origin else group, now)
         reply = self._reply(endpoint, request, verdict, group, now)
-        self._statistics.count_status(reply.status)
+        self._counters.count_status(reply.status)
         return self._headed(reply, request, verdict, group, now)
 
     def _reply(self, endpoint: Endpoint, request: RestRequest, verdict: Verdict, group: str, now: int) -> RestReply:
@@ -106,7 +97,7 @@ class RestHandler:
     def _refusal(self, status: int, blocked_s: int) -> RestReply:
         """Refuse with 429 or 418; the latter says how long the address is blocked."""
         text = _TOO_MANY if status == 429 else f"{_TOO_MANY} This IP is blocked for {blocked_s} seconds."  # noqa: PLR2004
-        if self._json_refusals or status not in (418, 429):
+        if self.json_refusals or status not in (418, 429):
             return RestReply(status, _error(status, text), {})
         return RestReply(status, text.encode(), _TEXT)
 

@@ -2,7 +2,9 @@
 
 import heapq
 
-from ..faults.fault_schedule import FaultSchedule
+import attrs
+
+from ..faults import FaultSchedule
 from .streams import DueFrame
 
 _DEFAULT_LATE_S = 2.0
@@ -10,14 +12,13 @@ _DEFAULT_DISORDER_MS = 400
 _MS = 1_000
 
 
+@attrs.define
 class FrameFaults:
     """Takes frames that are due and returns the bodies to send now."""
 
-    def __init__(self, faults: FaultSchedule) -> None:
-        """Hold nothing back yet."""
-        self._faults = faults
-        self._held: list[tuple[int, int, bytes]] = []
-        self._order = 0
+    _faults: FaultSchedule
+    _held: list[tuple[int, int, bytes]] = attrs.field(factory=list[tuple[int, int, bytes]])
+    _order: int = 0
 
     def deliver(self, frames: list[DueFrame], now: int) -> list[bytes]:
         """Return what goes out by ``now``: frames held back earlier first."""

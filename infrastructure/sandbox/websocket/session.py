@@ -5,11 +5,12 @@ it. So every rule of a connection can be tested without waiting.
 """
 
 import heapq
+from operator import attrgetter
 from typing import Literal
 
 import attrs
 
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..hash_rng import fraction, key_of
 from ..limits import MessageLimits
 from ..units import SECOND
@@ -125,7 +126,7 @@ class Session:
             return [Close(1001)]
         frames, close = self._take_planned(now)
         frames += self._live_frames(after, now)
-        bodies = self._delivery.deliver(sorted(frames, key=_due_ms), now)
+        bodies = self._delivery.deliver(sorted(frames, key=attrgetter("due_ms")), now)
         if bodies:
             self.touch(now)
         if close is None and now - self._traffic_ms > self._idle_ms:
@@ -222,7 +223,7 @@ class Session:
         ]
         if running.stale_until == _NEVER:
             return frames
-        kept = sorted(frames, key=_due_ms)[: running.stale_left]
+        kept = sorted(frames, key=attrgetter("due_ms"))[: running.stale_left]
         running.stale_left -= len(kept)
         return kept
 
@@ -242,7 +243,3 @@ class Session:
     def _draw(self) -> float:
         self._order += 1
         return fraction(self._key, self._order)
-
-
-def _due_ms(frame: DueFrame) -> int:
-    return frame.due_ms

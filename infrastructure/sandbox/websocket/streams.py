@@ -2,7 +2,7 @@
 
 import attrs
 
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..market.books import grouped
 from ..market.exchange import Exchange, View
 from ..market.tickers import TickerCalculator

@@ -4,7 +4,7 @@ import attrs
 
 from ..config import SandboxConfig
 from ..counters import Counters
-from ..faults.fault_schedule import FaultSchedule
+from ..faults import FaultSchedule
 from ..limits import MessageLimits, RateLimits
 from ..rest.rest import RestReply
 from .session import Session
@@ -22,7 +22,7 @@ class UpgradeHandler:
     streams: Streams
     faults: FaultSchedule
     limits: RateLimits
-    statistics: Counters
+    counters: Counters
     _opened: int = 0
 
     def ask(self, address: str, now: int, *, has_origin: bool) -> RestReply:
@@ -33,14 +33,14 @@ class UpgradeHandler:
         headers = {"Remaining-Req": verdict.remaining, "Limit-By-Ip": "Yes"}
         if status == _SWITCHING:
             return RestReply(101, b"", headers)
-        self.statistics.refused_upgrades += 1
+        self.counters.refused_upgrades += 1
         body = f"Upgrade refused. Blocked for {verdict.blocked_s} seconds.".encode()
         return RestReply(status, body, {**headers, "Content-Type": "text/plain"})
 
     def open(self, now: int) -> Session:
         """Return the session of a socket that was admitted at ``now``."""
         self._opened += 1
-        self.statistics.websocket_connects += 1
+        self.counters.websocket_connects += 1
         return Session(
             str(self._opened),
             self.streams,

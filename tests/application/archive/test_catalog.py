@@ -41,9 +41,9 @@ async def test_coverage_tells_what_is_held_and_asks_nobody(open_past):
     async with open_past() as (sandbox, api):
         await api.get_candles("KRW-BTC", "1m", start=START - 10 * HOUR, end=START - 8 * HOUR)
         await api.get_candles("KRW-BTC", "1m", start=START - 6 * HOUR, end=START - 4 * HOUR)
-        before = sum(sandbox.statistics.requests.values())
+        before = sum(sandbox.counters.requests.values())
         report = await api.coverage("KRW-BTC", "1m", start=START - 10 * HOUR, end=START - 2 * HOUR)
-        assert sum(sandbox.statistics.requests.values()) == before
+        assert sum(sandbox.counters.requests.values()) == before
         assert (report.rows, report.slots, report.is_complete) == (240, 480, False)
         assert [(gap.start, gap.end, gap.reason) for gap in report.gaps] == [
             (START - 8 * HOUR, START - 6 * HOUR, Reason.UNKNOWN),

@@ -22,7 +22,7 @@ OUTAGE_DAY = datetime(2026, 11, 10, tzinfo=UTC)
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 async def test_several_symbols_at_once_with_outages_told_by_reason(open_past):

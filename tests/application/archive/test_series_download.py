@@ -26,7 +26,7 @@ OUTAGE_DAY = datetime(2026, 11, 10, tzinfo=UTC)
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 def truth_of(sandbox, symbol, start, end):

@@ -19,7 +19,7 @@ KEY = SeriesKey("test", Symbol("KRW-BTC"), Timeframe.M1)
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 def store_of(api):

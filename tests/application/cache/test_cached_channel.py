@@ -30,7 +30,7 @@ def open_past(open_market):
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 def rows_of(series):
@@ -41,9 +41,9 @@ async def test_the_same_question_twice_asks_the_exchange_once(open_past):
     async with open_past() as (sandbox, api):
         request = create_candle_request("KRW-BTC", "1m", start=START - 10 * HOUR, end=START - 2 * HOUR)
         first = await api.request_data_sync(request)
-        before = sum(sandbox.statistics.requests.values())
+        before = sum(sandbox.counters.requests.values())
         second = await api.request_data_sync(request)
-        assert sum(sandbox.statistics.requests.values()) == before
+        assert sum(sandbox.counters.requests.values()) == before
         assert rows_of(second) == rows_of(first)
         assert len(second) == 480
         assert (second.trace.rule, second.trace.served_by, second.trace.calls) == ("candles-held", ("cache",), 0)
@@ -60,9 +60,9 @@ async def test_another_process_finds_what_the_first_has_kept(open_past):
         addresses = {"upbit.rest_url": sandbox.rest_url, "upbit.websocket_url": sandbox.websocket_url}
         async with create_unified_api("test", {**addresses, "log.level": "ERROR"}) as other:
             await other.get_markets()  # a sandbox says by its first reply whose data this is
-            before = sum(sandbox.statistics.requests.values())
+            before = sum(sandbox.counters.requests.values())
             second = await other.request_data_sync(question)
-            assert sum(sandbox.statistics.requests.values()) == before
+            assert sum(sandbox.counters.requests.values()) == before
         assert rows_of(second) == rows_of(first)
 
 

@@ -19,7 +19,7 @@ def open_past(open_market):
 
 
 def candle_calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 def span(first, last):

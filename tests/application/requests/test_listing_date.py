@@ -12,7 +12,7 @@ async def test_years_before_the_listing_are_not_read_minute_by_minute(open_marke
     async with open_market(starts_at=START, speed=100.0) as (sandbox, api):
         series = await api.get_candles("KRW-KAIA", "1m", 50, start=LONG_AGO)
         assert len(series) == 50
-        assert sandbox.statistics.requests["candles"] <= 8
+        assert sandbox.counters.requests["candles"] <= 8
         (first, *_) = series.quiet()
         assert (first.reason, first.start) == (Reason.BEFORE_LISTING, LONG_AGO)
         before = list(sandbox.market.candles("KRW-KAIA", "1m", 0, round(series[0].opened_at.timestamp() * 1000)))
@@ -22,7 +22,7 @@ async def test_years_before_the_listing_are_not_read_minute_by_minute(open_marke
 async def test_what_is_known_of_the_beginning_costs_nothing_the_next_time(open_market):
     async with open_market(starts_at=START, speed=100.0) as (sandbox, api):
         first = await api.get_candles("KRW-KAIA", "1m", 50, start=LONG_AGO)
-        before = sandbox.statistics.requests["candles"]
+        before = sandbox.counters.requests["candles"]
         again = await api.get_candles("KRW-KAIA", "1m", 50, start=LONG_AGO)
         assert again == first
-        assert sandbox.statistics.requests["candles"] - before <= 1
+        assert sandbox.counters.requests["candles"] - before <= 1

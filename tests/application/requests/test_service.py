@@ -61,13 +61,13 @@ async def test_when_the_socket_has_said_all_that_it_may_the_price_comes_from_res
 
 async def test_contained_questions_in_flight_share_one_fetch(market):
     sandbox, api = market
-    before = sandbox.statistics.requests["candles"]
+    before = sandbox.counters.requests["candles"]
     large, small, same = await asyncio.gather(
         api.get_candles("KRW-BTC", "1m", 200),
         api.get_candles("KRW-BTC", "1m", 20),
         api.get_candles("KRW-BTC", "1m", 200),
     )
-    assert sandbox.statistics.requests["candles"] == before + 1
+    assert sandbox.counters.requests["candles"] == before + 1
     assert list(small) == list(large)[-20:]
     assert list(same) == list(large)
     assert small.trace.notes == ("part of the answer to: candles KRW-BTC 1m count=200",)

@@ -36,7 +36,7 @@ async def refusals_of_two_processes(sandbox, calls, shared, folder):
 async def test_two_processes_that_share_never_earn_a_refusal_together(tmp_path):
     async with Sandbox(SandboxConfig(speed=4.0)) as sandbox:
         assert await refusals_of_two_processes(sandbox, 12, "machine", tmp_path) == [0, 0]
-        assert sandbox.statistics.requests["ticker"] == 24
+        assert sandbox.counters.requests["ticker"] == 24
 
 
 async def test_two_processes_that_do_not_share_do_earn_refusals(tmp_path):
@@ -50,7 +50,7 @@ async def test_two_processes_that_do_not_share_do_earn_refusals(tmp_path):
             if refused := sum(await refusals_of_two_processes(sandbox, 10, "process", tmp_path)):
                 break
 
-        assert refused == sandbox.statistics.refusals > 0
+        assert refused == sandbox.counters.refusals > 0
 
 
 class Watch:

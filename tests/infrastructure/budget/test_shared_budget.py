@@ -170,7 +170,7 @@ async def test_users_of_different_speed_never_earn_a_refusal_together():
         for channel in [*slow, fast]:
             await channel.close()
 
-        assert sandbox.statistics.requests["ticker"] == 42
+        assert sandbox.counters.requests["ticker"] == 42
     assert refused == []
 
 
@@ -207,7 +207,7 @@ async def test_event_loops_in_different_threads_share_one_budget():
         await asyncio.to_thread(lambda: [thread.join() for thread in threads])
         await first.close()
 
-        assert sandbox.statistics.requests["ticker"] == 34
+        assert sandbox.counters.requests["ticker"] == 34
     assert refused == []
     assert len({id(address) for address in spent}) == 1
 

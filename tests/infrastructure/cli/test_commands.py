@@ -92,7 +92,7 @@ async def test_explain_shows_the_plan_without_asking_anybody(command, sandbox):
     assert "candles-bulk" in out
     code, out, _ = await command("explain", "KRW-BTC", "1m", "--live", "--json")
     assert json.loads(out)["rule"] == "live-stream"
-    assert sum(sandbox.statistics.requests.values()) == 0
+    assert sum(sandbox.counters.requests.values()) == 0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_every_kind_of_request_can_be_explained(command, sandbox, options,
     code, out, _ = await command("explain", "KRW-BTC", *options)
     assert code == 0
     assert f"rule: {rule} " in out
-    assert sum(sandbox.statistics.requests.values()) == 0
+    assert sum(sandbox.counters.requests.values()) == 0
 
 
 async def test_what_is_held_counts_once_the_server_has_said_whose_data_it_serves(command):

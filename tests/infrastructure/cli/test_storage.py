@@ -29,7 +29,7 @@ async def sandbox():
 
 
 def calls(sandbox):
-    return sandbox.statistics.requests["candles"]
+    return sandbox.counters.requests["candles"]
 
 
 async def test_what_was_downloaded_is_listed_and_drawn_with_its_holes(command, sandbox):
@@ -150,7 +150,7 @@ async def test_a_mistake_is_exit_code_two_before_any_candle_is_asked_for(command
     assert "Traceback" not in err
     assert calls(sandbox) == 0
     if "--out" in words:
-        assert sum(sandbox.statistics.requests.values()) == 0
+        assert sum(sandbox.counters.requests.values()) == 0
 
 
 async def test_what_stays_unknown_is_exit_code_one_and_what_came_is_kept(command, sandbox):

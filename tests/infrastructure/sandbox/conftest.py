@@ -11,7 +11,7 @@ import pytest
 
 from market_backbone.infrastructure.sandbox import Fault, Sandbox, SandboxConfig
 from market_backbone.infrastructure.sandbox.counters import Counters
-from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultSchedule
+from market_backbone.infrastructure.sandbox.faults import FaultSchedule
 from market_backbone.infrastructure.sandbox.limits import MessageLimits, RateLimits
 from market_backbone.infrastructure.sandbox.market.exchange import Exchange
 from market_backbone.infrastructure.sandbox.market.sources import seeded_sources
@@ -36,7 +36,7 @@ def known_sources(region):
 
 
 class Bench:
-    """The desks of a sandbox, and its clock in ``now``."""
+    """The handlers of a sandbox, and its clock in ``now``."""
 
     def __init__(self, region="kr", limits=False, sources=None, json_refusals=False, block_after=30):
         self.now = START_MS
@@ -45,13 +45,13 @@ class Bench:
         self.korean = region == "kr"
         self.exchange = Exchange(sources or known_sources(region), self.faults, lambda: self.now)
         self.tickers = TickerCalculator(self.exchange)
-        self.statistics = Counters()
+        self.counters = Counters()
         self.limits = RateLimits(enabled=limits, block_after=block_after)
         self.rest = RestHandler(
             Endpoints(self.exchange, self.tickers, self.faults, korean=self.korean),
             self.limits,
             self.faults,
-            self.statistics,
+            self.counters,
             json_refusals=json_refusals,
         )
         self.streams = Streams(self.exchange, self.tickers, self.faults, korean=self.korean)

@@ -6,8 +6,7 @@ import pytest
 
 from market_backbone.domain.errors import ConfigurationError
 from market_backbone.infrastructure.sandbox import Fault
-from market_backbone.infrastructure.sandbox.faults.fault_schedule import FaultSchedule, faults_from, read_script
-from market_backbone.infrastructure.sandbox.faults.faults import KINDS, PARAMETERS
+from market_backbone.infrastructure.sandbox.faults import KINDS, PARAMETERS, FaultSchedule, faults_from, read_script
 from market_backbone.infrastructure.sandbox.units import DAY, HOUR, MINUTE, SECOND, UNITS
 
 TRADE = {"type": "trade", "codes": ["KRW-BTC"], "is_only_realtime": True}

@@ -1,4 +1,4 @@
-"""The REST checklist of facts/upbit-api.md, section 8, against the desks without sockets."""
+"""The REST checklist of facts/upbit-api.md, section 8, against the handlers without sockets."""
 
 import gzip
 import hashlib
@@ -340,7 +340,7 @@ def test_ten_requests_a_second_pass_and_the_eleventh_is_refused_in_plain_text(ma
     assert bench.reply("market/all", address="5.6.7.8").status == 200
     bench.now += SECOND
     assert bench.reply("market/all").status == 200
-    assert (bench.statistics.refusals, bench.statistics.requests["market"]) == (1, 13)
+    assert (bench.counters.refusals, bench.counters.requests["market"]) == (1, 13)
 
 
 def test_a_refusal_can_be_json(make_bench):
@@ -360,7 +360,7 @@ def test_who_is_refused_too_often_is_blocked_longer_each_time(make_bench):
         assert bench.reply("ticker", markets="KRW-BTC").status == 418
         bench.now += 2 * SECOND
         assert bench.reply("ticker", markets="KRW-BTC").status == 200
-    assert bench.statistics.blocks == 6
+    assert bench.counters.blocks == 6
 
 
 def test_refusals_far_apart_do_not_block(make_bench):

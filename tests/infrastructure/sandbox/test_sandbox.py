@@ -95,8 +95,8 @@ async def test_frames_are_binary_and_pings_are_answered(sandbox, client):
         while (message := await socket.receive(timeout=3)).type is not aiohttp.WSMsgType.BINARY:
             pass
         assert json.loads(message.data)["stream_type"] == "REALTIME"
-        assert (sandbox.statistics.websocket_connects, sandbox.statistics.messages) == (1, 1)
-        assert sandbox.statistics.frames >= 2
+        assert (sandbox.counters.websocket_connects, sandbox.counters.messages) == (1, 1)
+        assert sandbox.counters.frames >= 2
 
 
 async def test_pongs_come_back(sandbox, client):
@@ -126,7 +126,7 @@ async def test_the_sixth_upgrade_in_a_second_is_refused(client):
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await client.ws_connect(sandbox.websocket_url)
         assert caught.value.status == 429
-        assert sandbox.statistics.refused_upgrades == 1
+        assert sandbox.counters.refused_upgrades == 1
         for socket in sockets:
             await socket.close()
 

@@ -115,7 +115,7 @@ async def test_pages_back_to_back_join_without_a_hole_and_without_a_refusal(box)
     assert len(openings) == len(set(openings)) == 5000
     assert openings == sorted(openings)
     assert list(coverage.gaps(openings, Timeframe.M1)) == []
-    assert (sandbox.statistics.refusals, sandbox.statistics.blocks) == (0, 0)
+    assert (sandbox.counters.refusals, sandbox.counters.blocks) == (0, 0)
 
 
 async def test_sockets_that_the_exchange_drops_come_back_with_a_new_life(box):

@@ -141,12 +141,12 @@ async def test_a_followed_day_moves_with_its_minutes_and_asks_rest_about_once_a_
     async with open_market(speed=SPEED, starts_at=AT_NOON) as (sandbox, api):
         days, minutes = watch(api, "KRW-BTC"), watch(api, "KRW-BTC", "1m")
         await until(lambda: days.is_deriving)
-        connects, before = sandbox.statistics.websocket_connects, sandbox.statistics.requests["candles"]
+        connects, before = sandbox.counters.websocket_connects, sandbox.counters.requests["candles"]
         days_seen, minutes_seen = len(days.candles()), len(minutes.candles())
         await pass_market_s(240)
-        asked = sandbox.statistics.requests["candles"] - before
+        asked = sandbox.counters.requests["candles"] - before
         moved, minutes_moved = days.candles()[days_seen:], minutes.candles(Finality.FORMING)[minutes_seen:]
-        assert sandbox.statistics.websocket_connects == connects
+        assert sandbox.counters.websocket_connects == connects
         assert corrections(api) == [0]
     assert asked <= 8, f"{asked} calls in four minutes"
     assert len(minutes_moved) >= 20
