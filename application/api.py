@@ -47,8 +47,7 @@ from .scheduling.request_queue import DataRequestQueue
 from .status import current_status
 from .streaming.delivery.event_buffer import FollowedEvents
 from .streaming.delivery.subscriber import closed_stream_error
-from .streaming.feeds.context import FRAMES_IN_A_ROW
-from .streaming.feeds.feed import FeedOptions
+from .streaming.feeds.context import FRAMES_IN_A_ROW, FeedOptions
 from .streaming.follow import Following
 from .streaming.hub import LiveHub
 

@@ -37,7 +37,6 @@ from .delivery.subscriber import Subscriber
 from .hub import FeedRoute, LiveHub
 from .resume import Resumed, TradeResumption
 from .topics.candles import CandleTopic
-from .topics.quotes import QuoteTopic
 from .topics.topic import TopicState
 from .topics.trades import TradeTopic
 
@@ -202,8 +201,7 @@ def _of_one_venue(series: CandleSeries, live: Channel) -> CandleSeries:
 
 
 async def _greet(state: TopicState, follower: Subscriber) -> None:
-    if isinstance(state, QuoteTopic):
-        follower.deliver_snapshot(state.held())
+    follower.deliver_snapshot(state.snapshot())
 
 
 def _resumed(request: RealtimeRequest, state: TopicState, follower: Subscriber) -> Resumed | None:

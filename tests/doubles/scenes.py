@@ -15,13 +15,26 @@ from market_backbone.application.cache.write_behind import FinalKeeper
 from market_backbone.application.routing.channel_directory import Venues
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
+from market_backbone.application.runtime.telemetry import Telemetry
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
-from market_backbone.application.streaming.feeds.context import FeedOptions
+from market_backbone.application.streaming.feeds.context import FeedContext, FeedOptions
+from market_backbone.application.streaming.feeds.feed import Feed
+from market_backbone.application.streaming.feeds.feed_telemetry import FeedTelemetry
 from market_backbone.application.streaming.hub import FeedRoute, LiveHub
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 
 RULES = FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0)
+
+
+def polled_feed(kit, clock, rest, options=RULES):
+    """Make a feed without a stream, which nobody owns."""
+    channels = {} if rest is None else {rest.name: rest}
+    context = FeedContext(
+        router=SmartChannelRouter(channels, SmartRoutingPolicy(), clock, cool_down_s=1.0),
+        clock=clock, server_time=kit.ServerTime(clock), options=options, telemetry=FeedTelemetry(Telemetry(), clock),
+    )  # fmt: skip
+    return Feed(live=None, rest=rest, context=context, on_drop=lambda *_: None)
 
 
 class Scene:

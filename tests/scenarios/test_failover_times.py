@@ -109,7 +109,9 @@ async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_
         sandbox.inject(Fault("refuse-upgrades", status=503))
         sandbox.inject(Fault("drop-sockets"))
         subscriptions = api._hub._feeds[0].feed.subscriptions.values()
-        await until(lambda: all(one.fresh_at > one.connection.detector.last_read_at for one in subscriptions), seconds=5)
+        await until(
+            lambda: all(one.fresh_at > one.connection.detector.last_read_at for one in subscriptions), seconds=5
+        )
         cut_at = max(one.connection.detector.last_read_at for one in subscriptions)
         asked = {group: sandbox.statistics.requests[group] - before.get(group, 0) for group in ("ticker", "orderbook")}
         assert max(one.fresh_at for one in subscriptions) - cut_at <= 1.0

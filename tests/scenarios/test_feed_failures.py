@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from attrs import evolve
-from scenes import RULES
+from scenes import RULES, polled_feed
 from shared_clock import SharedClock
 
 from market_backbone import (
@@ -23,7 +23,6 @@ from market_backbone import (
 )
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
-from market_backbone.application.streaming.feeds.feed import Feed
 from market_backbone.application.streaming.hub import FeedRoute
 from market_backbone.application.streaming.topics.quotes import QuoteTopic
 from market_backbone.domain.request import Topic
@@ -198,11 +197,8 @@ async def test_rest_is_asked_at_once_and_after_a_failure_soon_again_however_rare
     clock.now = 5.0  # a computer that has just been started
     topic = QuoteTopic(Topic(DataKind.TICKER, kit.BTC))
     topic.subscribers.members.add(Subscriber.of(10, waits_for_history=False))
-    feed = Feed(
-        states={topic.topic: topic}, live=None, rest=rest, clock=clock, server_time=kit.ServerTime(clock),
-        router=SmartChannelRouter({"rest": rest}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
-        rules=evolve(RULES, polling_interval_s=60.0),
-    )  # fmt: skip
+    feed = polled_feed(kit, clock, rest, evolve(RULES, polling_interval_s=60.0))
+    feed.add({topic.topic: topic})
     asked, read = [], rest.get_ticker
 
     async def noted(symbol):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from market_backbone import DataKind, TradeReceived
-from market_backbone.application.streaming.feeds.gap_repair import TRADE_AUDIT_S
+from market_backbone.application.streaming.topics.trades import AUDIT_S
 from market_backbone.domain.request import Topic
 from market_backbone.domain.streaming import Rejected
 
@@ -46,7 +46,7 @@ async def test_a_trade_that_was_dropped_without_a_trace_is_found_by_the_next_com
     await scene.until(lambda: 3 in ids(scene))
     assert ids(scene) == [1, 2, 4, 9, 3]
     assert scene.kinds(TradeReceived)[-1].trade.is_late
-    assert scene.clock.now - 1000.0 <= TRADE_AUDIT_S + timedelta(seconds=5).total_seconds()
+    assert scene.clock.now - 1000.0 <= AUDIT_S + timedelta(seconds=5).total_seconds()
 
 
 @pytest.mark.parametrize("about", [None, Topic(DataKind.TRADE, "KRW-BTC")])

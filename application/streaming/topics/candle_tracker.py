@@ -17,10 +17,11 @@ from attrs import define, evolve, field, frozen
 
 from ....domain.candle import Candle
 from ....domain.coverage import Reason
+from ....domain.coverage_report import Completeness
 from ....domain.events import Backfilled, CandleRevised, CandleUpdated, Gap, MarketEvent
 from ....domain.finality import Finality, SealedBy
 from ....domain.series import CandleSeries
-from ....domain.time_range import TimeRange, subtract, unite
+from ....domain.time_range import TimeRange, clip, subtract, unite
 from ....domain.timeframe import Timeframe
 from ....domain.timestamps import EPOCH
 from ....domain.unifier import CandleView, DataUnifier
@@ -317,6 +318,19 @@ class CandleTracker:
         self.pending_backfill = tuple(
             part for span in self.pending_backfill for part in subtract(span, series.coverage.proven)
         )
+
+    def completeness(self, received: int) -> Completeness:
+        """Return what became of the slots from the first promise to the frontier; ``received`` were delivered FINAL.
+
+        What lies before the frontier was delivered, or is known to be empty, or is owed.
+        """
+        if self._began_at is None or self.frontier is None or self.frontier <= self._began_at:
+            return Completeness()
+        timeframe, span = self.options.timeframe, TimeRange(self._began_at, self.frontier)
+        expected = timeframe.count_slots(span)
+        unknown = sum(timeframe.count_slots(part) for part in clip(self.pending_backfill, span))
+        received = min(received, expected - unknown)
+        return Completeness(expected=expected, received=received, quiet=expected - unknown - received, unknown=unknown)
 
     def current(self) -> list[Candle]:
         """Return the views of slots that are not settled yet, oldest first."""

@@ -70,7 +70,7 @@ class DerivedCandleTopic(CandleTopic):
         self.wants_rows.set()
 
     def _tell(self, derived: Candle) -> Iterator[MarketEvent]:
-        self.newest = derived
+        self._newest = derived
         yield from self.tracker.apply_derived(derived)
 
     def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
@@ -134,7 +134,7 @@ class DerivedCandleFeed:
                 return
 
     async def _keep_rows(self) -> None:
-        await self._wait_until_live()
+        await self.minutes.subscribers.wait_until_live(self.clock.to_real_s(self.timeout_s))
         while True:
             await self.topic.wants_rows.wait()
             self.topic.wants_rows.clear()  # a doubt that comes while rows are read asks for others
@@ -145,13 +145,6 @@ class DerivedCandleFeed:
             except MarketDataError:
                 self.topic.wants_rows.set()
                 await self.clock.sleep(RETRY_S)
-
-    async def _wait_until_live(self) -> None:
-        try:
-            async with asyncio.timeout(self.clock.to_real_s(self.timeout_s)):
-                await self.minutes.subscribers.is_live.wait()
-        except TimeoutError:
-            return
 
     async def _read_rows(self) -> None:
         now = self.server_time.earliest()

@@ -2,18 +2,16 @@
 
 import asyncio
 
-from scenes import RULES
+from scenes import polled_feed
 
 from market_backbone import (
     CandleUpdated,
     ChannelSwitched,
     ClosedError,
     DataKind,
-    SmartRoutingPolicy,
     TickerUpdated,
     TradeReceived,
 )
-from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.streaming.delivery.event_buffer import FollowedEvents
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.context import FRAMES_IN_A_ROW
@@ -139,7 +137,7 @@ async def test_a_late_joiner_of_a_quiet_market_has_the_newest_value_at_once(kit,
     scene.stream.begin()
     scene.give(kit.ticker(price="5", second=1))
     await scene.until(lambda: scene.kinds(TickerUpdated))
-    assert [event.ticker.price for event in scene.state.held()] == [5]
+    assert [event.ticker.price for event in scene.state.snapshot()] == [5]
 
 
 async def test_a_feed_ends_with_its_last_follower_and_a_thousand_followers_share_one(kit, make_scene):
@@ -190,10 +188,7 @@ async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):
 
 def test_a_feed_without_a_live_channel_has_no_canary(kit):
     clock = kit.Clock()
-    feed = Feed(
-        states={}, live=None, rest=None, router=SmartChannelRouter({}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
-        clock=clock, server_time=kit.ServerTime(clock), rules=RULES,
-    )  # fmt: skip
+    feed = polled_feed(kit, clock, None)
     assert feed.pool is None
     assert not feed.is_witnessing(Topic(DataKind.TICKER, kit.BTC))
 
@@ -245,7 +240,7 @@ async def test_a_minute_that_ends_for_all_codes_at_once_leaves_everybody_their_t
     feed, many = scene.feed, 3 * SETTLED_A_TURN
     (subscription,) = feed.subscriptions.values()
     monkeypatch.setattr(Feed, "_settle_one", lambda *_: settled_at.append(turns))
-    monkeypatch.setattr(type(subscription.state.tracker), "is_at_rest", lambda *_: False)
+    monkeypatch.setattr(type(subscription.state), "is_at_rest", lambda *_: False)
     feed.subscriptions = dict.fromkeys(range(many), subscription)
 
     async def count_turns():
