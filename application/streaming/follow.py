@@ -1,12 +1,10 @@
 """Follow one request: join a feed, wait until it is live, read history, and go on from there."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 from functools import partial
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from ...domain.capabilities import DataKind
 from ...domain.coverage import Coverage
@@ -19,7 +17,7 @@ from ...domain.errors import (
     QueueFullError,
     SlowConsumerError,
 )
-from ...domain.events import Degraded, HistoryLoaded
+from ...domain.events import Degraded
 from ...domain.ports import Channel, Clock, MarketDataRepository, MarketDirectory
 from ...domain.request import RealtimeRequest, Topic
 from ...domain.routing import INCOMPLETE, STALE, RoutePlan
@@ -33,10 +31,10 @@ from ..routing.router import SmartChannelRouter
 from ..runtime.loop_monitor import LoopMonitor
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait
 from .delivery.event_buffer import FollowedEvents
+from .delivery.reorder_buffer import ReorderBuffer
 from .delivery.subscriber import Subscriber
 from .hub import FeedRoute, LiveHub
 from .resume import Resumed, TradeResumption
-from .topics.candles import CandleTopic
 from .topics.topic import TopicState
 from .topics.trades import TradeTopic
 
@@ -73,8 +71,12 @@ class Following:
         route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
-        follower = Subscriber.of(self.capacity, waits_for_history=is_candle or is_resumed)
-        follower.buffer.on_fail = partial(self._tell_failed, request.topic)
+        follower = Subscriber.of(
+            self.capacity,
+            waits_for_history=is_candle or is_resumed,
+            on_fail=partial(self._tell_failed, request.topic),
+            reorder=ReorderBuffer(request.reorder_s, self.clock) if request.reorder_s else None,
+        )
         state = self.hub.join(request.topic, route, follower)
         resumed = _resumed(request, state, follower)
         try:
@@ -115,8 +117,7 @@ class Following:
         if not request.reorder_s:
             yield
             return
-        keeper = follower.put_in_order(request.reorder_s, self.clock)
-        task = self.hub.tasks.start(keeper.run(), f"order {request.topic}")
+        task = self.hub.tasks.start(follower.keep_order(), f"order {request.topic}")
         try:
             yield
         finally:
@@ -124,30 +125,15 @@ class Following:
 
     async def _resume(self, resumed: Resumed, route: FeedRoute) -> None:
         """Subscribe first, read afterwards: what comes live meanwhile waits."""
-        await self._wait_until_live(resumed.topic)
+        await resumed.topic.subscribers.wait_until_live(self.clock.to_real_s(self.snapshot_timeout_s))
         rest = self.router.channels[route.rest] if route.rest is not None else None
         server_time = self.venues.time_of(resumed.topic.topic.symbol.venue_prefix)
         await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
 
     async def _open(self, request: RealtimeRequest, state: TopicState, follower: Subscriber, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
-        await self._wait_until_live(state)
-        series = await self._history(request, state, plan)
-        promised_from = self._promised_from(series, state, request.first_missed)
-        tracker = state.tracker if isinstance(state, CandleTopic) else None
-        if tracker is not None and promised_from is not None:
-            tracker.start_at(promised_from, series[-1].source if len(series) else "")
-            joint = tracker.seams.newest
-            series = evolve(series, seams=(*series.seams, joint) if len(series) and joint is not None else series.seams)
-        held = tracker.held_since(promised_from) if tracker is not None and promised_from is not None else []
-        follower.deliver_history(HistoryLoaded(series), promised_from, held)
-
-    async def _wait_until_live(self, state: TopicState) -> None:
-        try:
-            async with asyncio.timeout(self.clock.to_real_s(self.snapshot_timeout_s)):
-                await state.subscribers.is_live.wait()
-        except TimeoutError:
-            return
+        await state.subscribers.wait_until_live(self.clock.to_real_s(self.snapshot_timeout_s))
+        state.open_for(follower, await self._history(request, state, plan), request.first_missed)
 
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
         live = self.router.channels[plan.channels[0]]
@@ -159,19 +145,8 @@ class Following:
             series = await self.repository.get_candles(request.symbol, request.timeframe, start=request.first_missed)
             return _of_one_venue(series, live)
         server_time = self.venues.time_of(request.symbol.venue_prefix)
-        at = self._promised_from(None, state) or server_time.earliest() or EPOCH
+        at = state.frontier or server_time.earliest() or EPOCH
         return CandleSeries.of(live.venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
-
-    def _promised_from(
-        self, series: CandleSeries | None, state: TopicState, first_missed: datetime | None = None
-    ) -> datetime | None:
-        """Return the first slot that is still to be delivered FINAL."""
-        if series is not None and len(series):
-            open_slots = (candle.opened_at for candle in series if not candle.is_final)
-            return next(open_slots, series[-1].closed_at)
-        if first_missed is not None:
-            return first_missed
-        return state.tracker.frontier if isinstance(state, CandleTopic) else None
 
 
 def _check_complete(series: CandleSeries, count: int, channel: str) -> None:

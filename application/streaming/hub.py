@@ -173,7 +173,7 @@ class LiveHub:
         follower = Subscriber.of(MINUTE_EVENTS, waits_for_history=False)
         minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
         try:
-            if rest is not None and isinstance(minutes, CandleTopic):
+            if rest is not None:
                 deriving = DerivedCandleFeed(
                     topic=state,
                     minutes=minutes,

@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ....domain.candle import Candle
 from ....domain.coverage import Coverage
 from ....domain.coverage_report import Completeness
-from ....domain.events import MarketEvent
+from ....domain.events import HistoryLoaded, MarketEvent
 from ....domain.ports import Channel
 from ....domain.series import CandleSeries
 from ....domain.streaming import LiveValue
 from ....domain.time_range import TimeRange
 from ....domain.timeframe import Timeframe
 from ...paging.readers import read_candles
+from ..delivery.subscriber import Subscriber
 from .candle_tracker import CandleTracker
 from .topic import Ask, TopicState
 
@@ -70,6 +71,30 @@ class CandleTopic(TopicState):
         """Let the second socket witness from the slot on that it showed first."""
         if isinstance(first, Candle) and isinstance(newest, Candle):
             self.tracker.hand_over(first.opened_at, newest.opened_at)
+
+    @property
+    def frontier(self) -> datetime | None:
+        """The first slot that is still to be delivered FINAL."""
+        return self.tracker.frontier
+
+    def held_since(self, start: datetime) -> list[Candle]:
+        """Return what is remembered of the slots from ``start`` on, FINAL and not, oldest first."""
+        return self.tracker.held_since(start)
+
+    def open_for(self, subscriber: Subscriber, history: CandleSeries, first_missed: datetime | None) -> None:
+        """Deliver the history, and promise every slot that follows it."""
+        promised_from, held = self._promised_from(history, first_missed), list[Candle]()
+        if promised_from is not None:
+            self.tracker.start_at(promised_from, history[-1].source if len(history) else "")
+            seam, held = self.tracker.seams.newest, self.held_since(promised_from)
+            history = evolve(history, seams=(*history.seams, seam)) if len(history) and seam is not None else history
+        subscriber.deliver_history(HistoryLoaded(history), promised_from, held)
+
+    def _promised_from(self, history: CandleSeries, first_missed: datetime | None) -> datetime | None:
+        if len(history):
+            open_slots = (candle.opened_at for candle in history if not candle.is_final)
+            return next(open_slots, history[-1].closed_at)
+        return first_missed or self.frontier
 
     async def catch_up(self, rest: Channel, span: TimeRange | None = None) -> list[MarketEvent]:
         """Read the newest page, or the slots of ``span``."""

@@ -27,6 +27,7 @@ from ...paging.readers import read_candles
 from ..delivery.subscriber import Subscriber
 from .aggregator import Aggregator, cover_with_timeframes
 from .candles import CandleTopic
+from .topic import TopicState
 
 REFRESH_S = 60.0
 """How often the venue's own view of the slot is read, to compare."""
@@ -94,7 +95,7 @@ class DerivedCandleFeed:
     """
 
     topic: DerivedCandleTopic
-    minutes: CandleTopic
+    minutes: TopicState
     subscriber: Subscriber
     rest: Channel
     clock: Clock
@@ -154,5 +155,5 @@ class DerivedCandleFeed:
         rows: list[Candle] = []
         for timeframe, span in parts:
             rows += await read_candles(self.rest, self.topic.topic.symbol, timeframe, span)
-        followed = self.minutes.tracker.held_since(parts[-1][1].start)
+        followed = self.minutes.held_since(parts[-1][1].start)
         self.topic.subscribers.publish(self.topic.begin(self.topic.timeframe.floor(now), [*rows, *followed]))

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from attrs import define, field
 
+from ....domain.candle import Candle
 from ....domain.coverage_report import Completeness
-from ....domain.events import MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
+from ....domain.events import HistoryLoaded, MarketEvent, OrderBookUpdated, TickerUpdated, TradeReceived
 from ....domain.ports import Channel
 from ....domain.request import Topic
 from ....domain.series import CandleSeries
@@ -123,27 +124,40 @@ class TopicState(ABC):
         """Return what somebody who has just come is told at once."""
         return ()
 
+    @property
+    def frontier(self) -> datetime | None:
+        """The first slot that is still to be delivered FINAL; None before the first, or without slots."""
+        return None
+
+    def held_since(self, start: datetime) -> list[Candle]:
+        """Return what is remembered of the slots from ``start`` on, oldest first; nothing without slots."""
+        return []
+
+    def open_for(self, subscriber: Subscriber, history: CandleSeries, first_missed: datetime | None) -> None:
+        """Deliver the history to somebody who has waited for it, and what is held of the slots that follow."""
+        subscriber.deliver_history(HistoryLoaded(history), None, ())
+
     # --- what REST and time decide -------------------------------------------------------------
 
     @abstractmethod
     async def catch_up(self, rest: Channel) -> Iterable[MarketEvent]:
         """Ask REST for what the stream cannot tell, and return the events that follow."""
 
-    def needs_repair(self, now: float, server_now: datetime | None, *, is_live: bool) -> bool:  # noqa: ARG002
+    def needs_repair(self, now: float, server_now: datetime | None, *, is_live: bool) -> bool:
         """Return whether REST should be asked for what the stream lacks; ``now`` is monotonic."""
         return False
 
     async def repair(self, rest: Channel, ask: Ask, now: float, server_now: datetime | None) -> None:
         """Ask REST for what the stream lacks."""
 
-    def is_at_rest(self, server_now: datetime) -> bool:  # noqa: ARG002
+    def is_at_rest(self, server_now: datetime) -> bool:
         """Return whether time decides nothing now."""
         return True
 
-    def settle(self, server_now: datetime, position: datetime | None) -> Iterable[MarketEvent]:  # noqa: ARG002
+    def settle(self, server_now: datetime, position: datetime | None) -> Iterable[MarketEvent]:
         """Return what time alone has decided; ``position`` is how far the data of the topic's socket reaches."""
         return ()
 
-    def completeness(self, received: int) -> Completeness | None:  # noqa: ARG002
+    def completeness(self, received: int) -> Completeness | None:
         """Return what became of the slots that are over, ``received`` of them delivered FINAL; None without slots."""
         return None
