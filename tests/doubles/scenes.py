@@ -110,3 +110,19 @@ class Scene:
 
     def kinds(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
+
+
+def trades_of(code):
+    return Topic(DataKind.TRADE, code)
+
+
+async def open_more(scene, kit, topics):
+    """Follow more topics, one batch after another; each gets its own socket, which shows it."""
+    for topic in topics:
+        scene.follow(topic)
+        opened = len(scene.live.streams)
+        await scene.until(lambda opened=opened: len(scene.live.streams) > opened)
+        stream = scene.live.streams[-1]
+        stream.begin()
+        stream.give(topic, kit.trade(1, symbol=topic.symbol), scene.clock, is_snapshot=True)
+        await scene.until(lambda topic=topic: scene.feed.is_witnessing(topic))

@@ -7,7 +7,6 @@ from scenes import polled_feed
 from market_backbone import (
     CandleUpdated,
     ChannelSwitched,
-    ClosedError,
     DataKind,
     TickerUpdated,
     TradeReceived,
@@ -138,40 +137,6 @@ async def test_a_late_joiner_of_a_quiet_market_has_the_newest_value_at_once(kit,
     scene.give(kit.ticker(price="5", second=1))
     await scene.until(lambda: scene.kinds(TickerUpdated))
     assert [event.ticker.price for event in scene.state.snapshot()] == [5]
-
-
-async def test_a_feed_ends_with_its_last_follower_and_a_thousand_followers_share_one(kit, make_scene):
-    scene = make_scene(DataKind.TICKER)
-    followers = [Subscriber.of(10, waits_for_history=False) for _ in range(999)]
-    for subscriber in followers:
-        scene.hub.join(scene.topic, scene.route, subscriber)
-    await scene.open()
-    assert len(scene.live.streams) == 1
-    for subscriber in followers:
-        await scene.hub.leave(scene.state, scene.route, subscriber)
-    assert scene.tasks.count == 1
-    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
-    await kit.turns()
-    assert scene.tasks.count == 0
-
-
-async def test_a_follower_that_leaves_before_the_socket_opens_leaves_nothing(kit, make_scene):
-    scene = make_scene(DataKind.TICKER)
-    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
-    await kit.turns(50)
-    assert scene.live.streams == []
-    assert scene.tasks.count == 0
-
-
-async def test_topics_asked_for_together_share_a_socket(kit, make_scene):
-    scene = make_scene(DataKind.TICKER)
-    other = Subscriber.of(10, waits_for_history=False)
-    scene.hub.join(Topic(DataKind.TRADE, "KRW-ETH"), scene.route, other)
-    await scene.open()
-    assert {str(topic) for topic in scene.live.topics[0]} == {"ticker:KRW-BTC", "trade:KRW-ETH"}
-    scene.hub.end_all(ClosedError("closed"))
-    assert scene.subscriber.buffer.has_failed
-    assert other.buffer.has_failed
 
 
 async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):
