@@ -17,7 +17,7 @@ def current_status(queue: DataRequestQueue, live_view: LiveView, router: SmartCh
     sockets = {name: 0 for name, channel in router.channels.items() if channel.capabilities.follows}
     for feed in feeds:
         if feed.pool is not None:
-            sockets[feed.pool.live.name] += sum(connection.is_open for connection in feed.pool.sockets)
+            sockets[feed.pool.name] += sum(connection.is_open for connection in feed.pool.connections)
     return Status(
         queued=queue.depth(),
         in_service=queue.in_service,
@@ -33,15 +33,15 @@ def current_status(queue: DataRequestQueue, live_view: LiveView, router: SmartCh
 
 
 def _streams(feed: Feed) -> Iterator[StreamStatus]:
-    now = feed.clock.monotonic()
+    now = feed.context.clock.monotonic()
     for subscription in list(feed.subscriptions.values()):
         yield StreamStatus(
             topic=subscription.state.topic,
             channel=subscription.channel,
             is_live=subscription.is_live,
             staleness_s=_staleness_s(subscription, now),
-            followers=len(subscription.state.subscribers.members),
-            completeness=feed.telemetry.completeness(subscription.state),
+            followers=len(subscription.subscribers.members),
+            completeness=feed.context.telemetry.completeness(subscription.state),
         )
 
 

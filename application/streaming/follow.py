@@ -1,13 +1,11 @@
 """Follow one request: join a feed, wait until it is live, read history, and go on from there."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 from functools import partial
 from itertools import count
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from ...domain.backoff import Backoff
 from ...domain.capabilities import DataKind
@@ -21,7 +19,7 @@ from ...domain.errors import (
     QueueFullError,
     SlowConsumerError,
 )
-from ...domain.events import Degraded, HistoryLoaded
+from ...domain.events import Degraded
 from ...domain.ports import Channel, Clock, MarketDirectory
 from ...domain.request import CandleRequest, RealtimeRequest, Topic, create_candle_request
 from ...domain.routing import INCOMPLETE, STALE, RoutePlan
@@ -35,12 +33,11 @@ from ..routing.router import SmartChannelRouter
 from ..runtime.loop_monitor import LoopMonitor
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait
 from .delivery.event_buffer import FollowedEvents
+from .delivery.reorder_buffer import ReorderBuffer
 from .delivery.subscriber import Subscriber
 from .hub import LiveHub
 from .live_view import FeedRoute
 from .resume import Resumed, TradeResumption
-from .topics.candles import CandleTopic
-from .topics.quotes import QuoteTopic
 from .topics.topic import TopicState
 from .topics.trades import TradeTopic
 
@@ -77,8 +74,12 @@ class FollowService:
         route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
-        follower = Subscriber.of(self.capacity, waits_for_history=is_candle or is_resumed)
-        follower.buffer.on_fail = partial(self._tell_failed, request.topic)
+        follower = Subscriber.of(
+            self.capacity,
+            waits_for_history=is_candle or is_resumed,
+            on_fail=partial(self._tell_failed, request.topic),
+            reorder=ReorderBuffer(request.reorder_s, self.clock) if request.reorder_s else None,
+        )
         state = self.hub.join(request.topic, route, follower)
         resumed = _resumed(request, state, follower)
         try:
@@ -119,8 +120,7 @@ class FollowService:
         if not request.reorder_s:
             yield
             return
-        keeper = follower.put_in_order(request.reorder_s, self.clock)
-        task = self.hub.tasks.start(keeper.run(), f"order {request.topic}")
+        task = self.hub.tasks.start(follower.keep_order(), f"order {request.topic}")
         try:
             yield
         finally:
@@ -128,30 +128,15 @@ class FollowService:
 
     async def _resume(self, resumed: Resumed, route: FeedRoute) -> None:
         """Subscribe first, read afterwards: what comes live meanwhile waits."""
-        await self._wait_until_live(resumed.topic)
+        await resumed.topic.subscribers.wait_until_live(self.clock.to_real_s(self.snapshot_timeout_s))
         rest = self.router.channels[route.rest] if route.rest is not None else None
         server_time = self.directory.server_time_of(resumed.topic.topic.symbol.venue_prefix)
         await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
 
     async def _open(self, request: RealtimeRequest, state: TopicState, follower: Subscriber, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
-        await self._wait_until_live(state)
-        series = await self._history(request, state, plan)
-        promised_from = self._promised_from(series, state, request.first_missed)
-        tracker = state.tracker if isinstance(state, CandleTopic) else None
-        if tracker is not None and promised_from is not None:
-            tracker.start_at(promised_from, series[-1].source if len(series) else "")
-            joint = tracker.seams.newest
-            series = evolve(series, seams=(*series.seams, joint) if len(series) and joint is not None else series.seams)
-        held = tracker.held_since(promised_from) if tracker is not None and promised_from is not None else []
-        follower.deliver_history(HistoryLoaded(series), promised_from, held)
-
-    async def _wait_until_live(self, state: TopicState) -> None:
-        try:
-            async with asyncio.timeout(self.clock.to_real_s(self.snapshot_timeout_s)):
-                await state.subscribers.is_live.wait()
-        except TimeoutError:
-            return
+        await state.subscribers.wait_until_live(self.clock.to_real_s(self.snapshot_timeout_s))
+        state.open_for(follower, await self._history(request, state, plan), request.first_missed)
 
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
         live = self.router.channels[plan.channels[0]]
@@ -164,19 +149,8 @@ class FollowService:
             asked = create_candle_request(request.symbol, request.timeframe, start=request.first_missed)
             return _of_one_venue(await self.history(asked), live)
         server_time = self.directory.server_time_of(request.symbol.venue_prefix)
-        at = self._promised_from(None, state) or server_time.earliest() or EPOCH
+        at = state.frontier or server_time.earliest() or EPOCH
         return CandleSeries.of(live.venue, request.symbol, request.timeframe, (), Coverage.nothing(at))
-
-    def _promised_from(
-        self, series: CandleSeries | None, state: TopicState, first_missed: datetime | None = None
-    ) -> datetime | None:
-        """Return the first slot that is still to be delivered FINAL."""
-        if series is not None and len(series):
-            open_slots = (candle.opened_at for candle in series if not candle.is_final)
-            return next(open_slots, series[-1].closed_at)
-        if first_missed is not None:
-            return first_missed
-        return state.tracker.frontier if isinstance(state, CandleTopic) else None
 
 
 def _check_complete(series: CandleSeries, count: int, channel: str) -> None:
@@ -206,8 +180,7 @@ def _of_one_venue(series: CandleSeries, live: Channel) -> CandleSeries:
 
 
 async def _greet(state: TopicState, follower: Subscriber) -> None:
-    if isinstance(state, QuoteTopic):
-        follower.deliver_snapshot(state.held())
+    follower.deliver_snapshot(state.snapshot())
 
 
 def _resumed(request: RealtimeRequest, state: TopicState, follower: Subscriber) -> Resumed | None:

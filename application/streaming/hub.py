@@ -17,15 +17,16 @@ from ..routing.channel_directory import ChannelDirectory
 from ..routing.router import SmartChannelRouter
 from ..runtime.tasks import TaskSupervisor, cancel_and_wait, root_cause
 from .delivery.subscriber import Subscriber
-from .feeds.context import FeedOptions
+from .feeds.context import FeedContext, FeedOptions
 from .feeds.feed import Feed
+from .feeds.feed_telemetry import FeedTelemetry
 from .live_view import FeedRoute, LiveView, RunningFeed
 from .topics.aggregator import TIMEFRAMES
 from .topics.candle_tracker import CandleTracker, TrackerOptions
 from .topics.candles import CandleTopic
 from .topics.derived_candles import REFRESH_S, DerivedCandleFeed, DerivedCandleTopic
 from .topics.quotes import QuoteTopic
-from .topics.topic import TopicState
+from .topics.topic import Subscribers, TopicState
 from .topics.trades import TradeTopic
 
 GATHER_S = 0.25
@@ -69,13 +70,14 @@ class LiveHub:
             grace = self.grace.of(topic.timeframe)
             rules = TrackerOptions(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
             kind = CandleTopic if route.made_of is None else DerivedCandleTopic
-            state = kind(topic, CandleTracker(rules))
-            state.subscribers.on_event.append(self.write_behind.listener(topic))
-            state.subscribers.on_page.append(self.write_behind.take_page)
-            return state
+            subscribers = Subscribers(
+                on_event=[self.write_behind.listener(topic)], on_page=[self.write_behind.take_page]
+            )
+            return kind(topic, CandleTracker(rules), subscribers=subscribers)
         if topic.kind is DataKind.TRADE:
             reader = TradeReader(self.clock, self.directory.server_time_of(topic.symbol.venue_prefix))
-            return TradeTopic(topic, reader, can_fill=isinstance(self._channel(route.rest), TradeHistory))
+            can_fill = isinstance(self._channel(route.rest), TradeHistory)
+            return TradeTopic(topic, reader, can_fill=can_fill, hold_bound_s=self.rules.hold_bound_s)
         return QuoteTopic(topic)
 
     async def _gather(self, route: FeedRoute) -> None:
@@ -96,7 +98,6 @@ class LiveHub:
         running: RunningFeed | None = None
         try:
             running = RunningFeed(self._new_feed(states, route), route)
-            running.feed.on_drop = partial(self._drop, running)
             self.live_view.feeds.append(running)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(running.feed.run())
@@ -119,14 +120,14 @@ class LiveHub:
         follower = Subscriber.of(MINUTE_EVENTS, waits_for_history=False)
         minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
         try:
-            if rest is not None and isinstance(minutes, CandleTopic):
+            if rest is not None:
                 deriving = DerivedCandleFeed(
                     topic=state,
                     minutes=minutes,
                     subscriber=follower,
                     rest=rest,
                     clock=self.clock,
-                    server_time=running.feed.server_time,
+                    server_time=running.feed.context.server_time,
                     timeout_s=self.rules.snapshot_timeout_s,
                     settled_after=max(self.grace.of(timeframe) for timeframe in TIMEFRAMES),
                     on_minute=running.feed.note_fresh,
@@ -137,18 +138,23 @@ class LiveHub:
 
     def _new_feed(self, states: dict[Topic, TopicState], route: FeedRoute) -> Feed:
         if route.made_of is None:
-            live, rules = self._live(route.live), self.rules
+            live, options = self._live(route.live), self.rules
         else:
-            live, rules = None, evolve(self.rules, polling_interval_s=max(REFRESH_S, self.rules.polling_interval_s))
-        return Feed(
-            states=states,
+            live, options = None, evolve(self.rules, polling_interval_s=max(REFRESH_S, self.rules.polling_interval_s))
+        feed = Feed(
             live=live,
             rest=self._channel(route.rest),
-            router=self.router,
-            clock=self.clock,
-            server_time=self.directory.server_time_of(next(iter(states)).symbol.venue_prefix),
-            rules=rules,
+            context=FeedContext(
+                router=self.router,
+                clock=self.clock,
+                server_time=self.directory.server_time_of(next(iter(states)).symbol.venue_prefix),
+                options=options,
+                telemetry=FeedTelemetry(self.router.telemetry, self.clock),
+            ),
+            on_drop=partial(self._drop, route),
         )
+        feed.add(states)
+        return feed
 
     def _live(self, name: str | None) -> LiveChannel | None:
         channel = self._channel(name)
@@ -174,11 +180,12 @@ class LiveHub:
             self._forget(state, route)
         return carried
 
-    def _drop(self, running: RunningFeed, state: TopicState, error: MarketDataError | None) -> None:
+    def _drop(self, route: FeedRoute, feed: Feed, state: TopicState, error: MarketDataError | None) -> None:
         """Let go of a topic that a feed carries no more; a feed that has failed for all its followers ends."""
-        self._forget(state, running.route)
-        if error is not None and running.task is not None and not running.feed.is_wanted:
-            self._end({}, running.route, running)
+        self._forget(state, route)
+        running = next((one for one in self.live_view.feeds if one.feed is feed), None)
+        if error is not None and running is not None and running.task is not None and not feed.is_wanted:
+            self._end({}, route, running)
             running.task.cancel()
 
     async def leave(self, state: TopicState, route: FeedRoute, follower: Subscriber) -> None:
@@ -192,7 +199,7 @@ class LiveHub:
         elif not running.feed.is_wanted:
             self._end({}, route, running)
             await cancel_and_wait(running.task)
-        elif isinstance(state, TradeTopic):
+        else:
             state.reset()
 
     def end_all(self, error: Exception) -> None:

@@ -15,15 +15,27 @@ from market_backbone.application.cache.write_behind import WriteBehind
 from market_backbone.application.routing.channel_directory import ChannelDirectory
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.tasks import TaskSupervisor
-from market_backbone.application.runtime.telemetry import StoreErrors
+from market_backbone.application.runtime.telemetry import StoreErrors, Telemetry
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
-from market_backbone.application.streaming.feeds.context import FeedOptions
+from market_backbone.application.streaming.feeds.context import FeedContext, FeedOptions
+from market_backbone.application.streaming.feeds.feed import Feed
+from market_backbone.application.streaming.feeds.feed_telemetry import FeedTelemetry
 from market_backbone.application.streaming.hub import LiveHub
 from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 
 RULES = FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0)
+
+
+def polled_feed(kit, clock, rest, options=RULES):
+    """Make a feed without a stream, which nobody owns."""
+    channels = {} if rest is None else {rest.name: rest}
+    context = FeedContext(
+        router=SmartChannelRouter(channels, SmartRoutingPolicy(), clock, cool_down_s=1.0),
+        clock=clock, server_time=kit.ServerTime(clock), options=options, telemetry=FeedTelemetry(Telemetry(), clock),
+    )  # fmt: skip
+    return Feed(live=None, rest=rest, context=context, on_drop=lambda *_: None)
 
 
 class Scene:
@@ -99,3 +111,19 @@ class Scene:
 
     def kinds(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
+
+
+def trades_of(code):
+    return Topic(DataKind.TRADE, code)
+
+
+async def open_more(scene, kit, topics):
+    """Follow more topics, one batch after another; each gets its own socket, which shows it."""
+    for topic in topics:
+        scene.follow(topic)
+        opened = len(scene.live.streams)
+        await scene.until(lambda opened=opened: len(scene.live.streams) > opened)
+        stream = scene.live.streams[-1]
+        stream.begin()
+        stream.give(topic, kit.trade(1, symbol=topic.symbol), scene.clock, is_snapshot=True)
+        await scene.until(lambda topic=topic: scene.feed.is_witnessing(topic))

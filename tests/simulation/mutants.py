@@ -71,8 +71,8 @@ MUTANTS = (
         "premature-stream",
         "a stream seals a slot although the last socket may have lost its end",
         "application/streaming/topics/candle_tracker.py",
-        "self._witnessed_from = self._witnessed_until = self._newest_frame = self._first_frame = None",
-        "self._first_frame = None",
+        "        self._life = _Life()\n        self.seams.begin_life()\n",
+        "        self.seams.begin_life()\n",
     ),
     Mutant(
         "lost-resubscription",

@@ -8,7 +8,16 @@ from typing import Any, Self
 from attrs import define, field
 
 from ....domain.errors import SlowConsumerError
-from ....domain.events import CandleUpdated, Degraded, MarketEvent, OrderBookUpdated, Recovered, TickerUpdated
+from ....domain.events import (
+    CandleUpdated,
+    Degraded,
+    MarketEvent,
+    OrderBookUpdated,
+    Recovered,
+    TickerUpdated,
+    TradeReceived,
+)
+from .reorder_buffer import ReorderBuffer
 
 _KEYS: dict[type, Callable[[Any], Hashable]] = {
     TickerUpdated: lambda event: ("ticker", event.ticker.symbol),
@@ -26,7 +35,7 @@ def conflation_key(event: MarketEvent) -> Hashable | None:
 
 
 @define(eq=False)
-class _Place:
+class _Entry:
     """Where the events of one key wait: all that were read together, since nobody could have had them one by one."""
 
     key: Hashable
@@ -38,27 +47,24 @@ class _Place:
 class EventBuffer:
     """Events between the stream and one reader.
 
-    Invariant: events that may be conflated occupy one place per key, which holds those of one reading of the
+    Invariant: events that may be conflated occupy one entry per key, which holds those of one reading of the
     socket; the rest keep their order and are never dropped: beyond ``capacity`` the reader gets
     ``SlowConsumerError`` instead.
 
     Attributes:
-        on_fail: told, once, of the error that the reader will get.
+        on_fail: called, once, with the error that the reader will get.
+        reorder: holds trades that are to be put in order; None for the order in which they come.
 
     """
 
     capacity: int
-    _queue: deque[_Place | MarketEvent] = field(factory=deque[_Place | MarketEvent])
-    _places: dict[Hashable, _Place] = field(factory=dict[Hashable, _Place])
-    _waiting: list[asyncio.Future[None]] = field(factory=list[asyncio.Future[None]])
-    _error: Exception | None = None
-    _is_ended: bool = False
-    _before_end: Callable[[], None] = lambda: None
     on_fail: Callable[[Exception], None] = lambda _: None
-
-    def ends_with(self, last: Callable[[], None]) -> None:
-        """Call ``last`` before the first error or the end: it may put what was still held back."""
-        self._before_end = last
+    reorder: ReorderBuffer | None = None
+    _queue: deque[_Entry | MarketEvent] = field(init=False, factory=deque[_Entry | MarketEvent])
+    _entries: dict[Hashable, _Entry] = field(init=False, factory=dict[Hashable, _Entry])
+    _waiting: list[asyncio.Future[None]] = field(init=False, factory=list[asyncio.Future[None]])
+    _error: Exception | None = field(init=False, default=None)
+    _is_ended: bool = field(init=False, default=False)
 
     def put_history(self, events: Iterable[MarketEvent]) -> None:
         """Add trades and gaps, however many: the reader is not slow for having asked for them."""
@@ -84,15 +90,15 @@ class EventBuffer:
         """Add events of one key, at least one, which came together."""
         if self._error is not None or self._is_ended:
             return
-        place = self._places.get(key)
-        if place is None:
-            self._places[key] = place = _Place(key, read_at, [*events])
-            self.append(place)
-        elif read_at is None or read_at != place.read_at:
-            place.read_at = read_at
-            place.events[:] = events[-1:] if read_at is None else events
+        entry = self._entries.get(key)
+        if entry is None:
+            self._entries[key] = entry = _Entry(key, read_at, [*events])
+            self.append(entry)
+        elif read_at is None or read_at != entry.read_at:
+            entry.read_at = read_at
+            entry.events[:] = events[-1:] if read_at is None else events
         else:
-            place.events.extend(events)
+            entry.events.extend(events)
 
     def extend(self, events: Sequence[MarketEvent]) -> None:
         """Add events that may never be dropped; after an error or the end they are ignored."""
@@ -104,7 +110,7 @@ class EventBuffer:
             if self._waiting:
                 self._wake()
 
-    def append(self, event: "MarketEvent | _Place") -> None:
+    def append(self, event: "MarketEvent | _Entry") -> None:
         """Add an event that may never be dropped; after an error or the end it is ignored."""
         if self._error is not None or self._is_ended:
             return
@@ -118,7 +124,7 @@ class EventBuffer:
 
     def fail(self, error: Exception) -> None:
         """Let the reader have what waits, then raise ``error``."""
-        self._flush()
+        self.flush_held()
         if self._error is None:
             self._error = error
             self.on_fail(error)
@@ -126,7 +132,7 @@ class EventBuffer:
 
     def end(self) -> None:
         """Let the reader have what waits, then stop."""
-        self._flush()
+        self.flush_held()
         self._is_ended = True
         self._wake()
 
@@ -137,10 +143,15 @@ class EventBuffer:
                 come.set_result(None)
         self._waiting.clear()
 
-    def _flush(self) -> None:
-        before_end, self._before_end = self._before_end, lambda: None
-        if self._error is None and not self._is_ended:
-            before_end()
+    def release_held(self) -> None:
+        """Let the trades go that were held to be put in order, and whose time is up."""
+        if self.reorder is not None:
+            self.extend([*map(TradeReceived, self.reorder.release())])
+
+    def flush_held(self) -> None:
+        """Let them all go: something follows that must not overtake them."""
+        if self.reorder is not None and self._error is None and not self._is_ended:
+            self.extend([*map(TradeReceived, self.reorder.flush())])
 
     def drain(self) -> list[MarketEvent]:
         """Return everything that waits, and keep nothing."""
@@ -152,7 +163,7 @@ class EventBuffer:
     @property
     def waiting(self) -> list[MarketEvent]:
         """What waits and may never be dropped, oldest first."""
-        return [event for event in self._queue if not isinstance(event, _Place)]
+        return [event for event in self._queue if not isinstance(event, _Entry)]
 
     @property
     def has_failed(self) -> bool:
@@ -162,13 +173,13 @@ class EventBuffer:
     def pop(self) -> MarketEvent:
         """Return the next event; there has to be one."""
         first = self._queue.popleft()
-        if not isinstance(first, _Place):
+        if not isinstance(first, _Entry):
             return first
         event = first.events.pop(0)
         if first.events:
             self._queue.appendleft(first)
         else:
-            del self._places[first.key]
+            del self._entries[first.key]
         return event
 
     async def get(self) -> MarketEvent:

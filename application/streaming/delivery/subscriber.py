@@ -1,6 +1,6 @@
 """One follower's side of a stream: what waits for it, and what it has had."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -18,11 +18,10 @@ from ....domain.events import (
     Recovered,
     TradeReceived,
 )
-from ....domain.ports import Clock
 from ....domain.trade import Trade
 from .event_buffer import EventBuffer, conflation_key
+from .reorder_buffer import ReorderBuffer
 from .replay_filter import ReplayFilter
-from .trade_reorder import OrderKeeper, TradeReordering
 
 
 @define(eq=False)
@@ -32,7 +31,7 @@ class Subscriber:
     Until its history has been read, events wait, conflated as they are for the reader; then those about slots
     that the history already holds FINAL are left out.
 
-    Trades pass the gate of a follower that resumes, and are held while they are put in order; those of a plain
+    Trades pass the filter of a follower that resumes, and are held while they are put in order; those of a plain
     follower, who neither waits nor does one of these, go through as they are.
 
     Invariant: no slot is FINAL twice, and nothing about a slot follows its FINAL candle but a revision.
@@ -43,18 +42,27 @@ class Subscriber:
     _promised_from: datetime | None = None
     _final_until: datetime | None = None
     _replay_filter: ReplayFilter | None = None
-    _order: "OrderKeeper | None" = None
     _waits_for: str = ""
     _is_plain: bool = field(init=False)
 
     @classmethod
-    def of(cls, capacity: int, *, waits_for_history: bool) -> Self:
-        """Return a follower that holds events back until ``deliver_history`` if it waits for history."""
-        return cls(EventBuffer(capacity), EventBuffer(capacity) if waits_for_history else None)
+    def of(
+        cls,
+        capacity: int,
+        *,
+        waits_for_history: bool,
+        on_fail: Callable[[Exception], None] = lambda _: None,
+        reorder: ReorderBuffer | None = None,
+    ) -> Self:
+        """Return a subscriber that holds events back until ``deliver_history`` if it waits for history.
+
+        ``on_fail`` is called with the error that the reader will get; a subscriber with ``reorder`` has to be run.
+        """
+        return cls(EventBuffer(capacity, on_fail, reorder), EventBuffer(capacity) if waits_for_history else None)
 
     def __attrs_post_init__(self) -> None:
         """Begin plain, unless something has to come first."""
-        self._is_plain = self._pending is None
+        self._is_plain = self._pending is None and self.buffer.reorder is None
 
     def deliver(self, event: MarketEvent, read_at: float | None = None) -> None:
         """Hand an event to the reader, unless it has had it already; ``read_at`` is when the socket was read."""
@@ -66,8 +74,8 @@ class Subscriber:
         if isinstance(event, TradeReceived):
             self._deliver_trade(event)
             return
-        if isinstance(event, Gap) and self._order is not None:
-            self._order.flush()
+        if isinstance(event, Gap):
+            self.buffer.flush_held()
         if self._is_wanted(event):
             self.buffer.put(event, read_at)
 
@@ -94,17 +102,16 @@ class Subscriber:
         admitted = event.trade if self._replay_filter is None else self._replay_filter.admit(event.trade)
         if admitted is None:
             return
-        if self._order is not None:
-            self._order.hold(admitted)
+        if self.buffer.reorder is not None:
+            self.buffer.reorder.add(admitted)
         else:
             self.buffer.put(event if admitted is event.trade else TradeReceived(admitted))
 
-    def put_in_order(self, hold_s: float, clock: Clock) -> "OrderKeeper":
-        """Hold trades for ``hold_s`` from now on; what is returned has to be run."""
-        self._is_plain = False
-        self._order = OrderKeeper(self.buffer, TradeReordering(hold_s), clock)
-        self.buffer.ends_with(self._order.flush)
-        return self._order
+    async def keep_order(self) -> None:
+        """Let trades that are put in order go when their time is up, until cancelled."""
+        while self.buffer.reorder is not None:
+            await self.buffer.reorder.wait()
+            self.buffer.release_held()
 
     @property
     def waiting_trades(self) -> list[Trade]:
@@ -119,8 +126,8 @@ class Subscriber:
         pending = self._release()
         self._replay_filter, self._is_plain = replay_filter, False
         self.buffer.put_history([*before, *map(TradeReceived, missed), *after])
-        if self._order is not None:
-            self._order.note(missed)
+        if self.buffer.reorder is not None:
+            self.buffer.reorder.note(missed)
         for event in pending:
             self.deliver(event)
 
@@ -134,7 +141,7 @@ class Subscriber:
             self.buffer.put(Recovered(self._waits_for))
             self._waits_for = ""
         pending, self._pending = self._pending, None
-        self._is_plain = self._replay_filter is None and self._order is None
+        self._is_plain = self._replay_filter is None and self.buffer.reorder is None
         return [] if pending is None else pending.drain()
 
     def deliver_snapshot(self, events: Iterable[MarketEvent]) -> None:

@@ -9,24 +9,23 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
 
 from attrs import define, field
 
-from ....domain.errors import ChannelError, ChannelUnavailableError, MarketDataError, RequestError
+from ....domain.errors import ChannelError, ChannelUnavailableError, RequestError
 from ....domain.events import Degraded, ItemRejected
 from ....domain.ports import LiveChannel, ReadyStream
 from ....domain.request import Topic
 from ....domain.streaming import LifeBegan, LifeEnded, LiveValue, Rejected, StreamItem
-from ..topics.candles import CandleTopic
-from ..topics.trades import TradeTopic
 from .batching import Batch, LoopYield, batch_by_topic
 from .connection import Connection
 from .context import FeedContext
+from .poller import Poller
 from .stall_detector import StallDetector
-from .subscription import DegradedReason, Subscription
+from .subscription import DegradedReason, Subscription, Subscriptions
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
 _value_of = attrgetter("value")
@@ -37,37 +36,36 @@ class ConnectionPool:
     """All sockets of a feed, and the reading of each.
 
     Attributes:
-        stands_in: name of the channel that serves what no socket does; empty for none.
-        drop: lets go of a topic: with an error for its followers, or because nobody follows it.
-        on_lost: called when something has just lost its socket.
-        on_shown: called when a socket shows a topic for the first time in a life.
+        fallback: who serves what no socket does; None for nobody.
+        has_lost_all: set when the last socket that delivered is lost, until somebody has seen to it.
 
     """
 
     live: LiveChannel
-    subscriptions: dict[Topic, Subscription]
+    subscriptions: Subscriptions
     context: FeedContext
-    fallback: str
     canary: Topic | None
-    drop: Callable[[Subscription, MarketDataError | None], None]
-    on_lost: Callable[[], None]
-    on_shown: Callable[[Topic], None] = lambda _: None
-    on_refused: Callable[[Connection], None] = lambda _: None
-    sockets: list[Connection] = field(factory=list[Connection])
-    has_lost_all: bool = False
-    _group: asyncio.TaskGroup | None = None
+    fallback: Poller | None
+    connections: list[Connection] = field(init=False, factory=list[Connection])
+    has_lost_all: bool = field(init=False, default=False)
+    _group: asyncio.TaskGroup | None = field(init=False, default=None)
+
+    @property
+    def name(self) -> str:
+        """The channel whose sockets these are."""
+        return self.live.name
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Read from now on, in tasks of ``group``."""
         self._group = group
-        for connection in self.sockets:
+        for connection in self.connections:
             connection.task = group.create_task(self._run(connection))
 
     def open(self, topics: Iterable[Topic]) -> Connection:
         """Open a socket of its own for these topics; it owns none of them yet."""
-        detector = StallDetector(self.context.rules.stall_after_s)
+        detector = StallDetector(self.context.options.stall_after_s)
         connection = Connection(frozenset(topics), self.canary, detector, began_at=self.context.clock.monotonic())
-        self.sockets.append(connection)
+        self.connections.append(connection)
         if self._group is not None:
             connection.task = self._group.create_task(self._run(connection))
         return connection
@@ -85,12 +83,12 @@ class ConnectionPool:
 
     def close(self, connection: Connection) -> None:
         """Close a socket; what it owned and nobody follows is let go."""
-        self.sockets.remove(connection)
+        self.connections.remove(connection)
         self.context.telemetry.closed(connection)
         if connection.task is not None:
             connection.task.cancel()
         for subscription in self.owned_by(connection):
-            self.drop(subscription, None)
+            self.subscriptions.drop(subscription, None)
 
     async def _run(self, connection: Connection) -> None:
         pause = FIRST_PAUSE_S
@@ -109,14 +107,14 @@ class ConnectionPool:
     async def _wait_for_circuit(self, connection: Connection) -> None:
         while not self.context.router.is_usable(self.live.name):
             connection.is_waiting = True
-            await self.context.clock.sleep(self.context.rules.polling_interval_s)
+            await self.context.clock.sleep(self.context.options.polling_interval_s)
         connection.is_waiting = False
 
     async def _read(self, connection: Connection) -> None:
         async with self.live.open_stream(connection.topics, canary=self.canary) as stream:
             connection.stream = stream
             ready = stream.ready if isinstance(stream, ReadyStream) else tuple[StreamItem]
-            in_a_row, read_at, most_in_a_row, loop_yield = 0, 0.0, self.context.rules.frames_in_a_row, LoopYield()
+            in_a_row, read_at, most_in_a_row, loop_yield = 0, 0.0, self.context.options.frames_in_a_row, LoopYield()
             async for first in stream:
                 for batch in batch_by_topic(chain((first,), ready()), most_in_a_row):
                     if not isinstance(batch, list):
@@ -179,25 +177,24 @@ class ConnectionPool:
         *,
         is_first: bool,
     ) -> None:
-        state, subscribers = subscription.state, subscription.state.subscribers
-        is_owed = subscribers.members or not isinstance(state, TradeTopic)  # else the next follower is owed nothing
+        state, subscribers = subscription.state, subscription.subscribers
+        is_wanted = subscribers.members or state.applies_unfollowed
         if subscription.connection is not connection and subscription.is_live:
-            subscribers.publish(state.apply_from_standby(*values) if is_owed else (), read_at)
+            subscribers.publish(state.apply_from_standby(*values) if is_wanted else (), read_at)
             return
         if subscription.connection is not connection or is_first:
             subscription.connection = connection
             self._begin(subscription)
         subscription.fresh_at = read_at
-        subscribers.publish(state.apply(*values) if is_owed else (), read_at)
+        subscribers.publish(state.apply(*values) if is_wanted else (), read_at)
         subscribers.is_live.set()
 
     def _begin(self, subscription: Subscription) -> None:
         """Take a topic over from whoever stood in: this is its first frame of the owner's life."""
         subscription.state.begin_life()
-        subscription.is_reported_unanswered = False
+        subscription.retry = None
         subscription.deliver_from(self.live.name, "the stream is up")
         subscription.recover(self.live.name)
-        self.on_shown(subscription.state.topic)
 
     def hand_over(self, subscription: Subscription, connection: Connection) -> None:
         """Go over to another socket without a break: it has shown the topic since before now."""
@@ -213,15 +210,20 @@ class ConnectionPool:
         connection.end_life()
         for subscription in self.owned_by(connection):
             subscription.fresh_at = max(subscription.fresh_at, connection.detector.last_read_at)
-            heir = next((other for other in self.sockets if other.has_seen(subscription.state.topic)), None)
+            heir = next((other for other in self.connections if other.has_seen(subscription.state.topic)), None)
             if heir is None:
                 self._fall_back(subscription, cause)
             else:
                 subscription.state.mark_suspect()
                 self.hand_over(subscription, heir)
         if was_proven:
-            self.has_lost_all = not any(other.is_proven for other in self.sockets)
-            self.on_lost()
+            self.has_lost_all = not any(other.is_proven for other in self.connections)
+            self._poll_now()
+
+    def _poll_now(self) -> None:
+        """Let REST go first: something has just lost its socket."""
+        if self.fallback is not None:
+            self.fallback.poll_now()
 
     def _tells_of_channel(self, connection: Connection) -> bool:
         """Return whether a loss is one of the channel: sockets that fall together are one incident, not several.
@@ -229,14 +231,13 @@ class ConnectionPool:
         Of those that delivered the last one counts; of those that try to come back, the first.
         """
         if connection.is_proven:
-            return not any(other.is_proven for other in self.sockets if other is not connection)
-        return connection is next((one for one in self.sockets if not one.is_proven), connection)
+            return not any(other.is_proven for other in self.connections if other is not connection)
+        return connection is next((one for one in self.connections if not one.is_proven), connection)
 
     def _fall_back(self, subscription: Subscription, cause: str) -> None:
-        if isinstance(subscription.state, CandleTopic):
-            subscription.state.begin_life()
-        if self.fallback:
-            subscription.deliver_from(self.fallback, cause)
+        subscription.state.end_life()
+        if self.fallback is not None:
+            subscription.deliver_from(self.fallback.name, cause)
         else:
             staleness = self.context.clock.monotonic() - subscription.fresh_at
             subscription.report_degraded(DegradedReason.UNREACHABLE, Degraded(self.live.name, staleness, cause))
@@ -244,7 +245,7 @@ class ConnectionPool:
     def forget_canary(self) -> None:
         """Question no silence any more: REST does not know the canary."""
         self.canary = None
-        for connection in self.sockets:
+        for connection in self.connections:
             connection.canary = None
 
     def mark_silent(self, subscription: Subscription, cause: str) -> None:
@@ -252,7 +253,7 @@ class ConnectionPool:
         if subscription.connection is not None:
             subscription.connection.mark_silent(subscription.state.topic)
             self._fall_back(subscription, cause)
-            self.on_lost()
+            self._poll_now()
 
     def _refuse(self, connection: Connection, error: ChannelError | RequestError) -> None:
         """Find the guilty topic by halving: an error frame does not name it. Costs at most two connects a topic."""
@@ -260,8 +261,7 @@ class ConnectionPool:
         self.context.telemetry.closed(connection)
         connection.end_life()
         owned = self.owned_by(connection)
-        self.sockets.remove(connection)
-        self.on_refused(connection)
+        self.connections.remove(connection)
         if len(owned) == 1:
             self._exclude(owned[0], error)
         elif owned:
@@ -270,12 +270,12 @@ class ConnectionPool:
             owned.sort(key=lambda subscription: str(subscription.state.topic))
             self.carry(owned[: len(owned) // 2])
             self.carry(owned[len(owned) // 2 :])
-        self.on_lost()
+        self._poll_now()
 
     def _exclude(self, subscription: Subscription, error: ChannelError | RequestError) -> None:
         self.context.telemetry.refused(subscription.state.topic, error)
-        if not self.fallback:
-            self.drop(subscription, error)
+        if self.fallback is None:
+            self.subscriptions.drop(subscription, error)
             return
         subscription.refuse(error)
         self._fall_back(subscription, str(error))

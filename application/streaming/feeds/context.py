@@ -1,6 +1,6 @@
-"""What every part of a feed works with."""
+"""What the sockets of a feed are read with."""
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ....domain.ports import Clock, ServerTime
 from ...routing.router import SmartChannelRouter
@@ -27,10 +27,10 @@ class FeedOptions:
 
 @frozen(kw_only=True, eq=False)
 class FeedContext:
-    """Clocks, rules, and whoever keeps account of the channels and of the feed."""
+    """Clocks, options, and whoever keeps account of the channels and of the feed."""
 
     router: SmartChannelRouter
     clock: Clock
     server_time: ServerTime
-    rules: FeedOptions
-    telemetry: FeedTelemetry = field(factory=FeedTelemetry)
+    options: FeedOptions
+    telemetry: FeedTelemetry

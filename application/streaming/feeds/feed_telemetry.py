@@ -20,10 +20,7 @@ from ....domain.events import (
 from ....domain.ports import Clock
 from ....domain.request import Topic
 from ....domain.telemetry_events import DeliverySwitched, SeriesFollowed, StreamBegan, StreamEnded
-from ....domain.time_range import TimeRange, clip
 from ...runtime.telemetry import Telemetry
-from ..topics.candle_tracker import CandleTracker
-from ..topics.candles import CandleTopic
 from ..topics.topic import TopicState
 from .connection import Connection
 
@@ -51,8 +48,8 @@ class _Gathered:
 class FeedTelemetry:
     """Account of one feed; ``flush`` writes what was gathered."""
 
-    telemetry: Telemetry = field(factory=Telemetry)
-    clock: Clock | None = None
+    telemetry: Telemetry
+    clock: Clock
     _received: dict[Topic, int] = field(init=False, factory=dict[Topic, int])
     _measured: dict[Topic, Completeness] = field(init=False, factory=dict[Topic, Completeness])
     _gathered: dict[LogKey, _Gathered] = field(init=False, factory=dict[LogKey, _Gathered])
@@ -116,21 +113,21 @@ class FeedTelemetry:
 
     def life_began(self, connection: Connection, channel: str) -> None:
         """Note that a socket is open."""
-        self._began[connection] = self._now(), channel
+        self._began[connection] = self.clock.monotonic(), channel
         self.telemetry.observe(StreamBegan(channel=channel, is_reconnect=connection in self._lost))
 
     def life_proven(self, connection: Connection, channel: str) -> None:
         """Note that a socket shows data."""
         lost_at = self._lost.pop(connection, None)
         if lost_at is not None:
-            down_s = round(self._now() - lost_at, 1)
+            down_s = round(self.clock.monotonic() - lost_at, 1)
             self.telemetry.info("stream_restored", channel=channel, codes=len(connection.topics), down_s=down_s)
 
     def life_lost(self, connection: Connection, channel: str, cause: str) -> None:
         """Note that a socket is gone, or could not be opened; further attempts are no news."""
         lasted_s = self._end_life(connection, is_lost=True)
         if connection not in self._lost:
-            self._lost[connection] = self._now()
+            self._lost[connection] = self.clock.monotonic()
             codes = len(connection.topics)
             self.telemetry.warning(
                 "stream_lost", channel=channel, cause=cause, codes=codes, lasted_s=round(lasted_s, 1)
@@ -157,7 +154,7 @@ class FeedTelemetry:
         began_at, channel = self._began.pop(connection, (None, ""))
         if began_at is None:
             return 0.0
-        lasted_s = self._now() - began_at
+        lasted_s = self.clock.monotonic() - began_at
         self.telemetry.observe(StreamEnded(channel=channel, lasted_s=lasted_s, is_lost=is_lost))
         return lasted_s
 
@@ -179,37 +176,18 @@ class FeedTelemetry:
         """Note that a single code is dead."""
         self.telemetry.warning("code_silent", topic=str(topic), cause=cause)
 
-    def _now(self) -> float:
-        return 0.0 if self.clock is None else self.clock.monotonic()
-
     # --- completeness --------------------------------------------------------------------------
 
     def completeness(self, state: TopicState) -> Completeness | None:
         """Return what became of the slots of a followed series that are over."""
-        if not isinstance(state, CandleTopic):
-            return None
-        return slots_of(state.tracker, self._received.get(state.topic, 0))
+        return state.completeness(self._received.get(state.topic, 0))
 
     def measure(self, state: TopicState) -> None:
         """Tell the observers how complete a followed series is, if that has changed."""
-        if not self.telemetry.has_observers or not isinstance(state, CandleTopic):
+        topic = state.topic
+        if not self.telemetry.has_observers or topic.timeframe is None:
             return
-        found = slots_of(state.tracker, self._received.get(state.topic, 0))
-        if found != self._measured.get(state.topic, Completeness()):
-            self._measured[state.topic] = found
-            topic = state.topic
-            self.telemetry.observe(SeriesFollowed(symbol=topic.symbol, timeframe=state.timeframe, completeness=found))
-
-
-def slots_of(tracker: CandleTracker, received: int) -> Completeness:
-    """Return what became of the slots from the first promise to the frontier; ``received`` were delivered FINAL.
-
-    What lies before the frontier was delivered, or is known to be empty, or is owed.
-    """
-    if tracker.began_at is None or tracker.frontier is None or tracker.frontier <= tracker.began_at:
-        return Completeness()
-    timeframe, span = tracker.options.timeframe, TimeRange(tracker.began_at, tracker.frontier)
-    expected = timeframe.count_slots(span)
-    unknown = sum(timeframe.count_slots(part) for part in clip(tracker.pending_backfill, span))
-    received = min(received, expected - unknown)
-    return Completeness(expected=expected, received=received, quiet=expected - unknown - received, unknown=unknown)
+        found = self.completeness(state)
+        if found is not None and found != self._measured.get(topic, Completeness()):
+            self._measured[topic] = found
+            self.telemetry.observe(SeriesFollowed(symbol=topic.symbol, timeframe=topic.timeframe, completeness=found))

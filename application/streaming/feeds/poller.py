@@ -12,15 +12,14 @@ from ....domain.capabilities import DataKind
 from ....domain.errors import RequestError
 from ....domain.events import Degraded
 from ....domain.orderbook import OrderBook
-from ....domain.ports import AllTickers, Channel, OrderBooks
-from ....domain.request import Topic
+from ....domain.ports import AllTickers, Channel, Clock, OrderBooks
 from ....domain.request_options import Priority
 from ....domain.streaming import stamp_of
 from ....domain.symbol import Symbol
 from ....domain.ticker import Ticker
 from ..topics.quotes import BOOK_DEPTH, QuoteTopic
 from .rest_fallback import RestFallback
-from .subscription import DegradedReason, Subscription
+from .subscription import DegradedReason, Subscription, Subscriptions
 
 OPENING_S = 3.0
 RETRY_S, MAX_RETRY_S = 1.0, 30.0
@@ -70,11 +69,18 @@ class Poller:
     """Asks REST for what no socket brings, a round a second."""
 
     rest: RestFallback
-    subscriptions: dict[Topic, Subscription]
+    clock: Clock
+    subscriptions: Subscriptions
     interval_s: float
+    snapshot_timeout_s: float
     _schedule: PollSchedule = field(factory=PollSchedule)
     _at: float = -math.inf
     _failed_rounds: int = 0
+
+    @property
+    def name(self) -> str:
+        """The channel that is asked."""
+        return self.rest.channel.name
 
     def poll_now(self) -> None:
         """Ask at once: something has just lost its socket."""
@@ -82,19 +88,20 @@ class Poller:
 
     def _unserved(self, now: float) -> list[Subscription]:
         """Return what has to be polled."""
-        timeout_s = self.rest.context.rules.snapshot_timeout_s
         return [
             subscription
             for subscription in self.subscriptions.values()
-            if subscription.is_wanted and not subscription.is_live and not _is_opening(subscription, now, timeout_s)
+            if subscription.is_wanted
+            and not subscription.is_live
+            and not _is_opening(subscription, now, self.snapshot_timeout_s)
         ]
 
     async def work(self) -> None:
         """Ask for everything that is due."""
-        now = self.rest.context.clock.monotonic()
+        now = self.clock.monotonic()
         due = self._unserved(now) if now >= self._at else []
         for subscription in due:
-            subscription.deliver_from(self.rest.channel.name, "no stream delivers")
+            subscription.deliver_from(self.name, "no stream delivers")
         if not due:
             return
         self._at = now + self.interval_s
@@ -103,7 +110,7 @@ class Poller:
         self._failed_rounds = self._failed_rounds + 1 if self.rest.failures else 0
         if self._failed_rounds:
             pause = min(MAX_RETRY_S, RETRY_S * 2 ** (self._failed_rounds - 1))
-            self._at = self.rest.context.clock.monotonic() + pause
+            self._at = self.clock.monotonic() + pause
 
     async def _ask(self, due: Sequence[Subscription]) -> None:
         kinds = {kind: [one for one in due if one.state.topic.kind is kind] for kind in DataKind}
@@ -122,16 +129,16 @@ class Poller:
     def _tell_crowd(self, series: Sequence[Subscription], *, is_crowded: bool) -> None:
         if not is_crowded:
             for subscription in series:
-                subscription.recover(self.rest.channel.name, of=frozenset({DegradedReason.CROWDED}))
+                subscription.recover(self.name, of=frozenset({DegradedReason.CROWDED}))
             return
         traded = sum(self._schedule.has_news(subscription) for subscription in series)
         reason = f"{len(series)} codes are read in turn, the {traded} that traded first"
         for subscription in series:
             staleness = MIN_STALENESS_S + traded / CODES_PER_ROUND
-            subscription.report_degraded(DegradedReason.CROWDED, Degraded(self.rest.channel.name, staleness, reason))
+            subscription.report_degraded(DegradedReason.CROWDED, Degraded(self.name, staleness, reason))
 
     async def _ask_one(self, subscription: Subscription) -> None:
-        subscription.read_at = self.rest.context.clock.monotonic()
+        subscription.read_at = self.clock.monotonic()
         await self.rest.ask(subscription, subscription.state.catch_up(self.rest.channel))
 
     async def _one_by_one(self, subscriptions: Sequence[Subscription]) -> None:
@@ -145,7 +152,7 @@ class Poller:
         if len(subscriptions) < 2 and not series:  # noqa: PLR2004 - one is asked for by its name
             await self._one_by_one(subscriptions)
             return
-        marks = _marks(subscriptions)
+        asked = _asked_now(subscriptions)
         try:
             tickers = await self.rest.ask_for(subscriptions, tickers_of(channel, [*subscriptions, *series]))
         except RequestError:  # one of them is not listed
@@ -153,9 +160,9 @@ class Poller:
             return
         if tickers is None:
             return
-        self._schedule.note(tickers, self.rest.context.clock.monotonic())
+        self._schedule.note(tickers, self.clock.monotonic())
         found = {ticker.symbol: ticker for ticker in tickers}
-        self._publish(subscriptions, marks, found)
+        self._publish(asked, found)
         await self._one_by_one([one for one in subscriptions if one.state.topic.symbol not in found])
 
     async def _ask_books(self, subscriptions: Sequence[Subscription]) -> None:
@@ -165,28 +172,27 @@ class Poller:
             return
         for first in range(0, len(subscriptions), BOOKS_PER_CALL):
             part = subscriptions[first : first + BOOKS_PER_CALL]
-            marks, symbols = _marks(part), [one.state.topic.symbol for one in part]
+            asked, symbols = _asked_now(part), [one.state.topic.symbol for one in part]
             try:
                 books = await self.rest.ask_for(part, channel.get_orderbooks(symbols, BOOK_DEPTH))
             except RequestError:  # one of them is not listed
                 await self._one_by_one(part)
                 continue
-            self._publish(part, marks, {book.symbol: book for book in books or ()})
+            self._publish(asked, {book.symbol: book for book in books or ()})
 
-    def _publish(
-        self,
-        subscriptions: Sequence[Subscription],
-        marks: Sequence[int],
-        found: dict[Symbol, Ticker] | dict[Symbol, OrderBook],
-    ) -> None:
-        for subscription, mark in zip(subscriptions, marks, strict=True):
-            value, state = found.get(subscription.state.topic.symbol), subscription.state
-            if value is not None and isinstance(state, QuoteTopic):
+    def _publish(self, asked: Sequence["_Asked"], found: dict[Symbol, Ticker] | dict[Symbol, OrderBook]) -> None:
+        for subscription, state, mark in asked:
+            value = found.get(state.topic.symbol)
+            if value is not None:
                 self.rest.publish(subscription, state.apply_answer(value, mark))
 
 
-def _marks(subscriptions: Sequence[Subscription]) -> list[int]:
-    return [one.state.mark if isinstance(one.state, QuoteTopic) else 0 for one in subscriptions]
+_Asked = tuple[Subscription, QuoteTopic, int]
+
+
+def _asked_now(subscriptions: Sequence[Subscription]) -> list[_Asked]:
+    """Return the quotes among these together with how far their streams are now: an answer may come too late."""
+    return [(one, one.state, one.state.mark) for one in subscriptions if isinstance(one.state, QuoteTopic)]
 
 
 async def tickers_of(channel: Channel, subscriptions: Iterable[Subscription]) -> Sequence[Ticker]:

@@ -2,17 +2,19 @@
 
 from datetime import datetime, timedelta
 
-from attrs import define, field
+from attrs import define
 
 from ....domain.request import Topic
-from ..topics.trades import TradeTopic
 from .connection import Connection
 from .connection_pool import ConnectionPool
-from .subscription import Subscription
+from .feed_telemetry import FeedTelemetry
+from .subscription import Retry, Subscription, Subscriptions
 
 MAX_SOCKETS = 3
 MERGE_PAUSE_S = 10.0
 REFUSED_PAUSE_S = 600.0
+"""A union that is refused, though its parts were not, is not tried again soon."""
+
 OVERLAP_S = 1.0
 LATEST_ARRIVAL = timedelta(seconds=0.5)
 """How far a frame can lag behind a newer one on one socket; the latest on record was 0.386 s late."""
@@ -37,14 +39,6 @@ class Handover:
     caught_up_at: datetime | None = None
 
 
-@define
-class Retry:
-    """When a silent code is subscribed again on a socket of its own."""
-
-    at: float
-    tries: int = 0
-
-
 @define(eq=False)
 class ConnectionRebalancer:
     """Keeps the sockets of a feed few, and their codes alive; to be called now and then.
@@ -53,19 +47,18 @@ class ConnectionRebalancer:
     """
 
     pool: ConnectionPool
+    subscriptions: Subscriptions
+    telemetry: FeedTelemetry
+    snapshot_timeout_s: float
     _handover: Handover | None = None
     _merge_at: float = 0.0
-    _retries: dict[Topic, Retry] = field(factory=dict[Topic, Retry])
-
-    def __attrs_post_init__(self) -> None:
-        """Hear what becomes of the sockets."""
-        self.pool.on_shown = lambda topic: self._retries.pop(topic, None) and None
-        self.pool.on_refused = self._note_refused
 
     def work(self, now: float) -> None:
         """Do what is due."""
-        for connection in list(self.pool.sockets):
+        for connection in list(self.pool.connections):
             self._judge(connection, now)
+        if self._handover is not None and self._handover.connection not in self.pool.connections:
+            self._handover, self._merge_at = None, now + REFUSED_PAUSE_S
         if self._handover is not None and self._is_over(self._handover, now):
             self._end(self._handover)
         self._close_unused()
@@ -78,7 +71,7 @@ class ConnectionRebalancer:
 
     def _judge(self, connection: Connection, now: float) -> None:
         """Give up a socket that shows nothing at all; report codes of which it shows nothing."""
-        timeout, waited = self.pool.context.rules.snapshot_timeout_s, now - connection.began_at
+        timeout, waited = self.snapshot_timeout_s, now - connection.began_at
         if connection.is_open and not connection.is_proven and connection.stream is not None:
             if waited >= min(MAX_TIMEOUT_S, timeout * 2**connection.fruitless):
                 connection.fruitless += 1
@@ -88,29 +81,28 @@ class ConnectionRebalancer:
             for subscription in self.pool.owned_by(connection):
                 topic = subscription.state.topic
                 if topic not in connection.seen and topic not in connection.silent and subscription.is_wanted:
-                    subscription.report_unanswered(waited)
-                    self._retries.setdefault(topic, Retry(now + FIRST_RETRY_S))
+                    subscription.report_unanswered(waited, now + FIRST_RETRY_S)
 
     def resubscribe(self, subscription: Subscription, cause: str, now: float) -> None:
         """Subscribe a code that is dead on its socket once more; REST serves it until it speaks."""
         self.pool.mark_silent(subscription, cause)
-        self.pool.context.telemetry.code_silent(subscription.state.topic, cause)
-        self._retries.setdefault(subscription.state.topic, Retry(now))
+        self.telemetry.code_silent(subscription.state.topic, cause)
+        subscription.retry = subscription.retry or Retry(now)
 
     def _close_unused(self) -> None:
         """Close what carries nothing that is followed, and forget what was refused and nobody follows any more."""
-        for connection in list(self.pool.sockets):
+        for connection in list(self.pool.connections):
             on_trial = self._handover is not None and self._handover.connection is connection
             if not on_trial and not any(subscription.is_wanted for subscription in self.pool.owned_by(connection)):
                 self.pool.close(connection)
-        for subscription in list(self.pool.subscriptions.values()):
+        for subscription in list(self.subscriptions.values()):
             if subscription.connection is None and not subscription.is_wanted:
-                self.pool.drop(subscription, None)
+                self.subscriptions.drop(subscription, None)
 
     def _replace_lost(self) -> None:
         """Put one socket in place of all that were lost together; what is open again already is kept."""
         self.pool.has_lost_all = False
-        lost = [connection for connection in self.pool.sockets if not connection.is_open]
+        lost = [connection for connection in self.pool.connections if not connection.is_open]
         if len(lost) < 2:  # noqa: PLR2004 - one comes back by itself
             return
         if self._handover is not None and self._handover.connection in lost:
@@ -118,34 +110,32 @@ class ConnectionRebalancer:
         wanted = [one for connection in lost for one in self.pool.owned_by(connection) if one.is_wanted]
         if wanted:
             self.pool.carry(wanted)
-            self.pool.context.telemetry.replaced(lost, self.pool.sockets[-1])
+            self.telemetry.replaced(lost, self.pool.connections[-1])
         for connection in lost:
             self.pool.close(connection)
 
     @property
     def _is_crowded(self) -> bool:
-        return len(self.pool.sockets) > MAX_SOCKETS
+        return len(self.pool.connections) > MAX_SOCKETS
 
     def _merge(self, now: float) -> None:
-        union = {
-            topic for topic, one in self.pool.subscriptions.items() if one.connection is not None and one.is_wanted
-        }
+        union = {topic for topic, one in self.subscriptions.items() if one.connection is not None and one.is_wanted}
         self._merge_at = now + MERGE_PAUSE_S
         self._try(union, now, is_merge=True)
 
     def _retry(self, now: float) -> None:
-        subscriptions = self.pool.subscriptions
-        self._retries = {topic: retry for topic, retry in self._retries.items() if topic in subscriptions}
-        due = {topic for topic, retry in self._retries.items() if now >= retry.at and subscriptions[topic].is_wanted}
-        for topic in due:
-            retry = self._retries[topic]
-            retry.tries += 1
-            retry.at = now + min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** (retry.tries - 1))
+        due: set[Topic] = set()
+        for topic, subscription in self.subscriptions.items():
+            retry = subscription.retry
+            if retry is not None and now >= retry.at and subscription.is_wanted:
+                due.add(topic)
+                retry.tries += 1
+                retry.at = now + min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** (retry.tries - 1))
         if due:
             self._try(due, now, is_merge=False)
 
     def _try(self, topics: set[Topic], now: float, *, is_merge: bool) -> None:
-        until = now + self.pool.context.rules.snapshot_timeout_s
+        until = now + self.snapshot_timeout_s
         self._handover = Handover(self.pool.open(topics), until, is_merge)
 
     def _is_over(self, handover: Handover, now: float) -> bool:
@@ -165,7 +155,7 @@ class ConnectionRebalancer:
 
     def _pending(self, handover: Handover) -> list[Subscription]:
         """Return the topics that the socket on trial carries and does not own."""
-        found = (self.pool.subscriptions.get(topic) for topic in handover.connection.topics)
+        found = (self.subscriptions.get(topic) for topic in handover.connection.topics)
         return [
             subscription
             for subscription in found
@@ -177,7 +167,7 @@ class ConnectionRebalancer:
         self._handover = None
         for subscription in self._pending(handover):
             if handover.connection.has_seen(subscription.state.topic):
-                if isinstance(subscription.state, TradeTopic) and not _has_caught_up(subscription, handover):
+                if not _has_caught_up(subscription, handover):
                     subscription.state.mark_suspect()
                 self.pool.hand_over(subscription, handover.connection)
             elif (
@@ -191,17 +181,11 @@ class ConnectionRebalancer:
             self._tell_merged()
 
     def _tell_merged(self) -> None:
-        before = len(self.pool.sockets) - 1
-        owned = [owned for one in self.pool.sockets if (owned := self.pool.owned_by(one))]
+        before = len(self.pool.connections) - 1
+        owned = [owned for one in self.pool.connections if (owned := self.pool.owned_by(one))]
         if len(owned) < before:
             codes = sum(map(len, owned))
-            self.pool.context.telemetry.merged(self.pool.live.name, before, len(owned), codes)
-
-    def _note_refused(self, connection: Connection) -> None:
-        """A union that is refused, though its parts were not, is not tried again soon."""
-        if self._handover is not None and self._handover.connection is connection:
-            self._merge_at = self.pool.context.clock.monotonic() + REFUSED_PAUSE_S
-            self._handover = None
+            self.telemetry.merged(self.pool.name, before, len(owned), codes)
 
 
 def _has_caught_up(subscription: Subscription, handover: Handover) -> bool:

@@ -1,15 +1,15 @@
 """REST in a feed: asked on behalf of topics, and what became of the question is told to their followers."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TypeVar
 
 from attrs import define
 
 from ....domain.errors import MarketDataError, RequestError, odd_failure
 from ....domain.events import Degraded, MarketEvent
-from ....domain.ports import Channel
-from .context import FeedContext
-from .subscription import DegradedReason, Subscription
+from ....domain.ports import Channel, Clock
+from ...routing.router import SmartChannelRouter
+from .subscription import DegradedReason, Subscription, Subscriptions
 
 CURED_BY_AN_ANSWER = frozenset({DegradedReason.UNREACHABLE, DegradedReason.UNREPAIRED})
 Answer = TypeVar("Answer")
@@ -20,14 +20,14 @@ class RestFallback:
     """Asks one channel, and keeps account of how it does.
 
     Attributes:
-        drop: ends the followers of a topic with an error.
         failures: how many questions have failed in a row.
 
     """
 
     channel: Channel
-    context: FeedContext
-    drop: Callable[[Subscription, MarketDataError | None], None]
+    router: SmartChannelRouter
+    clock: Clock
+    subscriptions: Subscriptions
     failures: int = 0
 
     async def ask(self, subscription: Subscription, asking: Awaitable[Iterable[MarketEvent]]) -> None:
@@ -35,7 +35,7 @@ class RestFallback:
         try:
             events = await self.ask_for([subscription], asking)
         except RequestError as error:
-            self.drop(subscription, error)
+            self.subscriptions.drop(subscription, error)
             return
         if events is not None:
             self.publish(subscription, events)
@@ -47,7 +47,7 @@ class RestFallback:
             RequestError: one of the topics cannot be asked for; which, only single questions tell.
 
         """
-        started = self.context.clock.monotonic()
+        started = self.clock.monotonic()
         try:
             answer = await asking
         except RequestError:
@@ -55,24 +55,24 @@ class RestFallback:
         except Exception as error:  # noqa: BLE001 - a stranger's channel may raise anything; it fails like any other
             self.failures += 1
             failure = error if isinstance(error, MarketDataError) else odd_failure(self.channel.name, error)
-            self.context.router.record(self.channel.name, started, success=False, error=failure)
+            self.router.record(self.channel.name, started, success=False, error=failure)
             for subscription in subscriptions:
                 self._report_degraded(subscription, str(failure))
             return None
         self.failures = 0
-        self.context.router.record(self.channel.name, started, success=True)
+        self.router.record(self.channel.name, started, success=True)
         for subscription in subscriptions:
             subscription.recover(self.channel.name, of=CURED_BY_AN_ANSWER)
         return answer
 
     def publish(self, subscription: Subscription, events: Iterable[MarketEvent]) -> None:
         """Hand out what an answer tells of a topic."""
-        subscription.fresh_at = self.context.clock.monotonic()
-        subscription.state.subscribers.publish(events)
-        subscription.state.subscribers.is_live.set()
+        subscription.fresh_at = self.clock.monotonic()
+        subscription.subscribers.publish(events)
+        subscription.subscribers.is_live.set()
 
     def _report_degraded(self, subscription: Subscription, error: str) -> None:
-        staleness = self.context.clock.monotonic() - subscription.fresh_at
+        staleness = self.clock.monotonic() - subscription.fresh_at
         if subscription.is_live:
             reason = f"the stream goes on, but what it may lack cannot be read: {error}"
             subscription.report_degraded(DegradedReason.UNREPAIRED, Degraded(self.channel.name, staleness, reason))

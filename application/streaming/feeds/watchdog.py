@@ -6,17 +6,16 @@ from datetime import datetime, timedelta
 from attrs import define, frozen
 
 from ....domain.errors import MarketDataError, RequestError
-from ....domain.ports import AllTickers
-from ....domain.request import Topic
+from ....domain.ports import AllTickers, Channel, Clock
 from ....domain.ticker import Ticker
 from ....domain.timestamps import to_text
 from .connection import Connection, TopicSnapshot
 from .connection_pool import ConnectionPool
+from .feed_telemetry import FeedTelemetry
 from .poller import tickers_of
 from .rebalancer import ConnectionRebalancer
-from .rest_fallback import RestFallback
 from .stall_detector import Diagnosis
-from .subscription import Subscription
+from .subscription import Subscription, Subscriptions
 
 COMPARE_EVERY_S = 30.0
 ON_ITS_WAY = timedelta(seconds=2.5)
@@ -71,31 +70,32 @@ def find_silent_topics(subscriptions: Iterable[Subscription], tickers: Iterable[
 class Watchdog:
     """Questions the sockets of a feed."""
 
-    rest: RestFallback
+    rest: Channel
+    clock: Clock
+    telemetry: FeedTelemetry
     pool: ConnectionPool
     rebalancer: ConnectionRebalancer
-    subscriptions: dict[Topic, Subscription]
+    subscriptions: Subscriptions
     _compared_at: float | None = None
 
     async def question_silence(self) -> None:
         """Ask REST for the canary when a socket is silent; give up the socket that lacks what REST knows."""
-        canary, clock = self.pool.canary, self.rest.context.clock
-        now = clock.monotonic()
+        canary, now = self.pool.canary, self.clock.monotonic()
         silent = [
             (one, one.detector.last_read_at)
-            for one in self.pool.sockets
+            for one in self.pool.connections
             if one.is_proven and one.detector.is_worth_asking(now)
         ]
         if canary is None or not silent:
             return
         try:
-            known = (await self.rest.channel.get_orderbook(canary.symbol, 1)).updated_at
+            known = (await self.rest.get_orderbook(canary.symbol, 1)).updated_at
         except RequestError:
             self.pool.forget_canary()
             return
         except MarketDataError:
             known = None
-        now = clock.monotonic()
+        now = self.clock.monotonic()
         for connection, last_read_at in silent:
             has_spoken = connection.detector.last_read_at != last_read_at or not connection.is_proven
             if (
@@ -104,14 +104,16 @@ class Watchdog:
                 and connection.stream is not None
             ):
                 silence = connection.detector.silence_s(now)
-                self.rest.context.telemetry.stalled(connection, self.pool.live.name, silence)
+                self.telemetry.stalled(connection, self.pool.name, silence)
                 connection.stream.abandon(f"silent for {silence:.1f} s while REST has newer data")
 
     async def compare_codes(self) -> None:
         """Find codes that are dead on a socket which lives."""
-        clock, channel = self.rest.context.clock, self.rest.channel
-        now, live = clock.monotonic(), [one for one in self.subscriptions.values() if one.is_live and one.is_wanted]
-        if not live or not isinstance(channel, AllTickers):
+        now, live = (
+            self.clock.monotonic(),
+            [one for one in self.subscriptions.values() if one.is_live and one.is_wanted],
+        )
+        if not live or not isinstance(self.rest, AllTickers):
             self._compared_at = None
             return
         self._compared_at = now if self._compared_at is None else self._compared_at
@@ -119,14 +121,14 @@ class Watchdog:
             return
         self._compared_at = now
         try:
-            tickers = await tickers_of(channel, live)
+            tickers = await tickers_of(self.rest, live)
         except MarketDataError:
             return
         found = list(find_silent_topics(self.subscriptions.values(), tickers))
         for _ in range(CONFIRMATIONS):
             if not found:
                 return
-            await clock.sleep(CONFIRM_EVERY_S)
+            await self.clock.sleep(CONFIRM_EVERY_S)
             for one in found:
                 if one.is_confirmed:
                     self._resubscribe(one)
@@ -134,4 +136,4 @@ class Watchdog:
 
     def _resubscribe(self, one: SilentTopic) -> None:
         cause = f"{one.subscription.state.topic} is silent while REST knows a trade of {to_text(one.traded_at)}"
-        self.rebalancer.resubscribe(one.subscription, cause, self.rest.context.clock.monotonic())
+        self.rebalancer.resubscribe(one.subscription, cause, self.clock.monotonic())

@@ -17,10 +17,11 @@ from attrs import define, evolve, field, frozen
 
 from ....domain.candle import Candle
 from ....domain.coverage import Reason
+from ....domain.coverage_report import Completeness
 from ....domain.events import Backfilled, CandleRevised, CandleUpdated, Gap, MarketEvent
 from ....domain.finality import Finality, SealedBy
 from ....domain.series import CandleSeries
-from ....domain.time_range import TimeRange, subtract, unite
+from ....domain.time_range import TimeRange, clip, subtract, unite
 from ....domain.timeframe import Timeframe
 from ....domain.timestamps import EPOCH
 from ....domain.unifier import CandleView, DataUnifier
@@ -45,6 +46,22 @@ class TrackerOptions:
 
 
 @define
+class _Life:
+    """What the frames of the present socket have shown, and so prove.
+
+    Attributes:
+        since: the slot of its first frame; older ones it proves nothing about.
+        until: how far its data has come, by its own stamps.
+        newest: the latest slot that it has shown.
+
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    newest: datetime | None = None
+
+
+@define
 class CandleTracker:
     """State of one followed series; instants are the server's, at their lower bound."""
 
@@ -55,16 +72,11 @@ class CandleTracker:
     _began_at: datetime | None = None
     _views: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
     _sealed: dict[datetime, CandleView] = field(factory=dict[datetime, CandleView])
-    _witnessed_from: datetime | None = None
-    _witnessed_until: datetime | None = None
-    _newest_frame: datetime | None = None
+    _life: _Life = field(factory=_Life)
     _waiting_since: datetime | None = None
     _confirmed_until: datetime | None = None
     _recheck: set[datetime] = field(factory=set[datetime])
-    _older: str = ""
-    _first_frame: Candle | None = None
-    _rests_at: datetime | None = None
-    _rests_until: datetime = EPOCH
+    _rest: tuple[datetime | None, datetime] = (None, EPOCH)
 
     def __attrs_post_init__(self) -> None:
         """Watch the joints of the same series."""
@@ -82,24 +94,18 @@ class CandleTracker:
         yet, the frontier goes back; afterwards, older slots are owed.
         """
         slot = self.options.timeframe.floor(promised_from)
-        self._older = older or self._older
         self._confirmed_until = self._confirmed_until or slot
-        self._join_life()
+        self.seams.continue_from(older)
         if self.frontier is None or (self.frontier == self._began_at and slot < self.frontier):
             self.frontier = slot
         elif self._began_at is not None and slot < self._began_at:
             self.pending_backfill = (*self.pending_backfill, TimeRange(slot, self._began_at))
         self._began_at = slot if self._began_at is None else min(slot, self._began_at)
 
-    def _join_life(self) -> None:
-        """Begin a joint, once a life, as soon as both of its sides are known."""
-        if self._first_frame is not None and self._older:
-            self.seams.begin(self._first_frame, self._older)
-            self._first_frame = None
-
     def begin_life(self) -> None:
         """Forget what the last socket witnessed: a new life proves nothing about it."""
-        self._witnessed_from = self._witnessed_until = self._newest_frame = self._first_frame = None
+        self._life = _Life()
+        self.seams.begin_life()
 
     def hand_over(self, first: datetime, newest: datetime) -> None:
         """Hand the series over to a socket that has carried it, too, since it showed the slot ``first``.
@@ -108,21 +114,21 @@ class CandleTracker:
         beginning, it proves nothing about.
         """
         self.begin_life()
-        self._witnessed_from, self._newest_frame = first, newest
+        self._life = _Life(first, newest=newest)
 
     def witness(self, position: datetime) -> None:
         """Note how far the data of the present socket reaches, by the stamps of its own frames."""
-        if self._witnessed_from is not None:
-            self._witnessed_until = position
+        if self._life.since is not None:
+            self._life.until = position
 
     def apply_frame(self, candle: Candle) -> Iterator[MarketEvent]:
         """Take a candle of the stream; yields what followers learn from it at once."""
-        if self._witnessed_from is None:
-            self._witnessed_from = candle.opened_at
-            self._first_frame = candle
-            self._join_life()
+        life = self._life
+        if life.since is None:
+            life.since = candle.opened_at
+            self.seams.take_over(candle)
         self.seams.saw(candle)
-        self._newest_frame = max(candle.opened_at, self._newest_frame or candle.opened_at)
+        life.newest = max(candle.opened_at, life.newest or candle.opened_at)
         if self.frontier is None:
             self.start_at(candle.opened_at)
         yield from self._apply(CandleView(candle))
@@ -141,7 +147,8 @@ class CandleTracker:
 
     def apply_series(self, series: CandleSeries) -> Iterator[MarketEvent]:
         """Take a REST answer: candles, and what it proves about slots without one."""
-        self._older = series[-1].source if len(series) else self._older
+        if len(series):
+            self.seams.older = series[-1].source
         for candle in series:
             yield from self._apply(CandleView(candle))
         yield from self._deliver_backfill(series)
@@ -221,14 +228,15 @@ class CandleTracker:
         """
         if self.frontier is None or self._waiting_since is not None:
             return False
-        if self._rests_at is not self.frontier:
-            self._rests_at, self._rests_until = self.frontier, self.options.timeframe.next(self.frontier)
-        return server_now < self._rests_until
+        frontier, until = self._rest
+        if frontier is not self.frontier:
+            self._rest = self.frontier, (until := self.options.timeframe.next(self.frontier))
+        return server_now < until
 
     def settle(self, server_now: datetime) -> Iterator[MarketEvent]:
         """Close and seal whatever time has decided."""
         yield from self._close_until(server_now)
-        if self.frontier is None or self._witnessed_from is None or self.frontier < self._witnessed_from:
+        if self.frontier is None or self._life.since is None or self.frontier < self._life.since:
             return
         until = self.frontier
         while self._seal_of(until, server_now) is not None:
@@ -238,10 +246,10 @@ class CandleTracker:
 
     def _seal_of(self, slot: datetime, server_now: datetime) -> SealedBy | None:
         sealable_at = self.options.timeframe.next(slot) + self.options.grace
-        if self._witnessed_until is None:
+        if self._life.until is None:
             return None
-        passed = min(self._witnessed_until, server_now)
-        if self._newest_frame is not None and self._newest_frame > slot and passed >= sealable_at:
+        passed = min(self._life.until, server_now)
+        if self._life.newest is not None and self._life.newest > slot and passed >= sealable_at:
             return SealedBy.SUCCESSOR
         return SealedBy.STREAM_QUIET if passed >= sealable_at + TICK else None
 
@@ -286,8 +294,8 @@ class CandleTracker:
         if self.frontier is None:
             return None
         end = self.options.timeframe.floor(server_now - self.options.grace)
-        if self._witnessed_from is not None:
-            end = min(end, self._witnessed_from)
+        if self._life.since is not None:
+            end = min(end, self._life.since)
         return TimeRange(self.frontier, end) if end > self.frontier else None
 
     def give_up(self, server_now: datetime) -> Iterator[MarketEvent]:
@@ -317,6 +325,19 @@ class CandleTracker:
         self.pending_backfill = tuple(
             part for span in self.pending_backfill for part in subtract(span, series.coverage.proven)
         )
+
+    def completeness(self, received: int) -> Completeness:
+        """Return what became of the slots from the first promise to the frontier; ``received`` were delivered FINAL.
+
+        What lies before the frontier was delivered, or is known to be empty, or is owed.
+        """
+        if self._began_at is None or self.frontier is None or self.frontier <= self._began_at:
+            return Completeness()
+        timeframe, span = self.options.timeframe, TimeRange(self._began_at, self.frontier)
+        expected = timeframe.count_slots(span)
+        unknown = sum(timeframe.count_slots(part) for part in clip(self.pending_backfill, span))
+        received = min(received, expected - unknown)
+        return Completeness(expected=expected, received=received, quiet=expected - unknown - received, unknown=unknown)
 
     def current(self) -> list[Candle]:
         """Return the views of slots that are not settled yet, oldest first."""

@@ -27,6 +27,7 @@ from ...paging.readers import read_candles
 from ..delivery.subscriber import Subscriber
 from .aggregator import Aggregator, cover_with_timeframes
 from .candles import CandleTopic
+from .topic import TopicState
 
 REFRESH_S = 60.0
 """How often the venue's own view of the slot is read, to compare."""
@@ -70,7 +71,7 @@ class DerivedCandleTopic(CandleTopic):
         self.wants_rows.set()
 
     def _tell(self, derived: Candle) -> Iterator[MarketEvent]:
-        self.newest = derived
+        self._newest = derived
         yield from self.tracker.apply_derived(derived)
 
     def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
@@ -94,7 +95,7 @@ class DerivedCandleFeed:
     """
 
     topic: DerivedCandleTopic
-    minutes: CandleTopic
+    minutes: TopicState
     subscriber: Subscriber
     rest: Channel
     clock: Clock
@@ -134,7 +135,7 @@ class DerivedCandleFeed:
                 return
 
     async def _keep_rows(self) -> None:
-        await self._wait_until_live()
+        await self.minutes.subscribers.wait_until_live(self.clock.to_real_s(self.timeout_s))
         while True:
             await self.topic.wants_rows.wait()
             self.topic.wants_rows.clear()  # a doubt that comes while rows are read asks for others
@@ -146,13 +147,6 @@ class DerivedCandleFeed:
                 self.topic.wants_rows.set()
                 await self.clock.sleep(RETRY_S)
 
-    async def _wait_until_live(self) -> None:
-        try:
-            async with asyncio.timeout(self.clock.to_real_s(self.timeout_s)):
-                await self.minutes.subscribers.is_live.wait()
-        except TimeoutError:
-            return
-
     async def _read_rows(self) -> None:
         now = self.server_time.earliest()
         if now is None:
@@ -161,5 +155,5 @@ class DerivedCandleFeed:
         rows: list[Candle] = []
         for timeframe, span in parts:
             rows += await read_candles(self.rest, self.topic.topic.symbol, timeframe, span)
-        followed = self.minutes.tracker.held_since(parts[-1][1].start)
+        followed = self.minutes.held_since(parts[-1][1].start)
         self.topic.subscribers.publish(self.topic.begin(self.topic.timeframe.floor(now), [*rows, *followed]))

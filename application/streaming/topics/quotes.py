@@ -6,28 +6,24 @@ from ....domain.capabilities import DataKind
 from ....domain.events import MarketEvent, OrderBookUpdated, TickerUpdated
 from ....domain.orderbook import OrderBook
 from ....domain.ports import Channel
-from ....domain.request import Topic
 from ....domain.streaming import LiveValue
 from ....domain.ticker import Ticker
-from .topic import Subscribers
+from .topic import TopicState
 
 BOOK_DEPTH = 30
 
 
 @define(eq=False)
-class QuoteTopic:
+class QuoteTopic(TopicState):
     """Tickers and books: only ever the newest."""
 
-    topic: Topic
-    subscribers: Subscribers = field(factory=Subscribers)
-    newest: Ticker | OrderBook | None = None
-    _frames: int = 0
+    _newest: Ticker | OrderBook | None = field(init=False, default=None)
+    _frames: int = field(init=False, default=0)
 
-    def begin_life(self) -> None:
-        """Nothing to forget: a value is no older for having come by another socket."""
-
-    def mark_suspect(self) -> None:
-        """Nothing to doubt: the next value is the newest."""
+    @property
+    def newest(self) -> Ticker | OrderBook | None:
+        """The newest value."""
+        return self._newest
 
     def apply(self, *values: LiveValue) -> list[MarketEvent]:
         """Pass on each value of the stream that is not older than the one before."""
@@ -38,19 +34,16 @@ class QuoteTopic:
         """Pass on what is newer, whichever socket brings it."""
         return self.apply(*values)
 
-    def hand_over(self, first: LiveValue, newest: LiveValue) -> None:
-        """Nothing to hand over: the newest value is held here."""
-
     def _is_taken(self, value: Ticker | OrderBook) -> bool:
         """Take a value if it is news; return whether it is."""
-        if self.newest is not None and not _is_news(value, self.newest):
+        if self._newest is not None and not _is_news(value, self._newest):
             return False
-        self.newest = value
+        self._newest = value
         return True
 
-    def held(self) -> list[MarketEvent]:
-        """Return the newest value as an event, for somebody who has just come."""
-        return [] if self.newest is None else [_quoted(self.newest)]
+    def snapshot(self) -> list[MarketEvent]:
+        """Return the newest value as an event."""
+        return [] if self._newest is None else [_quoted(self._newest)]
 
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
         """Ask REST for the newest value; once the stream delivers meanwhile, the answer is of no use.

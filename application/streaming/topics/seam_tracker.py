@@ -25,14 +25,41 @@ class _Joint:
 
 @define
 class SeamTracker:
-    """Joints of one series; ``newest`` is the last one that was begun, with its verdict so far."""
+    """Joints of one series.
+
+    Attributes:
+        newest: the last one that was begun, with its verdict so far.
+        older: who delivered what lies before the present life.
+
+    """
 
     timeframe: Timeframe
     newest: Seam | None = None
+    older: str = ""
+    _first: Candle | None = None
     _pending: dict[datetime, _Joint] = field(factory=dict[datetime, _Joint])
 
-    def begin(self, first: Candle, older: str) -> None:
-        """Note that a stream took over from ``older`` with its view of a slot."""
+    def begin_life(self) -> None:
+        """Note that no socket has shown anything yet."""
+        self._first = None
+
+    def take_over(self, first: Candle) -> None:
+        """Note the first frame of a life."""
+        self._first = first
+        self._join()
+
+    def continue_from(self, older: str) -> None:
+        """Note who delivered what lies before, if anybody has."""
+        self.older = older or self.older
+        self._join()
+
+    def _join(self) -> None:
+        """Begin a joint, once a life, as soon as both of its sides are known."""
+        if self._first is not None and self.older:
+            self._begin(self._first, self.older)
+            self._first = None
+
+    def _begin(self, first: Candle, older: str) -> None:
         if first.opened_at in self._pending:
             self._pending[first.opened_at].view = first
             return

@@ -2,48 +2,76 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
+from typing import ClassVar, cast
 
 from attrs import define, field
 
 from ....domain.coverage import Reason
 from ....domain.events import Gap, MarketEvent, TradeReceived
 from ....domain.ports import Channel, TradeHistory
-from ....domain.request import Topic
 from ....domain.streaming import LiveValue
 from ....domain.time_range import TimeRange
 from ....domain.trade import OVERLAP, Trade, start_of_day
 from ...paging.readers import TradeReader
 from ...paging.trade_pager import TradePager
-from .topic import Subscribers
+from .topic import Ask, TopicState
 from .trade_deduplicator import TradeDeduplicator
 
 PAGES_PER_CATCH_UP = 40
+AUDIT_S = 30.0
+"""A stream of trades is compared with REST this often: two calls a minute and symbol."""
+
 _TRADES = {Trade}
 MAX_TRIES = 5
 
 
-@define(eq=False)
-class TradeTopic:
-    """Trades: each once, whatever the channels do."""
+@define
+class _Hole:
+    """What may lack before the next live trade.
 
-    topic: Topic
+    Attributes:
+        tries: how often REST has told too little to join with.
+        since: when it was first asked, on the monotonic clock.
+
+    """
+
+    tries: int = 0
+    since: float | None = None
+
+
+@define(eq=False)
+class TradeTopic(TopicState):
+    """Trades: each once, whatever the channels do.
+
+    Attributes:
+        can_fill: whether REST keeps past trades.
+        hold_bound_s: how long live trades wait for those before them.
+        is_witnessed: whether the present life has shown the topic.
+
+    """
+
+    applies_unfollowed: ClassVar[bool] = False  # the next follower is owed nothing from before
+
     reader: TradeReader
     can_fill: bool = True
-    subscribers: Subscribers = field(factory=Subscribers)
-    deduplicator: TradeDeduplicator = field(factory=TradeDeduplicator)
-    is_behind: bool = False
-    has_hole: bool = False
-    is_witnessed: bool = False
-    tries: int = 0
-    lives: int = 0
-    _quiet_until: datetime | None = None
-    _audited: Trade | None = None
+    hold_bound_s: float = 30.0
+    deduplicator: TradeDeduplicator = field(init=False, factory=TradeDeduplicator)
+    is_witnessed: bool = field(init=False, default=False)
+    lives: int = field(init=False, default=0)
+    _hole: _Hole | None = field(init=False, default=None)
+    _quiet_until: datetime | None = field(init=False, default=None)
+    _audited: Trade | None = field(init=False, default=None)
+    _audited_at: float | None = field(init=False, default=None)
 
     @property
     def newest(self) -> Trade | None:
         """The newest trade."""
         return self.deduplicator.newest
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether live trades wait until REST has filled the hole before them."""
+        return self.can_fill and self._hole is not None
 
     def begin_life(self) -> None:
         """Hold live trades back until REST has filled the break before them."""
@@ -53,18 +81,18 @@ class TradeTopic:
 
     def resume_from(self, trade: Trade) -> None:
         """Count a trade as delivered, and fill what follows it, unless something was delivered before."""
-        if self.deduplicator.newest is None:
+        if self.newest is None:
             self.deduplicator.start_at(trade)
             self._expect_hole()
 
     def _expect_hole(self) -> None:
         """Expect a hole before the next live trade: filled back where REST can, told as a gap where not."""
-        if self.deduplicator.newest is None:
+        if self.newest is None:
             return
-        self.has_hole = True
+        self._hole = self._hole or _Hole()
+        self._hole.tries = 0
         if self.can_fill:
             self.deduplicator.hold()
-            self.is_behind, self.tries = True, 0
 
     def mark_suspect(self) -> None:
         """Fill back, too, when the socket was silent for longer than it should be: it may have lost trades."""
@@ -74,11 +102,13 @@ class TradeTopic:
 
     def give_up(self) -> list[MarketEvent]:
         """Deliver the live trades that wait: REST could not fill the hole before them in time."""
-        self.is_behind = False
-        return [*self._hole_before(self.deduplicator.first_held), *map(TradeReceived, self.deduplicator.join(()))]
+        return [
+            *self._hole_before(self.deduplicator.first_held),
+            *map(TradeReceived, self.deduplicator.join(())),
+        ]
 
     def _hole_before(self, trade: Trade | None) -> list[MarketEvent]:
-        last, self.has_hole = self.deduplicator.newest, False
+        last, self._hole = self.newest, None
         if last is None or trade is None:
             return []
         begin, end = sorted((last.traded_at, trade.traded_at))
@@ -87,7 +117,7 @@ class TradeTopic:
     def apply(self, *values: LiveValue) -> Sequence[MarketEvent]:
         """Pass on the trades that were not delivered before."""
         self.is_witnessed = True
-        if self.has_hole and not self.can_fill and isinstance(values[0], Trade):
+        if self._hole is not None and not self.can_fill and isinstance(values[0], Trade):
             return [*self._hole_before(values[0]), *self.apply_from_standby(*values)]
         return self.apply_from_standby(*values)
 
@@ -95,14 +125,31 @@ class TradeTopic:
         """Pass on the trades that were not delivered before; they tell nothing about the topic's own socket."""
         return [*map(TradeReceived, self.deduplicator.add(*_trades_among(values)))]
 
-    def hand_over(self, first: LiveValue, newest: LiveValue) -> None:
-        """Nothing to hand over: what either socket brought is known by its identity."""
-
     def reset(self) -> None:
         """Forget what was delivered: nobody follows any more, and whoever comes next is owed nothing before."""
-        self.deduplicator, self.is_behind, self.has_hole = TradeDeduplicator(), False, False
-        self._audited = self._quiet_until = None
-        self.lives += 1
+        self.deduplicator = TradeDeduplicator()
+        self._hole = self._audited = self._quiet_until = None
+        self.lives += 1  # what REST is being asked now belongs to what was forgotten
+
+    def needs_repair(self, now: float, server_now: datetime | None, *, is_live: bool) -> bool:  # noqa: ARG002
+        """Return whether a socket brings trades and a hole before them has to be filled, or an audit is due."""
+        if self.is_behind:
+            return is_live
+        self._audited_at = now if self._audited_at is None else self._audited_at
+        return is_live and now - self._audited_at >= AUDIT_S
+
+    async def repair(self, rest: Channel, ask: Ask, now: float, server_now: datetime | None) -> None:  # noqa: ARG002
+        """Join the stream to what was delivered before it, after ``hold_bound_s`` without; or audit it."""
+        self.repaired_at, hole = now, self._hole
+        if hole is None or not self.can_fill:
+            self._audited_at = now
+            await ask(self.audit(rest))
+            return
+        hole.since = now if hole.since is None else hole.since
+        if now - hole.since >= self.hold_bound_s:
+            self.subscribers.publish(self.give_up())
+        else:
+            await ask(self.catch_up(rest))
 
     async def catch_up(self, rest: Channel) -> list[MarketEvent]:
         """Read back to the last trade delivered, and join.
@@ -110,25 +157,25 @@ class TradeTopic:
         An answer that was asked for before the present life began, or before its first frame, may end
         before the stream begins: it is thrown away and asked for again.
         """
-        last, life, is_witnessed = self.deduplicator.newest, self.lives, self.is_witnessed
+        last, life, is_witnessed, hole = self.newest, self.lives, self.is_witnessed, self._hole
         if not isinstance(rest, TradeHistory):
             return []
-        is_joining = self.is_behind and is_witnessed
+        is_joining = hole is not None and self.can_fill and is_witnessed
         quiet_until = None if self.is_behind else self._quiet_until
         walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
         if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
         found = _since(walk)
-        if not is_joining:
+        if hole is None or not is_joining:
             self._note_quiet(walk)
             missing = [] if walk.has_reached or last is None else self._gap(walk, last)
             return [*missing, *map(TradeReceived, self.deduplicator.absorb(found))]
         if last is not None and not self.deduplicator.joins(found, last):
-            self.tries += 1
-            if self.tries < MAX_TRIES:
+            hole.tries += 1
+            if hole.tries < MAX_TRIES:
                 return []
         missing = self._gap(walk, last)
-        self.is_behind = self.has_hole = False
+        self._hole = None
         return [*missing, *(TradeReceived(trade) for trade in self.deduplicator.join(found))]
 
     async def audit(self, rest: Channel) -> list[MarketEvent]:
@@ -137,7 +184,7 @@ class TradeTopic:
         A socket may drop a few frames without a word and go on. What is younger than the overlap may still
         be on its way and is left for the next audit.
         """
-        newest, since, life = self.deduplicator.newest, self._audited or self.deduplicator.oldest, self.lives
+        newest, since, life = self.newest, self._audited or self.deduplicator.oldest, self.lives
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
         walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)

@@ -15,10 +15,8 @@ from market_backbone import (
     create_realtime_request,
 )
 from market_backbone.application.paging.readers import TradeReader
-from market_backbone.application.streaming.delivery.event_buffer import EventBuffer
-from market_backbone.application.streaming.delivery.replay_filter import ReplayFilter
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
-from market_backbone.application.streaming.resume import MissedTrades, Resumed, TradeResumption
+from market_backbone.application.streaming.resume import Resumed, TradeResumption
 from market_backbone.application.streaming.topics.trades import TradeTopic
 from market_backbone.domain.capabilities import DataKind
 from market_backbone.domain.request import Topic
@@ -26,7 +24,11 @@ from market_backbone.domain.trade import order_of_trade
 from market_backbone.infrastructure.sandbox import Fault
 
 MIDNIGHT = datetime(2026, 11, 10, tzinfo=UTC)
+
+
 SECOND = timedelta(seconds=1)
+
+
 SPEED = 20.0
 
 
@@ -62,9 +64,6 @@ def truth_between(sandbox, symbol, first, last):
     """The ids of what the exchange traded from one trade to another, both included."""
     trades = sandbox.market.trades(symbol, millis(first.traded_at), millis(last.traded_at) + 1)
     return [t.sequential_id for t in trades if first.sequential_id <= t.sequential_id <= last.sequential_id]
-
-
-# --- over real sockets --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["the trade", "its id"])
@@ -154,9 +153,6 @@ async def test_candles_go_on_over_a_pause_of_the_market_without_repeating_the_la
     assert [e.candle.opened_at for e in events[1:] if isinstance(e, CandleUpdated) and e.candle.is_final] == [
         MIDNIGHT + 60 * SECOND
     ]
-
-
-# --- one step at a time -------------------------------------------------------------------------
 
 
 class Desk:
@@ -311,23 +307,3 @@ async def test_a_failure_on_the_way_back_is_retried_and_keeps_what_was_read(kit)
     scene.rest.failures.append(kit.broken())
     with pytest.raises(ChannelUnavailableError):
         await scene.open(kit.trade(1))
-
-
-def test_a_gate_remembers_ten_minutes_and_lets_nothing_older_pass(kit):
-    minutes = [kit.trade(n, milliseconds=n * 60_000) for n in range(30)]
-    gate = ReplayFilter(order_of_trade(minutes[3]))
-    assert ids(gate.load(minutes)) == list(range(4, 30))
-    assert len(gate._had) == 11
-    assert [gate.admit(trade) for trade in minutes] == [None] * 30
-    assert gate.admit(kit.trade(99, milliseconds=28 * 60_000)).is_late
-    assert not gate.admit(kit.trade(100, milliseconds=31 * 60_000)).is_late
-
-
-async def test_history_beyond_the_capacity_leaves_the_same_room_for_live_events(kit):
-    buffer = EventBuffer(2)
-    buffer.put_history([TradeReceived(kit.trade(n)) for n in range(10)])
-    buffer.put(TradeReceived(kit.trade(10)))
-    buffer.put(TradeReceived(kit.trade(11)))
-    assert len(buffer) == 12
-    missed = MissedTrades(5)
-    assert missed.joins([])

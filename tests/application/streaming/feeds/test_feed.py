@@ -2,18 +2,15 @@
 
 import asyncio
 
-from scenes import RULES
+from scenes import polled_feed
 
 from market_backbone import (
     CandleUpdated,
     ChannelSwitched,
-    ClosedError,
     DataKind,
-    SmartRoutingPolicy,
     TickerUpdated,
     TradeReceived,
 )
-from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.streaming.delivery.event_buffer import FollowedEvents
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.context import FRAMES_IN_A_ROW
@@ -139,41 +136,7 @@ async def test_a_late_joiner_of_a_quiet_market_has_the_newest_value_at_once(kit,
     scene.stream.begin()
     scene.give(kit.ticker(price="5", second=1))
     await scene.until(lambda: scene.kinds(TickerUpdated))
-    assert [event.ticker.price for event in scene.state.held()] == [5]
-
-
-async def test_a_feed_ends_with_its_last_follower_and_a_thousand_followers_share_one(kit, make_scene):
-    scene = make_scene(DataKind.TICKER)
-    followers = [Subscriber.of(10, waits_for_history=False) for _ in range(999)]
-    for subscriber in followers:
-        scene.hub.join(scene.topic, scene.route, subscriber)
-    await scene.open()
-    assert len(scene.live.streams) == 1
-    for subscriber in followers:
-        await scene.hub.leave(scene.state, scene.route, subscriber)
-    assert scene.tasks.count == 1
-    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
-    await kit.turns()
-    assert scene.tasks.count == 0
-
-
-async def test_a_follower_that_leaves_before_the_socket_opens_leaves_nothing(kit, make_scene):
-    scene = make_scene(DataKind.TICKER)
-    await scene.hub.leave(scene.state, scene.route, scene.subscriber)
-    await kit.turns(50)
-    assert scene.live.streams == []
-    assert scene.tasks.count == 0
-
-
-async def test_topics_asked_for_together_share_a_socket(kit, make_scene):
-    scene = make_scene(DataKind.TICKER)
-    other = Subscriber.of(10, waits_for_history=False)
-    scene.hub.join(Topic(DataKind.TRADE, "KRW-ETH"), scene.route, other)
-    await scene.open()
-    assert {str(topic) for topic in scene.live.topics[0]} == {"ticker:KRW-BTC", "trade:KRW-ETH"}
-    scene.hub.end_all(ClosedError("closed"))
-    assert scene.subscriber.buffer.has_failed
-    assert other.buffer.has_failed
+    assert [event.ticker.price for event in scene.state.snapshot()] == [5]
 
 
 async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):
@@ -190,10 +153,7 @@ async def test_without_a_stream_rest_is_asked_again_and_again(kit, make_scene):
 
 def test_a_feed_without_a_live_channel_has_no_canary(kit):
     clock = kit.Clock()
-    feed = Feed(
-        states={}, live=None, rest=None, router=SmartChannelRouter({}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
-        clock=clock, server_time=kit.ServerTime(clock), rules=RULES,
-    )  # fmt: skip
+    feed = polled_feed(kit, clock, None)
     assert feed.pool is None
     assert not feed.is_witnessing(Topic(DataKind.TICKER, kit.BTC))
 
@@ -245,7 +205,7 @@ async def test_a_minute_that_ends_for_all_codes_at_once_leaves_everybody_their_t
     feed, many = scene.feed, 3 * SETTLED_A_TURN
     (subscription,) = feed.subscriptions.values()
     monkeypatch.setattr(Feed, "_settle_one", lambda *_: settled_at.append(turns))
-    monkeypatch.setattr(type(subscription.state.tracker), "is_at_rest", lambda *_: False)
+    monkeypatch.setattr(type(subscription.state), "is_at_rest", lambda *_: False)
     feed.subscriptions = dict.fromkeys(range(many), subscription)
 
     async def count_turns():

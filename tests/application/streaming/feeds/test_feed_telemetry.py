@@ -18,7 +18,7 @@ from market_backbone import (
 from market_backbone.application.runtime.telemetry import Telemetry
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.connection import Connection
-from market_backbone.application.streaming.feeds.feed_telemetry import FeedTelemetry, slots_of
+from market_backbone.application.streaming.feeds.feed_telemetry import FeedTelemetry
 from market_backbone.application.streaming.feeds.stall_detector import StallDetector
 from market_backbone.application.streaming.topics.candle_tracker import CandleTracker, TrackerOptions
 from market_backbone.domain.events import Degraded, Recovered, SubscriptionUnanswered
@@ -110,7 +110,7 @@ async def test_a_socket_for_which_nobody_is_left_is_no_loss_to_the_next(scene, w
     await scene.pass_s(1)
     assert [one.is_reconnect for one in watcher.of(StreamBegan)] == [False, False]
     assert watcher.told("stream_restored") == []
-    assert scene.feed.telemetry._lost == {}
+    assert scene.feed.context.telemetry._lost == {}
 
 
 def test_three_hundred_codes_of_one_socket_are_one_line(report, watcher):
@@ -176,12 +176,12 @@ def tracker_of(kit, pending_backfill=()):
     ],
 )
 def test_each_slot_that_is_over_was_received_or_is_quiet_or_is_owed(kit, pending_backfill, received, known):
-    assert tuple(number for _, number in slots_of(tracker_of(kit, pending_backfill), received).by_state()) == known
+    assert tuple(number for _, number in tracker_of(kit, pending_backfill).completeness(received).by_state()) == known
 
 
 def test_before_the_first_promise_there_is_nothing_to_complete(kit):
     rules = TrackerOptions(timeframe=Timeframe.M1, grace=kit.GRACE, repair_bound=timedelta(seconds=30))
-    assert slots_of(CandleTracker(rules), 0) == Completeness()
+    assert CandleTracker(rules).completeness(0) == Completeness()
 
 
 async def test_a_followed_series_tells_its_completeness_each_time_that_it_changes(make_scene, watcher):

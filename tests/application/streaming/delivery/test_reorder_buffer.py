@@ -16,10 +16,31 @@ from market_backbone import (
     create_realtime_request,
 )
 from market_backbone.application.streaming.delivery.event_buffer import FollowedEvents
+from market_backbone.application.streaming.delivery.reorder_buffer import ReorderBuffer
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
-from market_backbone.application.streaming.delivery.trade_reorder import TradeReordering
 from market_backbone.domain.trade import order_of_trade
 from market_backbone.infrastructure.sandbox import Fault
+
+
+class AtInstants:
+    """A buffer that is told what time it is."""
+
+    def __init__(self, kit, hold_s):
+        self.clock = kit.Clock()
+        self.buffer = ReorderBuffer(hold_s, self.clock)
+        self.flush = self.buffer.flush
+
+    def add(self, trade, now):
+        self.clock.now = now
+        self.buffer.add(trade)
+
+    def release(self, now):
+        self.clock.now = now
+        return self.buffer.release()
+
+    def wait_s(self, now):
+        self.clock.now = now
+        return self.buffer.wait_s()
 
 
 def ids(trades):
@@ -27,7 +48,7 @@ def ids(trades):
 
 
 def test_what_arrives_in_disorder_leaves_in_order_once_the_first_has_waited_long_enough(kit):
-    held = TradeReordering(0.5)
+    held = AtInstants(kit, 0.5)
     held.add(kit.trade(10), 0.0)
     held.add(kit.trade(5), 0.3)
     held.add(kit.trade(12), 0.4)
@@ -39,7 +60,7 @@ def test_what_arrives_in_disorder_leaves_in_order_once_the_first_has_waited_long
 
 
 def test_what_comes_after_a_later_one_has_left_is_late_and_what_was_only_in_disorder_is_not(kit):
-    held = TradeReordering(0.5)
+    held = AtInstants(kit, 0.5)
     held.add(kit.trade(10), 0.0)
     held.add(kit.trade(5), 0.1)
     assert [trade.is_late for trade in held.release(0.5)] == [False, False]
@@ -54,7 +75,7 @@ def test_what_comes_after_a_later_one_has_left_is_late_and_what_was_only_in_diso
 def test_each_trade_leaves_once_and_those_within_the_time_leave_in_order(kit, arrivals, hold_s):
     """Each trade is executed at its number of milliseconds and arrives up to 0.4 s later."""
     coming = sorted((number / 1000 + after, number) for number, after in arrivals)
-    held, left = TradeReordering(hold_s), []
+    held, left = AtInstants(kit, hold_s), []
     for at, number in coming:
         left += held.release(at)
         held.add(kit.trade(number), at)
@@ -68,14 +89,13 @@ def test_each_trade_leaves_once_and_those_within_the_time_leave_in_order(kit, ar
 
 async def test_a_follower_holds_trades_for_market_seconds_and_nothing_overtakes_them_but_state(kit):
     clock = kit.Clock()
-    subscriber = Subscriber.of(20, waits_for_history=False)
-    keeper = subscriber.put_in_order(0.5, clock)
+    subscriber = Subscriber.of(20, waits_for_history=False, reorder=ReorderBuffer(0.5, clock))
     for number in (9, 3):
         subscriber.deliver(TradeReceived(kit.trade(number)))
     assert len(subscriber.buffer) == 0
     started = clock.now
     async with asyncio.timeout(2), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(keeper.run())
+        running = tasks.create_task(subscriber.keep_order())
         events = [await subscriber.buffer.get() for _ in range(2)]
         running.cancel()
     assert ids(event.trade for event in events) == [3, 9]
@@ -87,8 +107,8 @@ async def test_a_follower_holds_trades_for_market_seconds_and_nothing_overtakes_
 
 @pytest.mark.parametrize("ending", ["the end", "an error", "a full buffer"])
 async def test_what_is_held_when_a_stream_ends_is_delivered_before_the_end(kit, ending):
-    subscriber = Subscriber.of(2 if ending == "a full buffer" else 20, waits_for_history=False)
-    subscriber.put_in_order(5.0, kit.Clock())
+    capacity, reorder = 2 if ending == "a full buffer" else 20, ReorderBuffer(5.0, kit.Clock())
+    subscriber = Subscriber.of(capacity, waits_for_history=False, reorder=reorder)
     for number in (9, 3, 6):
         subscriber.deliver(TradeReceived(kit.trade(number)))
     if ending == "an error":

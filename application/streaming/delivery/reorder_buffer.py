@@ -1,15 +1,15 @@
-"""Trades that are held for a moment and leave in the market's order. Pure."""
+"""Trades that are held for a moment and leave in the market's order."""
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from ....domain.events import TradeReceived
 from ....domain.ports import Clock
 from ....domain.trade import Trade, order_of_trade
-from .event_buffer import EventBuffer
+
+MIN_WAIT_S = 0.01
 
 
-@define
-class TradeReordering:
+@define(eq=False)
+class ReorderBuffer:
     """Holds each trade for ``hold_s`` and lets it go sorted by (traded_at, sequential_id).
 
     A trade that was executed before one whose time is up leaves with it. What arrives after one that was
@@ -19,19 +19,26 @@ class TradeReordering:
     """
 
     hold_s: float
+    clock: Clock
     _held: list[tuple[float, Trade]] = field(factory=list[tuple[float, Trade]])
     _last: Trade | None = None
 
-    def add(self, trade: Trade, now: float) -> None:
-        """Hold a trade that arrived ``now`` (monotonic)."""
-        self._held.append((now + self.hold_s, trade))
+    def add(self, trade: Trade) -> None:
+        """Hold a trade that has just arrived."""
+        self._held.append((self.clock.monotonic() + self.hold_s, trade))
 
-    def wait_s(self, now: float) -> float:
+    async def wait(self) -> None:
+        """Return when something may be due."""
+        await self.clock.sleep(max(MIN_WAIT_S, self.wait_s()))
+
+    def wait_s(self) -> float:
         """Return how long nothing will be due."""
+        now = self.clock.monotonic()
         return min((due for due, _ in self._held), default=now + self.hold_s) - now
 
-    def release(self, now: float) -> list[Trade]:
+    def release(self) -> list[Trade]:
         """Return the trades whose time is up, and those that come before one of them."""
+        now = self.clock.monotonic()
         due = [order_of_trade(trade) for at, trade in self._held if at <= now]
         if not due:
             return []
@@ -57,37 +64,3 @@ class TradeReordering:
         """Count sorted trades as delivered, by whatever way."""
         if delivered and (self._last is None or order_of_trade(delivered[-1]) > order_of_trade(self._last)):
             self._last = delivered[-1]
-
-
-MIN_WAIT_S = 0.01
-
-
-@frozen(eq=False)
-class OrderKeeper:
-    """Lets a follower's trades go when their time is up."""
-
-    buffer: EventBuffer
-    reordering: TradeReordering
-    clock: Clock
-
-    async def run(self) -> None:
-        """Let trades go until cancelled."""
-        while True:
-            await self.clock.sleep(max(MIN_WAIT_S, self.reordering.wait_s(self.clock.monotonic())))
-            self._put(self.reordering.release(self.clock.monotonic()))
-
-    def hold(self, trade: Trade) -> None:
-        """Hold a trade that has just arrived."""
-        self.reordering.add(trade, self.clock.monotonic())
-
-    def note(self, delivered: list[Trade]) -> None:
-        """Count sorted trades as delivered."""
-        self.reordering.note(delivered)
-
-    def flush(self) -> None:
-        """Let all go at once: something follows that must not overtake them."""
-        self._put(self.reordering.flush())
-
-    def _put(self, trades: list[Trade]) -> None:
-        for trade in trades:
-            self.buffer.put(TradeReceived(trade))

@@ -1,11 +1,15 @@
-"""A socket that loses frames without a word: noticed by the canary's stamps, and by comparing with REST."""
+"""What a stream may lack is asked for, and comes late but once."""
 
 from datetime import timedelta
 
 import pytest
 
-from market_backbone import DataKind, TradeReceived
-from market_backbone.application.streaming.feeds.gap_repair import TRADE_AUDIT_S
+from market_backbone import (
+    DataKind,
+    Gap,
+    TradeReceived,
+)
+from market_backbone.application.streaming.topics.trades import AUDIT_S
 from market_backbone.domain.request import Topic
 from market_backbone.domain.streaming import Rejected
 
@@ -46,7 +50,7 @@ async def test_a_trade_that_was_dropped_without_a_trace_is_found_by_the_next_com
     await scene.until(lambda: 3 in ids(scene))
     assert ids(scene) == [1, 2, 4, 9, 3]
     assert scene.kinds(TradeReceived)[-1].trade.is_late
-    assert scene.clock.now - 1000.0 <= TRADE_AUDIT_S + timedelta(seconds=5).total_seconds()
+    assert scene.clock.now - 1000.0 <= AUDIT_S + timedelta(seconds=5).total_seconds()
 
 
 @pytest.mark.parametrize("about", [None, Topic(DataKind.TRADE, "KRW-BTC")])
@@ -75,3 +79,32 @@ async def after_three_trades(kit, make_scene):
         scene.give(kit.trade(number, milliseconds=1000 * number))
     await scene.until(lambda: 3 in ids(scene))
     return scene
+
+
+async def test_after_a_silence_that_ended_by_itself_rest_is_asked_what_was_missed(kit, make_scene):
+    scene = make_scene(DataKind.TRADE, canary="KRW-ETH")
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1), is_snapshot=True)
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.clock.now += 2.5
+    scene.rest.trades = [kit.trade(1), kit.trade(2), kit.trade(3)]
+    scene.give(kit.trade(3))
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 3)
+    assert [event.trade.sequential_id for event in scene.kinds(TradeReceived)] == [1, 2, 3]
+
+
+async def test_trades_wait_for_a_dead_rest_only_so_long(kit, make_scene):
+    scene = make_scene(DataKind.TRADE)
+    await scene.open()
+    scene.stream.begin()
+    scene.give(kit.trade(1))
+    await scene.until(lambda: scene.kinds(TradeReceived))
+    scene.rest.failures.extend([kit.broken()] * 1000)
+    scene.stream.end()
+    scene.stream.begin()
+    began = scene.clock.now
+    scene.give(kit.trade(9), is_snapshot=True)
+    await scene.until(lambda: len(scene.kinds(TradeReceived)) == 2)
+    assert 30 <= scene.clock.now - began <= 60
+    assert len(scene.kinds(Gap)) == 1
