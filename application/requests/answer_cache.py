@@ -129,7 +129,7 @@ class AnswerCache:
 
         Args:
             request: the question.
-            standing: what its answer rests on now.
+            key: what its answer rests on now.
             started: when it was asked; the trace tells how long it took.
 
         """
