@@ -118,6 +118,7 @@ class Feed:
     async def run(self) -> None:
         """Carry the topics until cancelled."""
         try:
+            # all that a feed asks goes before anybody's questions, but for polling
             with use_call_context(CallContext(Priority.REPAIR)):
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keep_time())
@@ -143,6 +144,7 @@ class Feed:
         while True:
             await self.context.clock.sleep(TICK_S)
             for job in self._jobs:
+                # a job that still waits for REST is not started twice
                 if job not in running or running[job].done():
                     running[job] = tasks.create_task(_finished(job))
 
@@ -151,6 +153,7 @@ class Feed:
         server_now, settled = self.context.server_time.earliest(), 0
         if server_now is None:
             return
+        # a copy: frames, and with them drops, go on between two codes
         for topic, subscription in list(self.subscriptions.items()):
             if subscription.state.is_at_rest(server_now):
                 continue

@@ -104,7 +104,9 @@ class Poller:
             subscription.deliver_from(self.name, "no stream delivers")
         if not due:
             return
+        # before the answers: ``poll_now`` may call for the next round while this one is asked
         self._at = now + self.interval_s
+        # somebody waits for it, but a repair goes first: it decides what may be sealed
         with use_call_context(CallContext(Priority.INTERACTIVE)):
             await self._ask(due)
         self._failed_rounds = self._failed_rounds + 1 if self.rest.failures else 0
@@ -120,6 +122,7 @@ class Poller:
             tasks.create_task(self._ask_books(kinds[DataKind.ORDERBOOK]))
             tickers = tasks.create_task(self._ask_tickers(kinds[DataKind.TICKER], series if is_crowded else []))
             if is_crowded:
+                # they tell which codes traded, and so who is asked first
                 await tickers
             self._tell_crowd(series, is_crowded=is_crowded)
             for kind in (DataKind.CANDLE, DataKind.TRADE):
@@ -143,6 +146,7 @@ class Poller:
 
     async def _one_by_one(self, subscriptions: Sequence[Subscription]) -> None:
         for subscription in subscriptions:
+            # a socket may have begun to bring it meanwhile
             if not subscription.is_live:
                 await self._ask_one(subscription)
 

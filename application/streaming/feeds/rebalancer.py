@@ -57,10 +57,12 @@ class ConnectionRebalancer:
         """Do what is due."""
         for connection in list(self.pool.connections):
             self._judge(connection, now)
+        # only a refusal takes a socket away that is still on trial
         if self._handover is not None and self._handover.connection not in self.pool.connections:
             self._handover, self._merge_at = None, now + REFUSED_PAUSE_S
         if self._handover is not None and self._is_over(self._handover, now):
             self._end(self._handover)
+        # after the end of a handover: the old sockets own nothing any more
         self._close_unused()
         if self.pool.has_lost_all:
             self._replace_lost()
@@ -73,6 +75,7 @@ class ConnectionRebalancer:
         """Give up a socket that shows nothing at all; report codes of which it shows nothing."""
         timeout, waited = self.snapshot_timeout_s, now - connection.began_at
         if connection.is_open and not connection.is_proven and connection.stream is not None:
+            # an exchange that is slow today is given twice as long each time
             if waited >= min(MAX_TIMEOUT_S, timeout * 2**connection.fruitless):
                 connection.fruitless += 1
                 connection.is_open = False
@@ -126,6 +129,7 @@ class ConnectionRebalancer:
     def _retry(self, now: float) -> None:
         due: set[Topic] = set()
         for topic, subscription in self.subscriptions.items():
+            # Upbit says nothing about a code that it does not know: most of these stay silent for ever
             retry = subscription.retry
             if retry is not None and now >= retry.at and subscription.is_wanted:
                 due.add(topic)
@@ -149,6 +153,7 @@ class ConnectionRebalancer:
             handover.complete_since = None
             return False
         if handover.complete_since is None:
+            # a frame of an old socket may lag behind the new one: it is read until it is past this instant
             position = handover.connection.position
             handover.complete_since, handover.caught_up_at = now, position and position + LATEST_ARRIVAL
         return now - handover.complete_since >= OVERLAP_S and all(_has_caught_up(one, handover) for one in live)
@@ -167,6 +172,7 @@ class ConnectionRebalancer:
         self._handover = None
         for subscription in self._pending(handover):
             if handover.connection.has_seen(subscription.state.topic):
+                # the time is up, and the old socket may still hold what the new one never saw
                 if not _has_caught_up(subscription, handover):
                     subscription.state.mark_suspect()
                 self.pool.hand_over(subscription, handover.connection)

@@ -86,6 +86,7 @@ class Subscription:
     def deliver_from(self, channel: str, reason: str) -> None:
         """Say who delivers from now on."""
         old, self.channel = self.channel, channel
+        # the first value is no switch: nobody delivered before
         if old and old != channel:
             self.tell(ChannelSwitched(old, channel, reason))
 

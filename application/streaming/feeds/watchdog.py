@@ -97,6 +97,7 @@ class Watchdog:
             known = None
         now = self.clock.monotonic()
         for connection, last_read_at in silent:
+            # it may have spoken, or been lost, while REST was asked
             has_spoken = connection.detector.last_read_at != last_read_at or not connection.is_proven
             if (
                 not has_spoken
@@ -124,6 +125,7 @@ class Watchdog:
             tickers = await tickers_of(self.rest, live)
         except MarketDataError:
             return
+        # REST may only be faster: what is behind now gets ten seconds to prove that it is not dead
         found = list(find_silent_topics(self.subscriptions.values(), tickers))
         for _ in range(CONFIRMATIONS):
             if not found:
