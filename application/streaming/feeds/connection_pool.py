@@ -31,7 +31,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
 _value_of = attrgetter("value")
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class ConnectionPool:
     """All sockets of a feed, and the reading of each.
 
@@ -73,7 +73,7 @@ class ConnectionPool:
     def carry(self, subscriptions: Iterable[Subscription]) -> None:
         """Open a socket that owns these topics."""
         owned = list(subscriptions)
-        connection = self.open(subscription.state.topic for subscription in owned)
+        connection = self.open(subscription.topic for subscription in owned)
         for subscription in owned:
             subscription.connection = connection
 
@@ -145,7 +145,7 @@ class ConnectionPool:
             case Rejected():
                 self.context.router.count_rejected(self.live.name)
                 for subscription in self.owned_by(connection):
-                    if item.topic in {None, subscription.state.topic}:
+                    if item.topic in {None, subscription.topic}:
                         subscription.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
                         subscription.state.mark_suspect()
 
@@ -206,7 +206,7 @@ class ConnectionPool:
 
     def hand_over(self, subscription: Subscription, connection: Connection) -> None:
         """Go over to another socket without a break: it has shown the topic since before now."""
-        snapshot = connection.seen[subscription.state.topic]
+        snapshot = connection.seen[subscription.topic]
         subscription.connection = connection
         subscription.state.hand_over(snapshot.first, snapshot.newest)
 
@@ -218,7 +218,7 @@ class ConnectionPool:
         connection.end_life()
         for subscription in self.owned_by(connection):
             subscription.fresh_at = max(subscription.fresh_at, connection.detector.last_read_at)
-            heir = next((other for other in self.connections if other.has_seen(subscription.state.topic)), None)
+            heir = next((other for other in self.connections if other.has_seen(subscription.topic)), None)
             if heir is None:
                 self._fall_back(subscription, cause)
             else:
@@ -261,7 +261,7 @@ class ConnectionPool:
     def mark_silent(self, subscription: Subscription, cause: str) -> None:
         """Count a topic as dead on its socket, which goes on for the others."""
         if subscription.connection is not None:
-            subscription.connection.mark_silent(subscription.state.topic)
+            subscription.connection.mark_silent(subscription.topic)
             self._fall_back(subscription, cause)
             self._poll_now()
 
@@ -278,13 +278,13 @@ class ConnectionPool:
         elif owned:
             for subscription in owned:
                 self._fall_back(subscription, str(error))
-            owned.sort(key=lambda subscription: str(subscription.state.topic))
+            owned.sort(key=lambda subscription: str(subscription.topic))
             self.carry(owned[: len(owned) // 2])
             self.carry(owned[len(owned) // 2 :])
         self._poll_now()
 
     def _exclude(self, subscription: Subscription, error: ChannelError | RequestError) -> None:
-        self.context.telemetry.refused(subscription.state.topic, error)
+        self.context.telemetry.refused(subscription.topic, error)
         if self.fallback is None:
             self.subscriptions.drop(subscription, error)
             return

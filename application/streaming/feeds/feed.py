@@ -61,7 +61,7 @@ class Feed:
 
     def _new_poller(self, rest: Channel) -> Poller:
         clock, options = self.context.clock, self.context.options
-        fallback = RestFallback(channel=rest, router=self.context.router, clock=clock, subscriptions=self.subscriptions)
+        fallback = RestFallback(rest, self.context.router, clock, self.subscriptions)
         poller = Poller(fallback, clock, self.subscriptions, options.polling_interval_s, options.snapshot_timeout_s)
         repair = GapRepair(fallback, clock, self.context.server_time, self.subscriptions)
         self._jobs += [poller.work, repair.work]
@@ -69,13 +69,7 @@ class Feed:
 
     def _open_pool(self, live: LiveChannel, poller: Poller | None) -> None:
         telemetry, timeout_s = self.context.telemetry, self.context.options.snapshot_timeout_s
-        self.pool = ConnectionPool(
-            live=live,
-            subscriptions=self.subscriptions,
-            context=self.context,
-            canary=_canary_of(live),
-            fallback=poller,
-        )
+        self.pool = ConnectionPool(live, self.subscriptions, self.context, _canary_of(live), fallback=poller)
         self._rebalancer = ConnectionRebalancer(self.pool, self.subscriptions, telemetry, timeout_s)
         if self.rest is not None:
             watchdog = Watchdog(

@@ -53,7 +53,7 @@ class PollSchedule:
 
     def has_news(self, subscription: Subscription) -> bool:
         """Return whether the code has traded since its last turn, or since the stream was lost."""
-        symbol, newest = subscription.state.topic.symbol, subscription.state.newest
+        symbol, newest = subscription.topic.symbol, subscription.state.newest
         if subscription.read_at > -math.inf:
             return self._traded_at.get(symbol, -math.inf) >= subscription.read_at
         ticker, stamp = self._seen.get(symbol), None if newest is None else stamp_of(newest)
@@ -88,13 +88,8 @@ class Poller:
 
     def _unserved(self, now: float) -> list[Subscription]:
         """Return what has to be polled."""
-        return [
-            subscription
-            for subscription in self.subscriptions.values()
-            if subscription.is_wanted
-            and not subscription.is_live
-            and not _is_opening(subscription, now, self.snapshot_timeout_s)
-        ]
+        unserved = (one for one in self.subscriptions.values() if one.is_wanted and not one.is_live)
+        return [one for one in unserved if not _is_opening(one, now, self.snapshot_timeout_s)]
 
     async def work(self) -> None:
         """Ask for everything that is due."""
@@ -115,7 +110,7 @@ class Poller:
             self._at = self.clock.monotonic() + pause
 
     async def _ask(self, due: Sequence[Subscription]) -> None:
-        kinds = {kind: [one for one in due if one.state.topic.kind is kind] for kind in DataKind}
+        kinds = {kind: [one for one in due if one.topic.kind is kind] for kind in DataKind}
         series = [*kinds[DataKind.CANDLE], *kinds[DataKind.TRADE]]
         is_crowded = max(len(kinds[DataKind.CANDLE]), len(kinds[DataKind.TRADE])) > CODES_PER_ROUND
         async with asyncio.TaskGroup() as tasks:
@@ -167,7 +162,7 @@ class Poller:
         self._schedule.note(tickers, self.clock.monotonic())
         found = {ticker.symbol: ticker for ticker in tickers}
         self._publish(asked, found)
-        await self._one_by_one([one for one in subscriptions if one.state.topic.symbol not in found])
+        await self._one_by_one([one for one in subscriptions if one.topic.symbol not in found])
 
     async def _ask_books(self, subscriptions: Sequence[Subscription]) -> None:
         channel = self.rest.channel
@@ -176,7 +171,7 @@ class Poller:
             return
         for first in range(0, len(subscriptions), BOOKS_PER_CALL):
             part = subscriptions[first : first + BOOKS_PER_CALL]
-            asked, symbols = _asked_now(part), [one.state.topic.symbol for one in part]
+            asked, symbols = _asked_now(part), [one.topic.symbol for one in part]
             try:
                 books = await self.rest.ask_for(part, channel.get_orderbooks(symbols, BOOK_DEPTH))
             except RequestError:  # one of them is not listed
@@ -206,7 +201,7 @@ async def tickers_of(channel: Channel, subscriptions: Iterable[Subscription]) ->
         RequestError: one of them is not listed, and the channel cannot leave it out.
 
     """
-    symbols = list(dict.fromkeys(subscription.state.topic.symbol for subscription in subscriptions))
+    symbols = list(dict.fromkeys(subscription.topic.symbol for subscription in subscriptions))
     if not isinstance(channel, AllTickers):
         return await channel.get_tickers(symbols)
     if len(symbols) <= MAX_BY_NAME:

@@ -82,14 +82,14 @@ class ConnectionRebalancer:
                 connection.stream.abandon(f"nothing came within {waited:.0f} s")
         elif connection.is_proven and waited >= timeout:
             for subscription in self.pool.owned_by(connection):
-                topic = subscription.state.topic
+                topic = subscription.topic
                 if topic not in connection.seen and topic not in connection.silent and subscription.is_wanted:
                     subscription.report_unanswered(waited, now + FIRST_RETRY_S)
 
     def resubscribe(self, subscription: Subscription, cause: str, now: float) -> None:
         """Subscribe a code that is dead on its socket once more; REST serves it until it speaks."""
         self.pool.mark_silent(subscription, cause)
-        self.telemetry.code_silent(subscription.state.topic, cause)
+        self.telemetry.code_silent(subscription.topic, cause)
         subscription.retry = subscription.retry or Retry(now)
 
     def _close_unused(self) -> None:
@@ -149,7 +149,7 @@ class ConnectionRebalancer:
         live = [subscription for subscription in pending if subscription.is_live]
         if not live:
             return not pending
-        if not all(handover.connection.has_seen(subscription.state.topic) for subscription in live):
+        if not all(handover.connection.has_seen(subscription.topic) for subscription in live):
             handover.complete_since = None
             return False
         if handover.complete_since is None:
@@ -161,17 +161,13 @@ class ConnectionRebalancer:
     def _pending(self, handover: Handover) -> list[Subscription]:
         """Return the topics that the socket on trial carries and does not own."""
         found = (self.subscriptions.get(topic) for topic in handover.connection.topics)
-        return [
-            subscription
-            for subscription in found
-            if subscription is not None and subscription.connection is not handover.connection
-        ]
+        return [one for one in found if one is not None and one.connection is not handover.connection]
 
     def _end(self, handover: Handover) -> None:
         """Let the socket take over what it shows, and what nobody shows; the rest stays where it is."""
         self._handover = None
         for subscription in self._pending(handover):
-            if handover.connection.has_seen(subscription.state.topic):
+            if handover.connection.has_seen(subscription.topic):
                 # the time is up, and the old socket may still hold what the new one never saw
                 if not _has_caught_up(subscription, handover):
                     subscription.state.mark_suspect()

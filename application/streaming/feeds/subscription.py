@@ -70,6 +70,11 @@ class Subscription:
         self.subscribers = self.state.subscribers
 
     @property
+    def topic(self) -> Topic:
+        """What is followed."""
+        return self.state.topic
+
+    @property
     def is_live(self) -> bool:
         """Whether a socket brings the topic now."""
         return self.connection is not None and self.connection.has_seen(self.state.topic)
