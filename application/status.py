@@ -36,7 +36,7 @@ def _streams(feed: Feed) -> Iterator[StreamStatus]:
     now = feed.context.clock.monotonic()
     for subscription in list(feed.subscriptions.values()):
         yield StreamStatus(
-            topic=subscription.state.topic,
+            topic=subscription.topic,
             channel=subscription.channel,
             is_live=subscription.is_live,
             staleness_s=_staleness_s(subscription, now),

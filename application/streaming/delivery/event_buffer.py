@@ -72,6 +72,7 @@ class EventBuffer:
             return
         waiting = list(events)
         self._queue.extend(waiting)
+        # the same room for live events as if nothing had been missed
         self.capacity += len(waiting)
         self._wake()
 
@@ -95,6 +96,7 @@ class EventBuffer:
             self._entries[key] = entry = _Entry(key, read_at, [*events])
             self.append(entry)
         elif read_at is None or read_at != entry.read_at:
+            # what was read earlier has been overtaken; what is read together could not be had one by one
             entry.read_at = read_at
             entry.events[:] = events[-1:] if read_at is None else events
         else:

@@ -127,6 +127,7 @@ class Subscriber:
         self._replay_filter, self._is_plain = replay_filter, False
         self.buffer.put_history([*before, *map(TradeReceived, missed), *after])
         if self.buffer.reorder is not None:
+            # before what waits is held: late is who comes after a later trade that has left
             self.buffer.reorder.note(missed)
         for event in pending:
             self.deliver(event)

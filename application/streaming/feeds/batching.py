@@ -59,6 +59,7 @@ class LoopYield:
         """Note that somebody may be woken from now on, of whom the turn before knew nothing."""
         if self._is_over:
             self._is_over = False
+            # called after everybody who is ready now, so they have had their turn by then
             asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:

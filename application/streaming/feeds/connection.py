@@ -96,12 +96,14 @@ class Connection:
     def on_read(self, read_at: float) -> bool:
         """Take note that something has come; return whether something before it may be missing."""
         self.is_proven, self.fruitless = True, 0
+        # before the reading is noted, which ends the silence
         is_hole = self.canary is not None and self.detector.silence_s(read_at) > self.detector.silent_after_s
         self.detector.on_read(read_at)
         return is_hole
 
     def on_canary(self, topic: Topic, values: Sequence[LiveValue]) -> bool:
         """Take note of the canary's books, if these are some; return whether something between them may be missing."""
+        # with every batch: the type tells most of them apart without comparing topics
         if not isinstance(values[0], OrderBook) or topic != self.canary:
             return False
         holes = [self.detector.leaves_a_hole(book.updated_at) for book in values if isinstance(book, OrderBook)]

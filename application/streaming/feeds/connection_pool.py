@@ -31,7 +31,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
 _value_of = attrgetter("value")
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class ConnectionPool:
     """All sockets of a feed, and the reading of each.
 
@@ -73,7 +73,7 @@ class ConnectionPool:
     def carry(self, subscriptions: Iterable[Subscription]) -> None:
         """Open a socket that owns these topics."""
         owned = list(subscriptions)
-        connection = self.open(subscription.state.topic for subscription in owned)
+        connection = self.open(subscription.topic for subscription in owned)
         for subscription in owned:
             subscription.connection = connection
 
@@ -100,11 +100,13 @@ class ConnectionPool:
                 if isinstance(error, RequestError) or not error.retryable:
                     self._refuse(connection, error)
                     return
+                # one that has delivered was cut, and may be back at once; one that never has is in no hurry
                 pause = FIRST_PAUSE_S if connection.is_proven else min(MAX_PAUSE_S, pause * 2)
                 self._lose(connection, str(error))
             await self.context.clock.sleep(pause)
 
     async def _wait_for_circuit(self, connection: Connection) -> None:
+        # a connect while the circuit is open would only tell once more that the channel is dead
         while not self.context.router.is_usable(self.live.name):
             connection.is_waiting = True
             await self.context.clock.sleep(self.context.options.polling_interval_s)
@@ -113,6 +115,7 @@ class ConnectionPool:
     async def _read(self, connection: Connection) -> None:
         async with self.live.open_stream(connection.topics, canary=self.canary) as stream:
             connection.stream = stream
+            # what was read together is taken without a turn of the loop for each frame, which takes 10 us and more
             ready = stream.ready if isinstance(stream, ReadyStream) else tuple[StreamItem]
             in_a_row, read_at, most_in_a_row, loop_yield = 0, 0.0, self.context.options.frames_in_a_row, LoopYield()
             async for first in stream:
@@ -142,18 +145,21 @@ class ConnectionPool:
             case Rejected():
                 self.context.router.count_rejected(self.live.name)
                 for subscription in self.owned_by(connection):
-                    if item.topic in {None, subscription.state.topic}:
+                    if item.topic in {None, subscription.topic}:
                         subscription.tell(ItemRejected(self.live.name, item.reason, item.excerpt))
                         subscription.state.mark_suspect()
 
     def _receive(self, connection: Connection, batch: Batch) -> None:
         topic, read_at, values = batch[0].topic, batch[0].received_at, [*map(_value_of, batch)]
+        # once a reading: silence, health and the server's time are the same for all of its frames
         may_have_lost = self._on_read(connection, read_at) if read_at != connection.read_at else False
         if connection.on_canary(topic, values) or may_have_lost:
+            # before these frames count: what they follow may have a hole
             for subscription in self.owned_by(connection):
                 subscription.state.mark_suspect()
         connection.advance(values)
         subscription = self.subscriptions.get(topic)
+        # the canary comes on every socket, and may be followed on another one
         if subscription is not None and (subscription.connection is connection or topic in connection.topics):
             is_first = connection.record(topic, values)
             self._deliver(subscription, connection, values, read_at, is_first=is_first)
@@ -180,6 +186,7 @@ class ConnectionPool:
         state, subscribers = subscription.state, subscription.subscribers
         is_wanted = subscribers.members or state.applies_unfollowed
         if subscription.connection is not connection and subscription.is_live:
+            # make before break: two sockets bring it, and only the owner's frames prove anything
             subscribers.publish(state.apply_from_standby(*values) if is_wanted else (), read_at)
             return
         if subscription.connection is not connection or is_first:
@@ -191,6 +198,7 @@ class ConnectionPool:
 
     def _begin(self, subscription: Subscription) -> None:
         """Take a topic over from whoever stood in: this is its first frame of the owner's life."""
+        # before its first frame is applied: the life before proves nothing about this one
         subscription.state.begin_life()
         subscription.retry = None
         subscription.deliver_from(self.live.name, "the stream is up")
@@ -198,7 +206,7 @@ class ConnectionPool:
 
     def hand_over(self, subscription: Subscription, connection: Connection) -> None:
         """Go over to another socket without a break: it has shown the topic since before now."""
-        snapshot = connection.seen[subscription.state.topic]
+        snapshot = connection.seen[subscription.topic]
         subscription.connection = connection
         subscription.state.hand_over(snapshot.first, snapshot.newest)
 
@@ -210,13 +218,15 @@ class ConnectionPool:
         connection.end_life()
         for subscription in self.owned_by(connection):
             subscription.fresh_at = max(subscription.fresh_at, connection.detector.last_read_at)
-            heir = next((other for other in self.connections if other.has_seen(subscription.state.topic)), None)
+            heir = next((other for other in self.connections if other.has_seen(subscription.topic)), None)
             if heir is None:
                 self._fall_back(subscription, cause)
             else:
+                # the heir may lack what was still on its way on the lost one
                 subscription.state.mark_suspect()
                 self.hand_over(subscription, heir)
         if was_proven:
+            # sockets that fall together come back as one, which the rebalancer sees to at its next turn
             self.has_lost_all = not any(other.is_proven for other in self.connections)
             self._poll_now()
 
@@ -251,7 +261,7 @@ class ConnectionPool:
     def mark_silent(self, subscription: Subscription, cause: str) -> None:
         """Count a topic as dead on its socket, which goes on for the others."""
         if subscription.connection is not None:
-            subscription.connection.mark_silent(subscription.state.topic)
+            subscription.connection.mark_silent(subscription.topic)
             self._fall_back(subscription, cause)
             self._poll_now()
 
@@ -261,19 +271,20 @@ class ConnectionPool:
         self.context.telemetry.closed(connection)
         connection.end_life()
         owned = self.owned_by(connection)
+        # halves get sockets of their own: a subscription is never changed while its socket lives
         self.connections.remove(connection)
         if len(owned) == 1:
             self._exclude(owned[0], error)
         elif owned:
             for subscription in owned:
                 self._fall_back(subscription, str(error))
-            owned.sort(key=lambda subscription: str(subscription.state.topic))
+            owned.sort(key=lambda subscription: str(subscription.topic))
             self.carry(owned[: len(owned) // 2])
             self.carry(owned[len(owned) // 2 :])
         self._poll_now()
 
     def _exclude(self, subscription: Subscription, error: ChannelError | RequestError) -> None:
-        self.context.telemetry.refused(subscription.state.topic, error)
+        self.context.telemetry.refused(subscription.topic, error)
         if self.fallback is None:
             self.subscriptions.drop(subscription, error)
             return

@@ -61,7 +61,7 @@ class Feed:
 
     def _new_poller(self, rest: Channel) -> Poller:
         clock, options = self.context.clock, self.context.options
-        fallback = RestFallback(channel=rest, router=self.context.router, clock=clock, subscriptions=self.subscriptions)
+        fallback = RestFallback(rest, self.context.router, clock, self.subscriptions)
         poller = Poller(fallback, clock, self.subscriptions, options.polling_interval_s, options.snapshot_timeout_s)
         repair = GapRepair(fallback, clock, self.context.server_time, self.subscriptions)
         self._jobs += [poller.work, repair.work]
@@ -69,13 +69,7 @@ class Feed:
 
     def _open_pool(self, live: LiveChannel, poller: Poller | None) -> None:
         telemetry, timeout_s = self.context.telemetry, self.context.options.snapshot_timeout_s
-        self.pool = ConnectionPool(
-            live=live,
-            subscriptions=self.subscriptions,
-            context=self.context,
-            canary=_canary_of(live),
-            fallback=poller,
-        )
+        self.pool = ConnectionPool(live, self.subscriptions, self.context, _canary_of(live), fallback=poller)
         self._rebalancer = ConnectionRebalancer(self.pool, self.subscriptions, telemetry, timeout_s)
         if self.rest is not None:
             watchdog = Watchdog(
@@ -118,6 +112,7 @@ class Feed:
     async def run(self) -> None:
         """Carry the topics until cancelled."""
         try:
+            # all that a feed asks goes before anybody's questions, but for polling
             with use_call_context(CallContext(Priority.REPAIR)):
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keep_time())
@@ -143,6 +138,7 @@ class Feed:
         while True:
             await self.context.clock.sleep(TICK_S)
             for job in self._jobs:
+                # a job that still waits for REST is not started twice
                 if job not in running or running[job].done():
                     running[job] = tasks.create_task(_finished(job))
 
@@ -151,6 +147,7 @@ class Feed:
         server_now, settled = self.context.server_time.earliest(), 0
         if server_now is None:
             return
+        # a copy: frames, and with them drops, go on between two codes
         for topic, subscription in list(self.subscriptions.items()):
             if subscription.state.is_at_rest(server_now):
                 continue

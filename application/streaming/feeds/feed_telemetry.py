@@ -118,6 +118,7 @@ class FeedTelemetry:
 
     def life_proven(self, connection: Connection, channel: str) -> None:
         """Note that a socket shows data."""
+        # only now: a socket that opens and shows nothing has restored nothing
         lost_at = self._lost.pop(connection, None)
         if lost_at is not None:
             down_s = round(self.clock.monotonic() - lost_at, 1)

@@ -53,7 +53,7 @@ class PollSchedule:
 
     def has_news(self, subscription: Subscription) -> bool:
         """Return whether the code has traded since its last turn, or since the stream was lost."""
-        symbol, newest = subscription.state.topic.symbol, subscription.state.newest
+        symbol, newest = subscription.topic.symbol, subscription.state.newest
         if subscription.read_at > -math.inf:
             return self._traded_at.get(symbol, -math.inf) >= subscription.read_at
         ticker, stamp = self._seen.get(symbol), None if newest is None else stamp_of(newest)
@@ -88,13 +88,8 @@ class Poller:
 
     def _unserved(self, now: float) -> list[Subscription]:
         """Return what has to be polled."""
-        return [
-            subscription
-            for subscription in self.subscriptions.values()
-            if subscription.is_wanted
-            and not subscription.is_live
-            and not _is_opening(subscription, now, self.snapshot_timeout_s)
-        ]
+        unserved = (one for one in self.subscriptions.values() if one.is_wanted and not one.is_live)
+        return [one for one in unserved if not _is_opening(one, now, self.snapshot_timeout_s)]
 
     async def work(self) -> None:
         """Ask for everything that is due."""
@@ -104,7 +99,9 @@ class Poller:
             subscription.deliver_from(self.name, "no stream delivers")
         if not due:
             return
+        # before the answers: ``poll_now`` may call for the next round while this one is asked
         self._at = now + self.interval_s
+        # somebody waits for it, but a repair goes first: it decides what may be sealed
         with use_call_context(CallContext(Priority.INTERACTIVE)):
             await self._ask(due)
         self._failed_rounds = self._failed_rounds + 1 if self.rest.failures else 0
@@ -113,13 +110,14 @@ class Poller:
             self._at = self.clock.monotonic() + pause
 
     async def _ask(self, due: Sequence[Subscription]) -> None:
-        kinds = {kind: [one for one in due if one.state.topic.kind is kind] for kind in DataKind}
+        kinds = {kind: [one for one in due if one.topic.kind is kind] for kind in DataKind}
         series = [*kinds[DataKind.CANDLE], *kinds[DataKind.TRADE]]
         is_crowded = max(len(kinds[DataKind.CANDLE]), len(kinds[DataKind.TRADE])) > CODES_PER_ROUND
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._ask_books(kinds[DataKind.ORDERBOOK]))
             tickers = tasks.create_task(self._ask_tickers(kinds[DataKind.TICKER], series if is_crowded else []))
             if is_crowded:
+                # they tell which codes traded, and so who is asked first
                 await tickers
             self._tell_crowd(series, is_crowded=is_crowded)
             for kind in (DataKind.CANDLE, DataKind.TRADE):
@@ -143,6 +141,7 @@ class Poller:
 
     async def _one_by_one(self, subscriptions: Sequence[Subscription]) -> None:
         for subscription in subscriptions:
+            # a socket may have begun to bring it meanwhile
             if not subscription.is_live:
                 await self._ask_one(subscription)
 
@@ -163,7 +162,7 @@ class Poller:
         self._schedule.note(tickers, self.clock.monotonic())
         found = {ticker.symbol: ticker for ticker in tickers}
         self._publish(asked, found)
-        await self._one_by_one([one for one in subscriptions if one.state.topic.symbol not in found])
+        await self._one_by_one([one for one in subscriptions if one.topic.symbol not in found])
 
     async def _ask_books(self, subscriptions: Sequence[Subscription]) -> None:
         channel = self.rest.channel
@@ -172,7 +171,7 @@ class Poller:
             return
         for first in range(0, len(subscriptions), BOOKS_PER_CALL):
             part = subscriptions[first : first + BOOKS_PER_CALL]
-            asked, symbols = _asked_now(part), [one.state.topic.symbol for one in part]
+            asked, symbols = _asked_now(part), [one.topic.symbol for one in part]
             try:
                 books = await self.rest.ask_for(part, channel.get_orderbooks(symbols, BOOK_DEPTH))
             except RequestError:  # one of them is not listed
@@ -202,7 +201,7 @@ async def tickers_of(channel: Channel, subscriptions: Iterable[Subscription]) ->
         RequestError: one of them is not listed, and the channel cannot leave it out.
 
     """
-    symbols = list(dict.fromkeys(subscription.state.topic.symbol for subscription in subscriptions))
+    symbols = list(dict.fromkeys(subscription.topic.symbol for subscription in subscriptions))
     if not isinstance(channel, AllTickers):
         return await channel.get_tickers(symbols)
     if len(symbols) <= MAX_BY_NAME:

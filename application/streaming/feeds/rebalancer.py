@@ -57,10 +57,12 @@ class ConnectionRebalancer:
         """Do what is due."""
         for connection in list(self.pool.connections):
             self._judge(connection, now)
+        # only a refusal takes a socket away that is still on trial
         if self._handover is not None and self._handover.connection not in self.pool.connections:
             self._handover, self._merge_at = None, now + REFUSED_PAUSE_S
         if self._handover is not None and self._is_over(self._handover, now):
             self._end(self._handover)
+        # after the end of a handover: the old sockets own nothing any more
         self._close_unused()
         if self.pool.has_lost_all:
             self._replace_lost()
@@ -73,20 +75,21 @@ class ConnectionRebalancer:
         """Give up a socket that shows nothing at all; report codes of which it shows nothing."""
         timeout, waited = self.snapshot_timeout_s, now - connection.began_at
         if connection.is_open and not connection.is_proven and connection.stream is not None:
+            # an exchange that is slow today is given twice as long each time
             if waited >= min(MAX_TIMEOUT_S, timeout * 2**connection.fruitless):
                 connection.fruitless += 1
                 connection.is_open = False
                 connection.stream.abandon(f"nothing came within {waited:.0f} s")
         elif connection.is_proven and waited >= timeout:
             for subscription in self.pool.owned_by(connection):
-                topic = subscription.state.topic
+                topic = subscription.topic
                 if topic not in connection.seen and topic not in connection.silent and subscription.is_wanted:
                     subscription.report_unanswered(waited, now + FIRST_RETRY_S)
 
     def resubscribe(self, subscription: Subscription, cause: str, now: float) -> None:
         """Subscribe a code that is dead on its socket once more; REST serves it until it speaks."""
         self.pool.mark_silent(subscription, cause)
-        self.telemetry.code_silent(subscription.state.topic, cause)
+        self.telemetry.code_silent(subscription.topic, cause)
         subscription.retry = subscription.retry or Retry(now)
 
     def _close_unused(self) -> None:
@@ -126,6 +129,7 @@ class ConnectionRebalancer:
     def _retry(self, now: float) -> None:
         due: set[Topic] = set()
         for topic, subscription in self.subscriptions.items():
+            # Upbit says nothing about a code that it does not know: most of these stay silent for ever
             retry = subscription.retry
             if retry is not None and now >= retry.at and subscription.is_wanted:
                 due.add(topic)
@@ -145,10 +149,11 @@ class ConnectionRebalancer:
         live = [subscription for subscription in pending if subscription.is_live]
         if not live:
             return not pending
-        if not all(handover.connection.has_seen(subscription.state.topic) for subscription in live):
+        if not all(handover.connection.has_seen(subscription.topic) for subscription in live):
             handover.complete_since = None
             return False
         if handover.complete_since is None:
+            # a frame of an old socket may lag behind the new one: it is read until it is past this instant
             position = handover.connection.position
             handover.complete_since, handover.caught_up_at = now, position and position + LATEST_ARRIVAL
         return now - handover.complete_since >= OVERLAP_S and all(_has_caught_up(one, handover) for one in live)
@@ -156,17 +161,14 @@ class ConnectionRebalancer:
     def _pending(self, handover: Handover) -> list[Subscription]:
         """Return the topics that the socket on trial carries and does not own."""
         found = (self.subscriptions.get(topic) for topic in handover.connection.topics)
-        return [
-            subscription
-            for subscription in found
-            if subscription is not None and subscription.connection is not handover.connection
-        ]
+        return [one for one in found if one is not None and one.connection is not handover.connection]
 
     def _end(self, handover: Handover) -> None:
         """Let the socket take over what it shows, and what nobody shows; the rest stays where it is."""
         self._handover = None
         for subscription in self._pending(handover):
-            if handover.connection.has_seen(subscription.state.topic):
+            if handover.connection.has_seen(subscription.topic):
+                # the time is up, and the old socket may still hold what the new one never saw
                 if not _has_caught_up(subscription, handover):
                     subscription.state.mark_suspect()
                 self.pool.hand_over(subscription, handover.connection)

@@ -15,7 +15,7 @@ CURED_BY_AN_ANSWER = frozenset({DegradedReason.UNREACHABLE, DegradedReason.UNREP
 Answer = TypeVar("Answer")
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class RestFallback:
     """Asks one channel, and keeps account of how it does.
 

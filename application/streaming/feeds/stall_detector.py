@@ -55,6 +55,7 @@ class StallDetector:
         no hole counts for what is usual.
         """
         before, self._newest = self._newest, canary_updated_at
+        # a book may be sent twice, and its stamp then proves nothing
         if before is None or canary_updated_at <= before:
             return False
         gap_s = (canary_updated_at - before).total_seconds()
@@ -81,6 +82,7 @@ class StallDetector:
         """Return what the silence means; ``rest_updated_at`` is None when REST failed too."""
         self._ask_after = now + self._repeat_s
         self._repeat_s = min(MAX_REPEAT_S, self._repeat_s * 2)
+        # REST is down as well, or this life has not shown the canary: neither says anything about the socket
         if rest_updated_at is None or self._newest is None:
             return Diagnosis.QUIET
         return Diagnosis.STALLED if rest_updated_at > self._newest + NEWER_BY else Diagnosis.QUIET

@@ -70,6 +70,11 @@ class Subscription:
         self.subscribers = self.state.subscribers
 
     @property
+    def topic(self) -> Topic:
+        """What is followed."""
+        return self.state.topic
+
+    @property
     def is_live(self) -> bool:
         """Whether a socket brings the topic now."""
         return self.connection is not None and self.connection.has_seen(self.state.topic)
@@ -86,6 +91,7 @@ class Subscription:
     def deliver_from(self, channel: str, reason: str) -> None:
         """Say who delivers from now on."""
         old, self.channel = self.channel, channel
+        # the first value is no switch: nobody delivered before
         if old and old != channel:
             self.tell(ChannelSwitched(old, channel, reason))
 

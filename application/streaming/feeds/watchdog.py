@@ -37,7 +37,7 @@ class SilentTopic:
     @property
     def is_open(self) -> bool:
         """Whether the same life has still not shown it."""
-        is_same = self.connection.seen.get(self.subscription.state.topic) is self.snapshot
+        is_same = self.connection.seen.get(self.subscription.topic) is self.snapshot
         return is_same and self.subscription.connection is self.connection and _is_behind(self.snapshot, self.traded_at)
 
     @property
@@ -58,7 +58,7 @@ def find_silent_topics(subscriptions: Iterable[Subscription], tickers: Iterable[
     """
     traded = {ticker.symbol: ticker.traded_at for ticker in tickers}
     for subscription in subscriptions:
-        connection, topic = subscription.connection, subscription.state.topic
+        connection, topic = subscription.connection, subscription.topic
         if connection is None or not subscription.is_wanted or not connection.has_seen(topic):
             continue
         snapshot, traded_at = connection.seen[topic], traded.get(topic.symbol)
@@ -97,15 +97,15 @@ class Watchdog:
             known = None
         now = self.clock.monotonic()
         for connection, last_read_at in silent:
-            has_spoken = connection.detector.last_read_at != last_read_at or not connection.is_proven
-            if (
-                not has_spoken
-                and connection.detector.diagnose(known, now) is Diagnosis.STALLED
-                and connection.stream is not None
-            ):
-                silence = connection.detector.silence_s(now)
-                self.telemetry.stalled(connection, self.pool.name, silence)
-                connection.stream.abandon(f"silent for {silence:.1f} s while REST has newer data")
+            # it may have spoken, or been lost, while REST was asked
+            is_still_silent = connection.is_proven and connection.detector.last_read_at == last_read_at
+            if is_still_silent and connection.detector.diagnose(known, now) is Diagnosis.STALLED:
+                self._give_up(connection, connection.detector.silence_s(now))
+
+    def _give_up(self, connection: Connection, silent_s: float) -> None:
+        if connection.stream is not None:
+            self.telemetry.stalled(connection, self.pool.name, silent_s)
+            connection.stream.abandon(f"silent for {silent_s:.1f} s while REST has newer data")
 
     async def compare_codes(self) -> None:
         """Find codes that are dead on a socket which lives."""
@@ -124,6 +124,7 @@ class Watchdog:
             tickers = await tickers_of(self.rest, live)
         except MarketDataError:
             return
+        # REST may only be faster: what is behind now gets ten seconds to prove that it is not dead
         found = list(find_silent_topics(self.subscriptions.values(), tickers))
         for _ in range(CONFIRMATIONS):
             if not found:
@@ -135,5 +136,5 @@ class Watchdog:
             found = [one for one in found if one.is_open]
 
     def _resubscribe(self, one: SilentTopic) -> None:
-        cause = f"{one.subscription.state.topic} is silent while REST knows a trade of {to_text(one.traded_at)}"
+        cause = f"{one.subscription.topic} is silent while REST knows a trade of {to_text(one.traded_at)}"
         self.rebalancer.resubscribe(one.subscription, cause, self.clock.monotonic())

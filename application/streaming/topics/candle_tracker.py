@@ -187,6 +187,7 @@ class CandleTracker:
             yield from self._apply_late(view)
             return
         held = self._views.get(slot)
+        # a slot's last frame comes up to a second after its end, and does not open it again
         if held is not None and held.candle.finality is Finality.CLOSED and view.candle.finality is Finality.FORMING:
             view = evolve(view, candle=evolve(view.candle, finality=Finality.CLOSED))
         best = view if held is None else DataUnifier().winner(held, view)
@@ -205,6 +206,7 @@ class CandleTracker:
                 yield Backfilled(view.candle)
             return
         if not view.candle.is_final:
+            # a frame is cumulative: less volume is only an older view
             if view.candle.volume > sealed.candle.volume:
                 self._recheck.add(view.candle.opened_at)
             return
@@ -229,6 +231,7 @@ class CandleTracker:
         if self.frontier is None or self._waiting_since is not None:
             return False
         frontier, until = self._rest
+        # by identity: the frontier is another object whenever it moves
         if frontier is not self.frontier:
             self._rest = self.frontier, (until := self.options.timeframe.next(self.frontier))
         return server_now < until
@@ -239,6 +242,7 @@ class CandleTracker:
         if self.frontier is None or self._life.since is None or self.frontier < self._life.since:
             return
         until = self.frontier
+        # stops at the first slot that the stream cannot vouch for: FINAL candles leave in order
         while self._seal_of(until, server_now) is not None:
             until = self.options.timeframe.next(until)
         if until > self.frontier:
@@ -307,6 +311,7 @@ class CandleTracker:
         self._waiting_since = self._waiting_since or server_now
         if server_now - self._waiting_since < self.options.repair_bound:
             return
+        # they come as Backfilled once REST has told of them, and not as live candles after their gap
         for slot in [slot for slot in self._views if slot < given_up.end]:
             self._views.pop(slot)
         self.pending_backfill = (*self.pending_backfill, given_up)

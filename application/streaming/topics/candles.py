@@ -112,6 +112,7 @@ class CandleTopic(TopicState):
             self.tracker.start_at(promised_from, channel)
         if len(series):
             self._newest = series[-1]
+        # the store first: who is told of a FINAL candle may ask for it at once
         for read in self.subscribers.on_page:
             read(series)
         yield from self.tracker.apply_series(series)

@@ -76,6 +76,7 @@ class DerivedCandleTopic(CandleTopic):
 
     def _join(self, series: CandleSeries, channel: str) -> Iterator[MarketEvent]:
         """Compare the venue's view with what was derived; where they contradict each other, the venue's stands."""
+        # before the page is applied: what it refutes must not win against it
         if len(series) and not series[-1].is_final and self.aggregator.is_refuted_by(series[-1]):
             self.tracker.forget_view(series[-1].opened_at)
             self.invalidate()

@@ -27,6 +27,7 @@ class QuoteTopic(TopicState):
 
     def apply(self, *values: LiveValue) -> list[MarketEvent]:
         """Pass on each value of the stream that is not older than the one before."""
+        # also what is refused counts: the stream has spoken since REST was asked
         self._frames += len(values)
         return [_quoted(value) for value in values if isinstance(value, Ticker | OrderBook) and self._is_taken(value)]
 

@@ -46,6 +46,7 @@ class Subscribers:
         A batch of trades, or of quotes, is handed over whole: each follower costs a third of one by one.
         ``read_at`` is when the socket that brought them was read.
         """
+        # a copy: who fails while events are handed out leaves the set
         batch, members = tuple(events), tuple(self.members)
         if batch and (kind := type(batch[0])) in _PLAIN and (len(batch) == 1 or {kind}.issuperset(map(type, batch))):
             for subscriber in members:

@@ -163,14 +163,17 @@ class TradeTopic(TopicState):
         is_joining = hole is not None and self.can_fill and is_witnessed
         quiet_until = None if self.is_behind else self._quiet_until
         walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
+        # a socket was lost or has spoken while REST was asked: the answer may end before what it brings
         if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
         found = _since(walk)
+        # no socket waits for this answer: what is new in it is delivered, and nothing is joined
         if hole is None or not is_joining:
             self._note_quiet(walk)
             missing = [] if walk.has_reached or last is None else self._gap(walk, last)
             return [*missing, *map(TradeReceived, self.deduplicator.absorb(found))]
         if last is not None and not self.deduplicator.joins(found, last):
+            # REST lags behind the stream by up to a second: what is held is not in this page yet
             hole.tries += 1
             if hole.tries < MAX_TRIES:
                 return []
@@ -188,6 +191,7 @@ class TradeTopic(TopicState):
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
         walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
+        # what lacks now is being filled back, and would come twice out of order
         if self.is_behind or life != self.lives:
             return []
         self._audited = newest
