@@ -175,7 +175,6 @@ class HttpTransport:
     """A pool of warm connections to one host; never follows a redirect, keeps no cookies, sends no Origin."""
 
     def __init__(self, base_url: str, limits: HttpLimits, clock: Clock, tls: ssl.SSLContext | None, name: str) -> None:
-        """Open nothing yet."""
         self._base_url = base_url
         self._limits = limits
         self._clock = clock
