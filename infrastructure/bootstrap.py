@@ -32,7 +32,6 @@ class OpeningApi:
         policy: RoutingPolicy | str | None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        """Remember what was asked for."""
         self._observers = tuple(observers)
         self._environment = environment
         self._overrides = settings

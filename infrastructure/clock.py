@@ -51,7 +51,6 @@ class MeasuredServerTime:
     """What the replies of all channels of one venue prove about its clock."""
 
     def __init__(self, clock: MarketClock) -> None:
-        """Know nothing yet."""
         self._clock = clock
         self._measured = ServerClock()
         self._told: tuple[ServerClock, float, datetime | None] | None = None
@@ -90,7 +89,6 @@ class VenueTimes:
     """One clock a venue, by the prefix of its symbols: what one venue's replies prove says nothing of another's."""
 
     def __init__(self, clock: MarketClock) -> None:
-        """Know no venue yet."""
         self._clock = clock
         self._known: dict[str, MeasuredServerTime] = {}
 

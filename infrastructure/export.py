@@ -34,7 +34,6 @@ class CsvWriter:
     """One line a candle, numbers as exact text."""
 
     def __init__(self, path: Path) -> None:
-        """Write the header."""
         self._file: IO[str] = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerow([*HEADER, "finality"])
@@ -63,7 +62,6 @@ class ArrowWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin the file."""
         self._arrow = import_module("pyarrow")
         labels = [(name, self._arrow.string()) for name in HEADER[:3]]
         opened = ("opened_at", self._arrow.timestamp("us", tz="UTC"))

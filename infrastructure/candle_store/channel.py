@@ -33,7 +33,6 @@ class CachedCandles:
     """What a store holds, as a channel: FINAL candles, and gaps where nothing is held."""
 
     def __init__(self, name: str, store: CandleStore) -> None:
-        """Serve no venue yet."""
         self._name = name
         self._store = store
         self._venue: Callable[[str], str] = lambda _: "none"

@@ -31,7 +31,6 @@ class LedgerCache:
     """
 
     def __init__(self, file: StoreFile, report: Callable[[str, str], None]) -> None:
-        """Open nothing yet."""
         self._file = file
         self._report = report
         self._lock = threading.Lock()
@@ -50,12 +49,16 @@ class LedgerCache:
 
         """
         with self._lock:
-            if self._connection is None:
-                self._connection = self._file.open(timeout_s=_PATIENCE_S)
-            self._look(self._connection)
+            connection = self._opened()
             if key not in self._known:
-                self._known[key] = self._read(self._connection, key)
+                self._known[key] = self._read(connection, key)
             return self._known[key]
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._file.open(timeout_s=_PATIENCE_S)
+        self._look(self._connection)
+        return self._connection
 
     def _look(self, connection: sqlite3.Connection) -> None:
         """Forget everything if anybody has written since the last look."""
@@ -78,9 +81,7 @@ class LedgerCache:
 
         """
         with self._lock:
-            if self._connection is None:
-                self._connection = self._file.open(timeout_s=_PATIENCE_S)
-            self._look(self._connection)
+            self._opened()
             return self._state
 
     def get(self, key: AnswerKey) -> tuple[CandleSeries | None, object]:

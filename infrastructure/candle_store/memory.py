@@ -41,7 +41,6 @@ class MemoryCandleStore:
     """A ``CandleStore`` in dictionaries, with the merging of ``SqliteCandleStore``."""
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
         self._series: dict[SeriesKey, _Series] = {}
         self._aside: list[tuple[SeriesKey, _Series, str]] = []
         self._state = object()

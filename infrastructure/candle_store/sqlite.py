@@ -71,7 +71,7 @@ class SqliteCandleStore:
 
     @contextmanager
     def _looking(self) -> Generator[None]:
-        """Give the window up when something is wrong with it."""
+        """Give the cache up when something is wrong with it."""
         with in_our_words(self._file.path):
             try:
                 yield

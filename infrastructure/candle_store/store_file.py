@@ -35,7 +35,6 @@ class StoreFile:
     """
 
     def __init__(self, path: Path, report: Callable[[str, str], None]) -> None:
-        """Touch nothing yet."""
         self.path = path
         self._report = report
         self._lock = threading.Lock()

@@ -27,7 +27,6 @@ class DamagedBlockError(Exception):
     """A block whose bytes are not those that were written: where it begins, and what is wrong."""
 
     def __init__(self, start: int, reason: str) -> None:
-        """Keep both."""
         super().__init__(reason)
         self.start = start
         self.reason = reason

@@ -20,7 +20,6 @@ class DownloadProgress:
     """Shows progress on stderr, one bar a series: share, rows, calls and calls a second, time left."""
 
     def __init__(self) -> None:
-        """Draw nothing yet."""
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),

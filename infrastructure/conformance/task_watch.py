@@ -16,7 +16,6 @@ class TaskWatch:
     """
 
     def __init__(self) -> None:
-        """Have seen nothing."""
         self._started: list[asyncio.Task[Any]] = []
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """What happened, counted for Prometheus; how things are is read anew at each scrape (see :mod:`.gauges`)."""
 
 from collections.abc import Callable, Hashable
+from functools import partial
 
 from attrs import define, field
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -44,21 +45,22 @@ class Bound:
         return key in self._known
 
 
+def _counter(registry: CollectorRegistry, name: str, told: str, *labels: str) -> Counter:
+    return Counter(f"{PREFIX}_{name}", told, labels, registry=registry)
+
+
 class PrometheusObserver:
     """Counts observations in a registry of its own: several APIs of a process do not meet."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
         self.registry = CollectorRegistry()
         self._series, self._rules = Bound(MAX_SERIES), Bound(MAX_RULES)
         self._channels = _ChannelCounters(self.registry)
         self._requests = _RequestCounters(self.registry)
-        self._slow = self._count("slow_followers", "Followers that were ended because they read too slowly.", "kind")
-        self._loop_blocks = self._count("loop_blocks", "How often the event loop stood still.")
-        self._loop_blocked_s = self._count("loop_blocked_seconds", "Real seconds in which the event loop stood still.")
-
-    def _count(self, name: str, told: str, *labels: str) -> Counter:
-        return Counter(f"{PREFIX}_{name}", told, labels, registry=self.registry)
+        count = partial(_counter, self.registry)
+        self._slow = count("slow_followers", "Followers that were ended because they read too slowly.", "kind")
+        self._loop_blocks = count("loop_blocks", "How often the event loop stood still.")
+        self._loop_blocked_s = count("loop_blocked_seconds", "Real seconds in which the event loop stood still.")
 
     def watch(self, read: Callable[[], Status]) -> None:
         """Ask ``read`` at each scrape how things are."""
@@ -90,9 +92,7 @@ class _RequestCounters:
     """What is counted of requests."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def count(name: str, told: str, *labels: str) -> Counter:
-            return Counter(f"{PREFIX}_{name}", told, labels, registry=registry)
-
+        count = partial(_counter, registry)
         self._ended = count("requests", "Requests that ended.", "kind", "rule", "outcome")
         self._latency = Histogram(
             f"{PREFIX}_request_latency_seconds",
@@ -124,8 +124,7 @@ class _ChannelCounters:
     """What is counted of channels and their streams."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def count(name: str, told: str, *labels: str) -> Counter:
-            return Counter(f"{PREFIX}_{name}", told, labels, registry=registry)
+        count = partial(_counter, registry)
 
         def time(name: str, told: str, *labels: str) -> Histogram:
             return Histogram(f"{PREFIX}_{name}", told, labels, buckets=LATENCIES_S, registry=registry)

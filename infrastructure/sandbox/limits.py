@@ -82,7 +82,6 @@ class MessageLimits:
     _LIMITS = ((_SECOND, 5), (60 * _SECOND, 100))
 
     def __init__(self, *, enabled: bool) -> None:
-        """Start with nothing sent."""
         self._enabled = enabled
         self._windows = [(0, 0) for _ in self._LIMITS]
 

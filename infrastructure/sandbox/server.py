@@ -38,7 +38,6 @@ class Server:
     """One listening port for REST, WebSocket and the admin endpoint."""
 
     def __init__(self, config: SandboxConfig, clock: SandboxClock, handlers: Handlers, dataset: str) -> None:
-        """Prepare; ``start`` listens."""
         self._config = config
         self._clock = clock
         self._handlers = handlers

@@ -21,7 +21,6 @@ class UpbitSocket:
     """An open connection; ``receive`` raises ``ChannelUnavailableError`` once it is lost, however it was lost."""
 
     def __init__(self, connection: Connection, options: UpbitOptions, context: AdapterContext) -> None:
-        """Take over an open connection."""
         self._connection = connection
         self._options = options
         self._context = context

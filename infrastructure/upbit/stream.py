@@ -33,7 +33,6 @@ class UpbitStream:
         *,
         canary: Topic | None = None,
     ) -> None:
-        """Open nothing yet."""
         self._topics = frozenset(topics)
         self._canary = canary
         self._wanted = self._topics if canary is None else self._topics | {canary}

@@ -65,7 +65,6 @@ class TradeProcess:
     """Everything that one symbol ever traded, as a function of (seed, symbol, time)."""
 
     def __init__(self, seed: int, spec: SymbolSpec) -> None:
-        """Compute nothing yet."""
         self.spec = spec
         self._seed = seed
         self._key = key_of(seed, spec.symbol)

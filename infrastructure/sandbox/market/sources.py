@@ -79,7 +79,6 @@ class SeededSource:
     """The seeded market of one symbol."""
 
     def __init__(self, seed: int, spec: SymbolSpec) -> None:
-        """Build the trade and book processes."""
         self.spec = spec
         self.reference_price = 0
         self._process = TradeProcess(seed, spec)

@@ -52,7 +52,6 @@ class TickerCalculator:
     """Makes tickers, and remembers what only changes by the minute or by the day."""
 
     def __init__(self, exchange: Exchange) -> None:
-        """Remember nothing yet."""
         self._exchange = exchange
         self._minutes: dict[tuple[str, int, int, int], tuple[Bar | None, Bar | None]] = {}
         self._days: dict[tuple[str, int, int, int], tuple[int, Bar | None, Bar | None]] = {}

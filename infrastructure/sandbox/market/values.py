@@ -78,17 +78,9 @@ class TrueCandle:
     @classmethod
     def from_bar(cls, bar: Bar) -> "TrueCandle":
         """Spell a bar as decimals."""
-        return cls(
-            bar.start,
-            to_decimal(bar.open),
-            to_decimal(bar.high),
-            to_decimal(bar.low),
-            to_decimal(bar.close),
-            to_decimal(bar.volume),
-            to_decimal(bar.turnover, TURNOVER_SCALE),
-            bar.stored_ms,
-            bar.trades,
-        )
+        opening, high, low, close, volume = map(to_decimal, bar[1:6])
+        turnover = to_decimal(bar.turnover, TURNOVER_SCALE)
+        return cls(bar.start, opening, high, low, close, volume, turnover, bar.stored_ms, bar.trades)
 
 
 @attrs.frozen

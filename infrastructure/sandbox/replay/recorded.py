@@ -108,7 +108,6 @@ class HistorySource(_Recorded):
     """One code of a candle file: nothing happens any more."""
 
     def __init__(self, code: str, history: History) -> None:
-        """Take the candles, oldest first."""
         self._unit = history.unit
         self._bars = history.bars
         self.reference_price = 0

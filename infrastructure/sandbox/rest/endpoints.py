@@ -1,6 +1,7 @@
 """What each REST endpoint answers: parameters in, body out."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
 
 from ..faults import FaultSchedule
@@ -55,13 +56,13 @@ class Endpoints:
             "/v1/ticker": ("ticker", self._some_tickers),
             "/v1/ticker/all": ("ticker", self._all_tickers),
             "/v1/orderbook": ("orderbook", self._books),
-            "/v1/orderbook/instruments": ("orderbook", self._instruments),
-            "/v1/orderbook/supported_levels": ("orderbook", self._levels),
-            "/v1/candles/seconds": ("candles", self._candles_of(UNITS["1s"])),
-            "/v1/candles/days": ("candles", self._candles_of(UNITS["1d"])),
-            "/v1/candles/weeks": ("candles", self._candles_of(UNITS["1w"])),
-            "/v1/candles/months": ("candles", self._candles_of(UNITS["1M"])),
-            "/v1/candles/years": ("candles", self._candles_of(UNITS["1y"])),
+            "/v1/orderbook/instruments": ("orderbook", partial(self._priced, rest_rows.instrument_row)),
+            "/v1/orderbook/supported_levels": ("orderbook", partial(self._priced, rest_rows.levels_row)),
+            "/v1/candles/seconds": ("candles", partial(self._candles, UNITS["1s"])),
+            "/v1/candles/days": ("candles", partial(self._candles, UNITS["1d"])),
+            "/v1/candles/weeks": ("candles", partial(self._candles, UNITS["1w"])),
+            "/v1/candles/months": ("candles", partial(self._candles, UNITS["1M"])),
+            "/v1/candles/years": ("candles", partial(self._candles, UNITS["1y"])),
         }
 
     def find(self, path: str) -> tuple[str, Endpoint] | None:
@@ -70,22 +71,13 @@ class Endpoints:
         if found is not None:
             return found
         folder, _, unit = path.rpartition("/")
-        return ("candles", self._minutes_of(unit)) if folder == "/v1/candles/minutes" and unit else None
+        return ("candles", partial(self._minutes, unit)) if folder == "/v1/candles/minutes" and unit else None
 
-    def _minutes_of(self, text: str) -> Endpoint:
-        def answer(query: Query, now: int) -> bytes:
-            minutes = minutes_unit(text)
-            if minutes not in MINUTE_UNITS:
-                raise Refusal(400, INVALID)
-            return self._candles(UNITS[f"{minutes}m"], query, now)
-
-        return answer
-
-    def _candles_of(self, unit: CandleUnit) -> Endpoint:
-        def answer(query: Query, now: int) -> bytes:
-            return self._candles(unit, query, now)
-
-        return answer
+    def _minutes(self, text: str, query: Query, now: int) -> bytes:
+        minutes = minutes_unit(text)
+        if minutes not in MINUTE_UNITS:
+            raise Refusal(400, INVALID)
+        return self._candles(UNITS[f"{minutes}m"], query, now)
 
     def _candles(self, unit: CandleUnit, query: Query, now: int) -> bytes:
         view = self._view(required(query, "market").upper())
@@ -165,13 +157,8 @@ class Endpoints:
             rows.append(rest_rows.book_row(view.symbol, grouped(book, level), depth, korean=self._korean))
         return rest_rows.array(rows)
 
-    def _instruments(self, query: Query, now: int) -> bytes:
-        views = self._views(query)
-        return rest_rows.array([rest_rows.instrument_row(view.symbol, self._price(view, now)) for view in views])
-
-    def _levels(self, query: Query, now: int) -> bytes:
-        views = self._views(query)
-        return rest_rows.array([rest_rows.levels_row(view.symbol, self._price(view, now)) for view in views])
+    def _priced(self, row: Callable[[str, int], str], query: Query, now: int) -> bytes:
+        return rest_rows.array([row(view.symbol, self._price(view, now)) for view in self._views(query)])
 
     def _markets(self, query: Query, now: int) -> bytes:
         _ = now

@@ -21,7 +21,6 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the emulated exchan
     """The exchange answers with an error body."""
 
     def __init__(self, status: int, message: str) -> None:
-        """Keep the HTTP status and the text."""
         super().__init__(message)
         self.status = status
         self.message = message

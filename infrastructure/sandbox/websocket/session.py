@@ -6,7 +6,6 @@ it. So every rule of a connection can be tested without waiting.
 
 import heapq
 from operator import attrgetter
-from typing import Literal
 
 import attrs
 
@@ -48,15 +47,17 @@ class _Running:
     stale_left: int = 0
 
 
+@attrs.frozen
+class _Snapshot:
+    element: Element
+    style: Style
+
+
 @attrs.frozen(order=True)
 class _Planned:
     due_ms: int
     order: int
-    kind: Literal["frame", "snapshot", "close"] = attrs.field(order=False)
-    body: bytes = attrs.field(order=False, default=b"")
-    element: Element | None = attrs.field(order=False, default=None)
-    style: Style | None = attrs.field(order=False, default=None)
-    code: int | None = attrs.field(order=False, default=None)
+    work: bytes | _Snapshot | Close = attrs.field(order=False)
 
 
 class Session:
@@ -145,15 +146,15 @@ class Session:
             self._subscribe(request, now)
 
     def _fail(self, wrong: WrongRequest, now: int, *, closes: bool) -> None:
-        self._plan(now + _REPLY_MS, "frame", body=wrong.frame(korean=self._streams.korean))
+        self._plan(now + _REPLY_MS, wrong.frame(korean=self._streams.korean))
         if closes:
             self._closing = True
             self._running = None
-            self._plan(now + _REPLY_MS + _CLOSE_AFTER_ERROR_MS, "close", code=1000)
+            self._plan(now + _REPLY_MS + _CLOSE_AFTER_ERROR_MS, Close(1000))
 
     def _list(self, request: ListRequest, now: int) -> None:
         running = self._running
-        self._plan(now + _REPLY_MS, "frame", body=list_reply(request, running.subscription if running else None))
+        self._plan(now + _REPLY_MS, list_reply(request, running.subscription if running else None))
         if running is not None:
             running.style = self._streams.style(request.format)
 
@@ -165,13 +166,13 @@ class Session:
             self._fading = self._running
             self._fading.stale_until = now + _STALE_MS
             self._fading.stale_left = int(self._draw() * (_STALE_FRAMES + 1))
-            self._planned = [each for each in self._planned if each.kind != "snapshot"]
+            self._planned = [each for each in self._planned if not isinstance(each.work, _Snapshot)]
             heapq.heapify(self._planned)
         live_from: dict[Element, int] = {}
         for element in request.elements:
             snapshot_at = now + _SNAPSHOT_LEAST_MS + int(self._draw() * (_SNAPSHOT_MOST_MS - _SNAPSHOT_LEAST_MS))
             if element.snapshot:
-                self._plan(snapshot_at, "snapshot", element=element, style=style)
+                self._plan(snapshot_at, _Snapshot(element, style))
             if element.realtime:
                 live_from[element] = max(snapshot_at, now + loss_ms)
         self._running = _Running(request, style, live_from)
@@ -197,12 +198,14 @@ class Session:
             self._up_at += _UP_EVERY_MS * (1 + (now - self._up_at) // _UP_EVERY_MS)
         while self._planned and self._planned[0].due_ms <= now:
             planned = heapq.heappop(self._planned)
-            if planned.kind == "close":
-                return frames, Close(planned.code)
-            if planned.element is None or planned.style is None:
-                frames.append(DueFrame(planned.due_ms, planned.body))
-            elif (frame := self._streams.snapshot(planned.element, planned.style, planned.due_ms)) is not None:
-                frames.append(frame)
+            match planned.work:
+                case Close():
+                    return frames, planned.work
+                case _Snapshot(element, style):
+                    frame = self._streams.snapshot(element, style, planned.due_ms)
+                    frames += [] if frame is None else [frame]
+                case body:
+                    frames.append(DueFrame(planned.due_ms, body))
         return frames, None
 
     def _live_frames(self, after: int, now: int) -> list[DueFrame]:
@@ -227,18 +230,9 @@ class Session:
         running.stale_left -= len(kept)
         return kept
 
-    def _plan(
-        self,
-        due_ms: int,
-        kind: Literal["frame", "snapshot", "close"],
-        *,
-        body: bytes = b"",
-        element: Element | None = None,
-        style: Style | None = None,
-        code: int | None = None,
-    ) -> None:
+    def _plan(self, due_ms: int, work: bytes | _Snapshot | Close) -> None:
         self._order += 1
-        heapq.heappush(self._planned, _Planned(due_ms, self._order, kind, body, element, style, code))
+        heapq.heappush(self._planned, _Planned(due_ms, self._order, work))
 
     def _draw(self) -> float:
         self._order += 1

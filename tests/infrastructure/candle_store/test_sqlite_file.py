@@ -156,7 +156,7 @@ def turn_a_bit(data):
 
 
 def damage_a_block(path, pages):
-    """Permit one bit of the second day."""
+    """Turn one bit of the second day."""
     start = to_micros(pages.minute(1440))
     with closing(sqlite3.connect(path)) as connection:
         ((data,),) = connection.execute("SELECT data FROM blocks WHERE start = ?", (start,)).fetchall()
