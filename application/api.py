@@ -282,7 +282,7 @@ class UnifiedMarketDataAPI:
     def status(self) -> Status:
         """Return a snapshot: queue, streams and their staleness, sockets, budget and health; asks nobody."""
         self._check_open()
-        return current_status(self._parts.queue, self._parts.hub.live_view, self._channel_router)
+        return current_status(self._parts.queue, self._parts.hub.feeds, self._channel_router)
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure keeps the channel out of plans for one cool-down."""

@@ -1,6 +1,6 @@
 """Takes the pulse: what the queue, the feeds, the budget and the channels look like now."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..domain.ports import BudgetedChannel
 from ..domain.status import Status, StreamStatus
@@ -8,12 +8,10 @@ from .routing.router import SmartChannelRouter
 from .scheduling.request_queue import DataRequestQueue
 from .streaming.feeds.feed import Feed
 from .streaming.feeds.subscription import Subscription
-from .streaming.live_view import LiveView
 
 
-def current_status(queue: DataRequestQueue, live_view: LiveView, router: SmartChannelRouter) -> Status:
+def current_status(queue: DataRequestQueue, feeds: Collection[Feed], router: SmartChannelRouter) -> Status:
     """Return a snapshot; asks nobody and changes nothing."""
-    feeds = [running.feed for running in live_view.feeds]
     sockets = {name: 0 for name, channel in router.channels.items() if channel.capabilities.follows}
     for feed in feeds:
         if feed.pool is not None:

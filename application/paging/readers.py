@@ -26,7 +26,7 @@ async def read_candles(channel: Channel, symbol: Symbol, timeframe: Timeframe, s
 
 @frozen(eq=False)
 class TradeReader:
-    """Walks a channel's past trades; around 00:00 UTC it waits until the server's date is certain.
+    """Reads a channel's past trades; around 00:00 UTC it waits until the server's date is certain.
 
     The wait is as long as the server's clock is uncertain, about a second a day.
     """
@@ -34,23 +34,23 @@ class TradeReader:
     clock: Clock
     server_time: ServerTime
 
-    async def walk(
-        self, channel: TradeHistory, symbol: Symbol, paging: TradePager, most_calls: int | None = None
+    async def read(
+        self, channel: TradeHistory, symbol: Symbol, pager: TradePager, max_calls: int | None = None
     ) -> None:
-        """Ask for page after page until ``paging`` has enough, or ``most_calls`` were made.
+        """Ask for page after page until ``pager`` has enough, or ``max_calls`` were made.
 
         Raises:
-            ChannelError: the channel failed; ``paging`` keeps what it has and may be walked on.
+            ChannelError: the channel failed; ``pager`` keeps what it has and may be read on.
             IntegrityError: the channel tells of other days than it is asked for.
 
         """
-        while most_calls is None or paging.calls < most_calls:
-            page = paging.next_page(await self._certain_now())
+        while max_calls is None or pager.calls < max_calls:
+            page = pager.next_page(await self._certain_now())
             if page is None:
                 return
             sent = self.server_time.earliest()
             rows = await channel.get_trade_page(symbol, page.count, before_id=page.before_id, days_ago=page.days_ago)
-            paging.take(page, rows, _span(sent, self.server_time.latest()))
+            pager.take(page, rows, _span(sent, self.server_time.latest()))
 
     async def _certain_now(self) -> TimeRange | None:
         now = _span(self.server_time.earliest(), self.server_time.latest())

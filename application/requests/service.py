@@ -226,7 +226,7 @@ class RequestService:
             trades = list(await channel.get_trades(request.symbol, request.count))
             return trades, FetchResult(len(trades))
         pager = TradePager(channel.capabilities.trades_per_call, request.count)
-        await TradeReader(self.clock, self._server_time(request)).walk(channel, request.symbol, pager)
+        await TradeReader(self.clock, self._server_time(request)).read(channel, request.symbol, pager)
         return pager.trades, FetchResult(len(pager.trades), pager.calls)
 
     async def _check_listed(self, channel: Channel, symbols: Sequence[str]) -> None:

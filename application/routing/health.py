@@ -6,6 +6,7 @@ from math import ceil
 
 from attrs import define, field, frozen
 
+from ...domain.backoff import Backoff
 from ...domain.routing import ChannelHealth, CircuitState, Grade
 
 OUTCOMES_KEPT = 100
@@ -15,7 +16,7 @@ PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 JITTER = 0.1
 """A probe comes up to a tenth of the cool-down later, so that many clients do not probe at one instant."""
 
-MAX_FACTOR = 8.0
+MAX_COOL_DOWNS = 8
 ROUNDING_S = 1e-6
 
 
@@ -75,7 +76,7 @@ class ChannelPerformance:
     _outcomes: deque[Outcome] = field(factory=lambda: deque[Outcome](maxlen=OUTCOMES_KEPT))
     _failures: int = 0
     _probe_at: float | None = None
-    _factor: float = 1.0
+    _reopened: int = 0
     _is_probing: bool = False
     _since: float = 0.0
     _last_error: str = ""
@@ -114,7 +115,7 @@ class ChannelPerformance:
         if state is CircuitState.HALF_OPEN and is_probe and success:
             self._close(now)
         elif state is CircuitState.HALF_OPEN and is_probe:
-            self._factor = min(MAX_FACTOR, self._factor * 2)
+            self._reopened += 1
             self._open(now, draw)
         elif state is CircuitState.CLOSED and self._failures >= FAILURES_IN_A_ROW:
             self._open(now, draw)
@@ -134,11 +135,12 @@ class ChannelPerformance:
         self._is_probing = False
 
     def _open(self, now: float, draw: float) -> None:
-        self._probe_at = now + self.cool_down_s * self._factor * (1 + JITTER * draw)
+        backoff = Backoff(first_s=self.cool_down_s, longest_s=self.cool_down_s * MAX_COOL_DOWNS)
+        self._probe_at = now + backoff.delay_s(self._reopened) * (1 + JITTER * draw)
         self._since = now
 
     def _close(self, now: float) -> None:
-        self._probe_at, self._since, self._factor = None, now, 1.0
+        self._probe_at, self._since, self._reopened = None, now, 0
 
     def state(self, now: float) -> CircuitState:
         """Return the circuit's state at ``now``."""

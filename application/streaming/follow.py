@@ -35,8 +35,8 @@ from ..runtime.tasks import TaskSupervisor, cancel_and_wait
 from .delivery.event_buffer import FollowedEvents
 from .delivery.reorder_buffer import ReorderBuffer
 from .delivery.subscriber import Subscriber
+from .feeds.route import FeedRoute
 from .hub import LiveHub
-from .live_view import FeedRoute
 from .resume import Resumed, TradeResumption
 from .topics.topic import TopicState
 from .topics.trades import TradeTopic

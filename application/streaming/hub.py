@@ -1,8 +1,8 @@
 """Who follows what: topics are gathered into feeds, one a route, and a feed ends with its last follower."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
-from functools import partial
 
 from attrs import define, evolve, field
 
@@ -20,7 +20,8 @@ from .delivery.subscriber import Subscriber
 from .feeds.context import FeedContext, FeedOptions
 from .feeds.feed import Feed
 from .feeds.feed_telemetry import FeedTelemetry
-from .live_view import FeedRoute, LiveView, RunningFeed
+from .feeds.route import FeedRoute
+from .live_view import LiveView
 from .topics.aggregator import TIMEFRAMES
 from .topics.candle_tracker import CandleTracker, TrackerOptions
 from .topics.candles import CandleTopic
@@ -51,6 +52,7 @@ class LiveHub:
     tasks: TaskSupervisor
     write_behind: WriteBehind
     live_view: LiveView = field(factory=LiveView)
+    _tasks_of_feeds: dict[Feed, "asyncio.Task[None] | None"] = field(factory=dict[Feed, "asyncio.Task[None] | None"])
     _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
 
     def join(self, topic: Topic, route: FeedRoute, follower: Subscriber) -> TopicState:
@@ -84,41 +86,42 @@ class LiveHub:
         await self.clock.sleep(GATHER_S)
         gathered = self._gathering.pop(route)
         states = {topic: state for topic, state in gathered.items() if state.subscribers.members}
-        running = next((running for running in self.live_view.feeds if running.route == route), None)
+        feed = next((feed for feed in self.feeds if feed.route == route), None)
         if route.made_of is not None:  # nothing of theirs is shared: each ends with its own last follower
             for topic, state in states.items():
                 self.tasks.start(self._carry({topic: state}, route), f"derive {topic}")
-        elif states and running is not None:
-            running.feed.add(states)
+        elif states and feed is not None:
+            feed.add(states)
         elif states:
             await self._carry(states, route)
 
     async def _carry(self, states: dict[Topic, TopicState], route: FeedRoute) -> None:
         """Run a feed until it ends; whatever ends it, no follower is left waiting and nobody joins the dead."""
-        running: RunningFeed | None = None
+        feed: Feed | None = None
         try:
-            running = RunningFeed(self._new_feed(states, route), route)
-            self.live_view.feeds.append(running)
+            feed = self._new_feed(states, route)
+            self._tasks_of_feeds[feed] = asyncio.current_task()
+            self.live_view.feeds.append(feed)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(running.feed.run())
+                tasks.create_task(feed.run())
                 for state in states.values():
                     if isinstance(state, DerivedCandleTopic):
-                        tasks.create_task(self._derive(state, running))
+                        tasks.create_task(self._derive(state, feed))
         except Exception as error:  # noqa: BLE001 - a supervisor: followers must hear of any end
-            carried = self._end(states, route, running)
+            carried = self._end(states, route, feed)
             cause = root_cause(error)
             for state in carried.values():
                 state.subscribers.fail(_as_market_error(cause))
             if not isinstance(cause, MarketDataError):
                 raise cause from None
         finally:
-            self._end(states, route, running)
+            self._end(states, route, feed)
 
-    async def _derive(self, state: DerivedCandleTopic, running: RunningFeed) -> None:
+    async def _derive(self, state: DerivedCandleTopic, feed: Feed) -> None:
         """Follow the minutes as any follower does, so that they are subscribed once for all."""
-        route, rest = running.route.of_what_it_is_made, self._channel(running.route.rest)
+        route, rest = feed.route.of_what_it_is_made, feed.rest
         follower = Subscriber.of(MINUTE_EVENTS, waits_for_history=False)
-        minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, running.route.made_of), route, follower)
+        minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, feed.route.made_of), route, follower)
         try:
             if rest is not None:
                 deriving = DerivedCandleFeed(
@@ -127,10 +130,10 @@ class LiveHub:
                     subscriber=follower,
                     rest=rest,
                     clock=self.clock,
-                    server_time=running.feed.context.server_time,
+                    server_time=feed.context.server_time,
                     timeout_s=self.rules.snapshot_timeout_s,
                     settled_after=max(self.grace.of(timeframe) for timeframe in TIMEFRAMES),
-                    on_minute=running.feed.note_fresh,
+                    on_minute=feed.note_fresh,
                 )
                 await deriving.run()
         finally:
@@ -142,6 +145,7 @@ class LiveHub:
         else:
             live, options = None, evolve(self.rules, polling_interval_s=max(REFRESH_S, self.rules.polling_interval_s))
         feed = Feed(
+            route=route,
             live=live,
             rest=self._channel(route.rest),
             context=FeedContext(
@@ -151,7 +155,7 @@ class LiveHub:
                 options=options,
                 telemetry=FeedTelemetry(self.router.telemetry, self.clock),
             ),
-            on_drop=partial(self._drop, route),
+            on_drop=self._drop,
         )
         feed.add(states)
         return feed
@@ -168,39 +172,44 @@ class LiveHub:
             del self.live_view.states[route, state.topic]
             self._gathering.get(route, {}).pop(state.topic, None)
 
-    def _end(
-        self, states: dict[Topic, TopicState], route: FeedRoute, running: RunningFeed | None
-    ) -> dict[Topic, TopicState]:
+    def _end(self, states: dict[Topic, TopicState], route: FeedRoute, feed: Feed | None) -> dict[Topic, TopicState]:
         """Let nobody join a feed any more; answers what it carried."""
         carried = dict(states)
-        if running is not None:
-            carried = {topic: subscription.state for topic, subscription in running.feed.subscriptions.items()}
-            self.live_view.remove(running)
+        if feed is not None:
+            carried = {topic: subscription.state for topic, subscription in feed.subscriptions.items()}
+            self.live_view.feeds[:] = [other for other in self.live_view.feeds if other is not feed]
+            self._tasks_of_feeds.pop(feed, None)
         for state in carried.values():
             self._forget(state, route)
         return carried
 
-    def _drop(self, route: FeedRoute, feed: Feed, state: TopicState, error: MarketDataError | None) -> None:
+    def _drop(self, feed: Feed, state: TopicState, error: MarketDataError | None) -> None:
         """Let go of a topic that a feed carries no more; a feed that has failed for all its followers ends."""
-        self._forget(state, route)
-        running = next((one for one in self.live_view.feeds if one.feed is feed), None)
-        if error is not None and running is not None and running.task is not None and not feed.is_wanted:
-            self._end({}, route, running)
-            running.task.cancel()
+        self._forget(state, feed.route)
+        task = self._tasks_of_feeds.get(feed)
+        if error is not None and task is not None and not feed.is_wanted:
+            self._end({}, feed.route, feed)
+            task.cancel()
 
     async def leave(self, state: TopicState, route: FeedRoute, follower: Subscriber) -> None:
         """Remove a follower; a feed without followers ends."""
         state.subscribers.members.discard(follower)
         if state.subscribers.members:
             return
-        running = next((feed for feed in self.live_view.feeds if feed.feed.state_of(state.topic) is state), None)
-        if running is None:
+        feed = next((feed for feed in self.feeds if feed.state_of(state.topic) is state), None)
+        if feed is None:
             self._forget(state, route)
-        elif not running.feed.is_wanted:
-            self._end({}, route, running)
-            await cancel_and_wait(running.task)
+        elif not feed.is_wanted:
+            task = self._tasks_of_feeds.get(feed)
+            self._end({}, route, feed)
+            await cancel_and_wait(task)
         else:
             state.reset()
+
+    @property
+    def feeds(self) -> Collection[Feed]:
+        """The feeds that run."""
+        return self._tasks_of_feeds.keys()
 
     def end_all(self, error: Exception) -> None:
         """End every follower with an error, also one that waits for its first sign."""

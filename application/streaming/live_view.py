@@ -1,72 +1,43 @@
 """What streams deliver now, for whoever plans or answers: made before the hub, which registers its topics here."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable
+from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ...domain.capabilities import DataKind
 from ...domain.events import MarketEvent
 from ...domain.ledger import SeriesKey
 from ...domain.ports import Logger
 from ...domain.request import Topic
-from ...domain.routing import POLL, REFRESH, STREAM, RoutePlan, StepStatus
 from ...domain.series import CandleSeries
 from ...domain.streaming import LiveValue
-from ...domain.timeframe import Timeframe
-from ..routing.channel_directory import are_different
 from ..runtime.telemetry import NullLogger
-from .feeds.feed import Feed
+from .feeds.route import FeedRoute
 from .topics.candles import CandleTopic
 from .topics.topic import TopicState
 
 
-@frozen
-class FeedRoute:
-    """Which channel streams and which stands in; either may be missing.
-
-    Attributes:
-        made_of: the timeframe that is streamed instead, where the followed one is derived from it.
-
-    """
-
-    live: str | None
-    rest: str | None
-    made_of: Timeframe | None = None
-
-    @classmethod
-    def of(cls, plan: RoutePlan, directory: Mapping[str, str] | None = None) -> "FeedRoute":
-        """Read the route out of a plan for a live request; ``directory`` tells whose data each channel brings.
-
-        What stands in for a stream is of the same venue: one series never mixes venues.
-        What is skipped for its open circuit stays part of the route: a stream is opened once it may be
-        asked again, and a follower lives longer than a circuit.
-        """
-        usable = [step for step in plan.steps if step.status is not StepStatus.SKIPPED]
-        skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
-        derived = next((step for step in plan.steps if step.action.startswith(f"{STREAM} ")), None)
-        if derived is not None:
-            refreshed = next((step.channel for step in (*usable, *skipped) if step.action == REFRESH), None)
-            return cls(derived.channel, refreshed, Timeframe(derived.action.removeprefix(f"{STREAM} ")))
-        streams = [step.channel for step in (usable[0], *skipped) if step.action == STREAM]
-        polled = [step.channel for step in (*usable, *skipped) if step.action == POLL]
-        if streams and directory is not None:
-            polled = [name for name in polled if not are_different(directory[name], directory[streams[0]])]
-        return cls(streams[0] if streams else None, polled[0] if polled else None)
+class LiveFeed(Protocol):
+    """A feed, as far as it matters what it delivers now."""
 
     @property
-    def of_what_it_is_made(self) -> "FeedRoute":
-        """The route of the timeframe that is streamed, the same for whoever follows that one itself."""
-        return FeedRoute(self.live, self.rest)
+    def route(self) -> FeedRoute:
+        """Which channels carry it."""
+        ...
 
+    @property
+    def topics(self) -> Iterable[Topic]:
+        """What it carries."""
+        ...
 
-@define(eq=False)
-class RunningFeed:
-    """A feed and the task that runs it."""
+    def state_of(self, topic: Topic) -> TopicState | None:
+        """Return the state of a topic, if this feed carries it."""
+        ...
 
-    feed: Feed
-    route: FeedRoute
-    task: "asyncio.Task[None] | None" = field(factory=asyncio.current_task)
+    def is_witnessing(self, topic: Topic) -> bool:
+        """Whether a socket brings the topic now, and was heard a moment ago."""
+        ...
 
 
 @define(eq=False)
@@ -81,26 +52,18 @@ class LiveView:
     """
 
     states: dict[tuple[FeedRoute, Topic], TopicState] = field(factory=dict[tuple[FeedRoute, Topic], TopicState])
-    feeds: list[RunningFeed] = field(factory=list[RunningFeed])
+    feeds: list[LiveFeed] = field(factory=list[LiveFeed])
     logger: Logger = field(factory=NullLogger)
 
     def followed(self, channel: str) -> frozenset[str]:
         """Return the topics that a channel delivers live now, as text."""
-        return frozenset(
-            str(topic)
-            for running in self.feeds
-            if running.route.live == channel
-            for topic, subscription in running.feed.subscriptions.items()
-            if subscription.state.newest is not None and running.feed.is_witnessing(topic)
-        )
+        feeds = [feed for feed in self.feeds if feed.route.live == channel]
+        return frozenset(str(topic) for feed in feeds for topic in feed.topics if _newest(feed, topic) is not None)
 
     def newest(self, channel: str, topic: Topic) -> LiveValue | None:
         """Return the newest value of a topic that a channel delivers live now."""
-        for running in self.feeds:
-            state = running.feed.state_of(topic)
-            if state is not None and running.route.live == channel and running.feed.is_witnessing(topic):
-                return state.newest
-        return None
+        values = (_newest(feed, topic) for feed in self.feeds if feed.route.live == channel)
+        return next((value for value in values if value is not None), None)
 
     def tip_of(self, key: SeriesKey) -> CandleSeries | None:
         """Return the slots that a live stream holds open now, or None where none is witnessed.
@@ -115,17 +78,11 @@ class LiveView:
         if not self.feeds:
             return None
         topic = Topic(DataKind.CANDLE, key.symbol, key.timeframe)
-        for running in self.feeds:
-            state = running.feed.state_of(topic)
-            if not isinstance(state, CandleTopic) or not running.feed.is_witnessing(topic) or state.newest is None:
-                continue
-            if state.newest.venue == key.venue:
+        for feed in self.feeds:
+            state, value = feed.state_of(topic), _newest(feed, topic)
+            if isinstance(state, CandleTopic) and value is not None and value.venue == key.venue:
                 return state
         return None
-
-    def remove(self, running: RunningFeed) -> None:
-        """Let nobody see a feed any more."""
-        self.feeds = [feed for feed in self.feeds if feed is not running]
 
     def publish(self, key: SeriesKey, event: MarketEvent) -> None:
         """Tell the followers of a series, on whatever route, that its past has changed."""
@@ -134,3 +91,8 @@ class LiveView:
         for (_, followed), state in list(self.states.items()):
             if followed == topic:
                 state.subscribers.publish((event,))
+
+
+def _newest(feed: LiveFeed, topic: Topic) -> LiveValue | None:
+    state = feed.state_of(topic)
+    return state.newest if state is not None and feed.is_witnessing(topic) else None

@@ -181,7 +181,7 @@ class TradeResumption:
         """Walk on after a failure that a retry may mend; what was read is kept."""
         for attempt in range(1, MAX_TRIES + 1):
             try:
-                await self.reader.walk(rest, symbol, pager)
+                await self.reader.read(rest, symbol, pager)
             except ChannelError as error:
                 if not error.retryable or attempt == MAX_TRIES:
                     raise

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from attrs import define, field, frozen
 
+from ...domain.backoff import Backoff
 from ...domain.status import Headroom
 from ..clock import read_monotonic
 from .jitter import BudgetLimits, Jitter
@@ -22,7 +23,7 @@ from .window import WINDOW_S, Arrivals, GroupBudget
 CONNECTS = "websocket"
 """The group of WebSocket upgrades, as the server names it."""
 
-MIN_BLOCK_S, MAX_BLOCK_S = 60.0, 600.0
+BLOCKS = Backoff(first_s=60.0, longest_s=600.0)
 SHARE_LEFT, URGENT_WINDOW_S = 0.15, 10.0
 """The share of a spacing that bulk leaves free in each second, for so long after somebody urgent has sent."""
 
@@ -327,7 +328,7 @@ class AddressBudget:
 
     def stop(self, stated_s: float | None) -> float:
         """Stop all groups after a 418, for the stated time or twice as long each time; answers market seconds."""
-        waits_s = stated_s or min(MAX_BLOCK_S, MIN_BLOCK_S * 2**self._blocks)
+        waits_s = stated_s or BLOCKS.delay_s(self._blocks)
         self._blocks += 1
         until = self.now() + waits_s * self.market_second_s
         self.stop_until(until)

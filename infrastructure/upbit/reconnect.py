@@ -6,10 +6,10 @@ retry, a silent stall, and 429 or 418 on the upgrade. Whatever ended a life, the
 
 from attrs import evolve, frozen
 
+from ...domain.backoff import Backoff
 from ...domain.errors import ChannelError, RateLimitedError
 
-FIRST_DELAY_S = 0.2
-MAX_DELAY_S = 60.0
+BACKOFF = Backoff(first_s=0.2, longest_s=60.0, jitter=0.5)
 """An exchange that is down is asked once in 30 to 60 s."""
 STEADY_AFTER_S = 10.0
 
@@ -39,9 +39,8 @@ class Reconnect:
             rng: a random number in [0, 1), so that many clients do not return at one instant.
 
         """
-        doubled = FIRST_DELAY_S * 2.0 ** min(max(self.failures - 1, 0), 16)
-        jittered = min(MAX_DELAY_S, doubled) * (0.5 + rng / 2)
+        jittered = BACKOFF.delay_s(max(self.failures - 1, 0), rng)
         if self.failures <= 1 and cause is None:
-            jittered = FIRST_DELAY_S * rng
+            jittered = BACKOFF.first_s * rng
         least = cause.retry_after if isinstance(cause, RateLimitedError) and cause.retry_after else 0.0
         return max(jittered, least)

@@ -14,7 +14,7 @@ class IdleQueue:
 
 
 def status_of(scene):
-    return current_status(IdleQueue(), scene.hub.live_view, scene.router)
+    return current_status(IdleQueue(), scene.hub.feeds, scene.router)
 
 
 async def test_a_quiet_pair_on_a_socket_that_lives_is_not_stale(make_scene, kit):

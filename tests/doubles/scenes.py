@@ -20,8 +20,8 @@ from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.context import FeedContext, FeedOptions
 from market_backbone.application.streaming.feeds.feed import Feed
 from market_backbone.application.streaming.feeds.feed_telemetry import FeedTelemetry
+from market_backbone.application.streaming.feeds.route import FeedRoute
 from market_backbone.application.streaming.hub import LiveHub
-from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 
@@ -35,7 +35,13 @@ def polled_feed(kit, clock, rest, options=RULES):
         router=SmartChannelRouter(channels, SmartRoutingPolicy(), clock, cool_down_s=1.0),
         clock=clock, server_time=kit.ServerTime(clock), options=options, telemetry=FeedTelemetry(Telemetry(), clock),
     )  # fmt: skip
-    return Feed(live=None, rest=rest, context=context, on_drop=lambda *_: None)
+    return Feed(
+        route=FeedRoute(None, rest.name if rest is not None else None),
+        live=None,
+        rest=rest,
+        context=context,
+        on_drop=lambda *_: None,
+    )
 
 
 class Scene:
@@ -104,7 +110,7 @@ class Scene:
 
     @property
     def feed(self):
-        return self.hub.live_view.feeds[0].feed
+        return self.hub.live_view.feeds[0]
 
     def give(self, value, **rest):
         self.stream.give(self.topic, value, self.clock, **rest)

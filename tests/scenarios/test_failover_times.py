@@ -108,7 +108,7 @@ async def test_a_lost_socket_is_replaced_within_a_second_for_everything_that_is_
         before, lost_at = dict(sandbox.counters.requests), sandbox.now_ms()
         sandbox.inject(Fault("refuse-upgrades", status=503))
         sandbox.inject(Fault("drop-sockets"))
-        subscriptions = api._parts.hub.live_view.feeds[0].feed.subscriptions.values()
+        subscriptions = api._parts.hub.live_view.feeds[0].subscriptions.values()
         await until(
             lambda: all(one.fresh_at > one.connection.detector.last_read_at for one in subscriptions), seconds=5
         )

@@ -103,7 +103,7 @@ async def test_a_code_that_is_dead_on_a_living_socket_is_told_by_its_name(told, 
     scene = told(DataKind.TRADE)
     await scene.open()
     await show(scene, kit, scene.stream, [scene.topic])
-    scene.feed._rebalancer.resubscribe(scene.feed.subscriptions[scene.topic], "silent", scene.clock.monotonic())
+    scene.feed.pool.resubscribe(scene.feed.subscriptions[scene.topic], "silent", scene.clock.monotonic())
     assert [line["topic"] for line in watcher.told("code_silent")] == ["trade:KRW-BTC"]
     assert watcher.told("stream_lost") == []
 

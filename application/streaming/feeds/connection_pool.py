@@ -12,9 +12,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
+from typing import Protocol
 
 from attrs import define, field
 
+from ....domain.backoff import Backoff
 from ....domain.errors import ChannelError, ChannelUnavailableError, RequestError
 from ....domain.events import Degraded, ItemRejected
 from ....domain.ports import LiveChannel, ReadyStream
@@ -23,12 +25,24 @@ from ....domain.streaming import LifeBegan, LifeEnded, LiveValue, Rejected, Stre
 from .batching import Batch, LoopYield, batch_by_topic
 from .connection import Connection
 from .context import FeedContext
-from .poller import Poller
 from .stall_detector import StallDetector
-from .subscription import DegradedReason, Subscription, Subscriptions
+from .subscription import DegradedReason, Retry, Subscription, Subscriptions
 
-FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 _value_of = attrgetter("value")
+
+
+class Fallback(Protocol):
+    """Whoever serves what no socket does."""
+
+    @property
+    def name(self) -> str:
+        """The channel that is asked."""
+        ...
+
+    def poll_now(self) -> None:
+        """Ask at once: something has just lost its socket."""
+        ...
 
 
 @define(eq=False)
@@ -45,7 +59,7 @@ class ConnectionPool:
     subscriptions: Subscriptions
     context: FeedContext
     canary: Topic | None
-    fallback: Poller | None
+    fallback: Fallback | None
     connections: list[Connection] = field(init=False, factory=list[Connection])
     has_lost_all: bool = field(init=False, default=False)
     _group: asyncio.TaskGroup | None = field(init=False, default=None)
@@ -91,7 +105,7 @@ class ConnectionPool:
             self.subscriptions.drop(subscription, None)
 
     async def _run(self, connection: Connection) -> None:
-        pause = FIRST_PAUSE_S
+        failures = 0
         while True:
             await self._wait_for_circuit(connection)
             try:
@@ -101,9 +115,9 @@ class ConnectionPool:
                     self._refuse(connection, error)
                     return
                 # one that has delivered was cut, and may be back at once; one that never has is in no hurry
-                pause = FIRST_PAUSE_S if connection.is_proven else min(MAX_PAUSE_S, pause * 2)
+                failures = 0 if connection.is_proven else failures + 1
                 self._lose(connection, str(error))
-            await self.context.clock.sleep(pause)
+            await self.context.clock.sleep(BACKOFF.delay_s(failures))
 
     async def _wait_for_circuit(self, connection: Connection) -> None:
         # a connect while the circuit is open would only tell once more that the channel is dead
@@ -264,6 +278,12 @@ class ConnectionPool:
             subscription.connection.mark_silent(subscription.topic)
             self._fall_back(subscription, cause)
             self._poll_now()
+
+    def resubscribe(self, subscription: Subscription, cause: str, now: float) -> None:
+        """Have a code that is dead on its socket subscribed once more; REST serves it until it speaks."""
+        self.mark_silent(subscription, cause)
+        self.context.telemetry.code_silent(subscription.topic, cause)
+        subscription.retry = subscription.retry or Retry(now)
 
     def _refuse(self, connection: Connection, error: ChannelError | RequestError) -> None:
         """Find the guilty topic by halving: an error frame does not name it. Costs at most two connects a topic."""

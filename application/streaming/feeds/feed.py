@@ -1,7 +1,7 @@
 """One feed: the topics of one route, carried by sockets while they live and by REST while they do not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -21,6 +21,7 @@ from .gap_repair import GapRepair
 from .poller import Poller
 from .rebalancer import ConnectionRebalancer
 from .rest_fallback import RestFallback
+from .route import FeedRoute
 from .subscription import Subscription, Subscriptions
 from .watchdog import Watchdog
 
@@ -43,6 +44,7 @@ class Feed:
 
     """
 
+    route: FeedRoute
     live: LiveChannel | None
     rest: Channel | None
     context: FeedContext
@@ -72,9 +74,7 @@ class Feed:
         self.pool = ConnectionPool(live, self.subscriptions, self.context, _canary_of(live), fallback=poller)
         self._rebalancer = ConnectionRebalancer(self.pool, self.subscriptions, telemetry, timeout_s)
         if self.rest is not None:
-            watchdog = Watchdog(
-                self.rest, self.context.clock, telemetry, self.pool, self._rebalancer, self.subscriptions
-            )
+            watchdog = Watchdog(self.rest, self.context.clock, telemetry, self.pool, self.subscriptions)
             self._jobs += [watchdog.question_silence, watchdog.compare_codes]
 
     def add(self, states: Mapping[Topic, TopicState]) -> None:
@@ -91,6 +91,11 @@ class Feed:
     def is_wanted(self) -> bool:
         """Whether anybody follows anything."""
         return any(subscription.is_wanted for subscription in self.subscriptions.values())
+
+    @property
+    def topics(self) -> Iterable[Topic]:
+        """What it carries."""
+        return self.subscriptions.keys()
 
     def state_of(self, topic: Topic) -> TopicState | None:
         """Return the state of a topic, if this feed carries it."""

@@ -3,31 +3,28 @@
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from attrs import define, field
 
+from ....domain.backoff import Backoff
 from ....domain.call_context import CallContext, use_call_context
 from ....domain.capabilities import DataKind
 from ....domain.errors import RequestError
 from ....domain.events import Degraded
 from ....domain.orderbook import OrderBook
-from ....domain.ports import AllTickers, Channel, Clock, OrderBooks
+from ....domain.ports import Clock, OrderBooks
 from ....domain.request_options import Priority
 from ....domain.streaming import stamp_of
 from ....domain.symbol import Symbol
 from ....domain.ticker import Ticker
 from ..topics.quotes import BOOK_DEPTH, QuoteTopic
-from .rest_fallback import RestFallback
+from .rest_fallback import RestFallback, tickers_of
 from .subscription import DegradedReason, Subscription, Subscriptions
 
 OPENING_S = 3.0
-RETRY_S, MAX_RETRY_S = 1.0, 30.0
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 CODES_PER_ROUND = 9
 """The exchange answers ten calls of a kind a second; one is left for repairs."""
-
-MAX_BY_NAME = 20
-"""Tickers that are asked for by name; every ticker of the venue is a reply of half a megabyte."""
 
 BOOKS_PER_CALL = 100
 MIN_STALENESS_S = 2.0
@@ -106,8 +103,7 @@ class Poller:
             await self._ask(due)
         self._failed_rounds = self._failed_rounds + 1 if self.rest.failures else 0
         if self._failed_rounds:
-            pause = min(MAX_RETRY_S, RETRY_S * 2 ** (self._failed_rounds - 1))
-            self._at = self.clock.monotonic() + pause
+            self._at = self.clock.monotonic() + BACKOFF.delay_s(self._failed_rounds - 1)
 
     async def _ask(self, due: Sequence[Subscription]) -> None:
         kinds = {kind: [one for one in due if one.topic.kind is kind] for kind in DataKind}
@@ -192,22 +188,6 @@ _Asked = tuple[Subscription, QuoteTopic, int]
 def _asked_now(subscriptions: Sequence[Subscription]) -> list[_Asked]:
     """Return the quotes among these together with how far their streams are now: an answer may come too late."""
     return [(one, one.state, one.state.mark) for one in subscriptions if isinstance(one.state, QuoteTopic)]
-
-
-async def tickers_of(channel: Channel, subscriptions: Iterable[Subscription]) -> Sequence[Ticker]:
-    """Return the tickers of some topics by one call: a few are asked for by name, many with all of the venue.
-
-    Raises:
-        RequestError: one of them is not listed, and the channel cannot leave it out.
-
-    """
-    symbols = list(dict.fromkeys(subscription.topic.symbol for subscription in subscriptions))
-    if not isinstance(channel, AllTickers):
-        return await channel.get_tickers(symbols)
-    if len(symbols) <= MAX_BY_NAME:
-        with suppress(RequestError):
-            return await channel.get_tickers(symbols)
-    return await channel.get_all_tickers(sorted({symbol.quote for symbol in symbols}))
 
 
 def _is_opening(subscription: Subscription, now: float, snapshot_timeout_s: float) -> bool:

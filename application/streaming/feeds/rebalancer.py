@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 
 from attrs import define
 
+from ....domain.backoff import Backoff
 from ....domain.request import Topic
 from .connection import Connection
 from .connection_pool import ConnectionPool
 from .feed_telemetry import FeedTelemetry
-from .subscription import Retry, Subscription, Subscriptions
+from .subscription import Subscription, Subscriptions
 
 MAX_SOCKETS = 3
 MERGE_PAUSE_S = 10.0
@@ -19,7 +20,9 @@ OVERLAP_S = 1.0
 LATEST_ARRIVAL = timedelta(seconds=0.5)
 """How far a frame can lag behind a newer one on one socket; the latest on record was 0.386 s late."""
 
-FIRST_RETRY_S, MAX_RETRY_S = 60.0, 600.0
+RETRY = Backoff(first_s=60.0, longest_s=600.0)
+"""Upbit says nothing about a code that it does not know: most of those that are tried again stay silent for ever."""
+
 MAX_TIMEOUT_S = 60.0
 
 
@@ -76,7 +79,7 @@ class ConnectionRebalancer:
         timeout, waited = self.snapshot_timeout_s, now - connection.began_at
         if connection.is_open and not connection.is_proven and connection.stream is not None:
             # an exchange that is slow today is given twice as long each time
-            if waited >= min(MAX_TIMEOUT_S, timeout * 2**connection.fruitless):
+            if waited >= Backoff(first_s=timeout, longest_s=MAX_TIMEOUT_S).delay_s(connection.fruitless):
                 connection.fruitless += 1
                 connection.is_open = False
                 connection.stream.abandon(f"nothing came within {waited:.0f} s")
@@ -84,13 +87,7 @@ class ConnectionRebalancer:
             for subscription in self.pool.owned_by(connection):
                 topic = subscription.topic
                 if topic not in connection.seen and topic not in connection.silent and subscription.is_wanted:
-                    subscription.report_unanswered(waited, now + FIRST_RETRY_S)
-
-    def resubscribe(self, subscription: Subscription, cause: str, now: float) -> None:
-        """Subscribe a code that is dead on its socket once more; REST serves it until it speaks."""
-        self.pool.mark_silent(subscription, cause)
-        self.telemetry.code_silent(subscription.topic, cause)
-        subscription.retry = subscription.retry or Retry(now)
+                    subscription.report_unanswered(waited, now + RETRY.first_s)
 
     def _close_unused(self) -> None:
         """Close what carries nothing that is followed, and forget what was refused and nobody follows any more."""
@@ -129,12 +126,11 @@ class ConnectionRebalancer:
     def _retry(self, now: float) -> None:
         due: set[Topic] = set()
         for topic, subscription in self.subscriptions.items():
-            # Upbit says nothing about a code that it does not know: most of these stay silent for ever
             retry = subscription.retry
             if retry is not None and now >= retry.at and subscription.is_wanted:
                 due.add(topic)
+                retry.at = now + RETRY.delay_s(retry.tries)
                 retry.tries += 1
-                retry.at = now + min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** (retry.tries - 1))
         if due:
             self._try(due, now, is_merge=False)
 

@@ -1,15 +1,20 @@
 """REST in a feed: asked on behalf of topics, and what became of the question is told to their followers."""
 
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from attrs import define
 
 from ....domain.errors import MarketDataError, RequestError, odd_failure
 from ....domain.events import Degraded, MarketEvent
-from ....domain.ports import Channel, Clock
+from ....domain.ports import AllTickers, Channel, Clock
+from ....domain.ticker import Ticker
 from ...routing.router import SmartChannelRouter
 from .subscription import DegradedReason, Subscription, Subscriptions
+
+MAX_BY_NAME = 20
+"""Tickers that are asked for by name; every ticker of the venue is a reply of half a megabyte."""
 
 CURED_BY_AN_ANSWER = frozenset({DegradedReason.UNREACHABLE, DegradedReason.UNREPAIRED})
 Answer = TypeVar("Answer")
@@ -78,3 +83,19 @@ class RestFallback:
             subscription.report_degraded(DegradedReason.UNREPAIRED, Degraded(self.channel.name, staleness, reason))
         else:
             subscription.report_degraded(DegradedReason.UNREACHABLE, Degraded(self.channel.name, staleness, error))
+
+
+async def tickers_of(channel: Channel, subscriptions: Iterable[Subscription]) -> Sequence[Ticker]:
+    """Return the tickers of some topics by one call: a few are asked for by name, many with all of the venue.
+
+    Raises:
+        RequestError: one of them is not listed, and the channel cannot leave it out.
+
+    """
+    symbols = list(dict.fromkeys(subscription.topic.symbol for subscription in subscriptions))
+    if not isinstance(channel, AllTickers):
+        return await channel.get_tickers(symbols)
+    if len(symbols) <= MAX_BY_NAME:
+        with suppress(RequestError):
+            return await channel.get_tickers(symbols)
+    return await channel.get_all_tickers(sorted({symbol.quote for symbol in symbols}))

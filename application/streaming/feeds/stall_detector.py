@@ -5,8 +5,9 @@ from enum import Enum
 
 from attrs import define
 
-FIRST_REPEAT_S = 2.0
-MAX_REPEAT_S = 30.0
+from ....domain.backoff import Backoff
+
+REPEAT = Backoff(first_s=2.0, longest_s=30.0)
 NEWER_BY = timedelta(seconds=1)
 MIN_HOLE_S = 0.8
 UNUSUAL = 8
@@ -32,7 +33,7 @@ class StallDetector:
     silent_after_s: float
     _heard_at: float = 0.0
     _ask_after: float = 0.0
-    _repeat_s: float = FIRST_REPEAT_S
+    _asked: int = 0
     _newest: datetime | None = None
     _usual_s: float = 0.0
     _samples: int = 0
@@ -45,7 +46,7 @@ class StallDetector:
 
     def on_read(self, now: float) -> None:
         """Note that the socket has brought something."""
-        self._heard_at, self._repeat_s = now, FIRST_REPEAT_S
+        self._heard_at, self._asked = now, 0
         self._ask_after = now + self.silent_after_s
 
     def leaves_a_hole(self, canary_updated_at: datetime) -> bool:
@@ -80,8 +81,8 @@ class StallDetector:
 
     def diagnose(self, rest_updated_at: datetime | None, now: float) -> Diagnosis:
         """Return what the silence means; ``rest_updated_at`` is None when REST failed too."""
-        self._ask_after = now + self._repeat_s
-        self._repeat_s = min(MAX_REPEAT_S, self._repeat_s * 2)
+        self._ask_after = now + REPEAT.delay_s(self._asked)
+        self._asked += 1
         # REST is down as well, or this life has not shown the canary: neither says anything about the socket
         if rest_updated_at is None or self._newest is None:
             return Diagnosis.QUIET

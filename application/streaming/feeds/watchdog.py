@@ -12,8 +12,7 @@ from ....domain.timestamps import to_text
 from .connection import Connection, TopicSnapshot
 from .connection_pool import ConnectionPool
 from .feed_telemetry import FeedTelemetry
-from .poller import tickers_of
-from .rebalancer import ConnectionRebalancer
+from .rest_fallback import tickers_of
 from .stall_detector import Diagnosis
 from .subscription import Subscription, Subscriptions
 
@@ -74,7 +73,6 @@ class Watchdog:
     clock: Clock
     telemetry: FeedTelemetry
     pool: ConnectionPool
-    rebalancer: ConnectionRebalancer
     subscriptions: Subscriptions
     _compared_at: float | None = None
 
@@ -137,4 +135,4 @@ class Watchdog:
 
     def _resubscribe(self, one: SilentTopic) -> None:
         cause = f"{one.subscription.topic} is silent while REST knows a trade of {to_text(one.traded_at)}"
-        self.rebalancer.resubscribe(one.subscription, cause, self.clock.monotonic())
+        self.pool.resubscribe(one.subscription, cause, self.clock.monotonic())

@@ -206,7 +206,7 @@ class TradeTopic(TopicState):
             quiet_until if last is None else max(last.traded_at - OVERLAP, quiet_until or last.traded_at - OVERLAP)
         )
         walk = TradePager(page_size, count=1 if last is None else None, not_before=not_before)
-        await self.reader.walk(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
+        await self.reader.read(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
         return walk
 
     def _note_quiet(self, walk: TradePager) -> None:

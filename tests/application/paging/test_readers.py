@@ -79,7 +79,7 @@ async def test_the_newest_trades_each_once_whenever_midnight_comes(  # noqa: PLR
     trades = [trade_at(kit.START + timedelta(seconds=second)) for second in seconds]
     server = ModelServer(trades, midnight - timedelta(seconds=before_midnight), leaps, page, uncertain)
     paging = TradePager(page, count)
-    await TradeReader(server, server).walk(server, kit.BTC, paging)
+    await TradeReader(server, server).read(server, kit.BTC, paging)
 
     found = paging.trades
     assert len({trade.sequential_id for trade in found}) == len(found)
@@ -105,6 +105,6 @@ async def test_of_past_trades_no_more_pages_are_asked_for_than_was_said(kit, tra
     trades = [trade_at(kit.START + timedelta(seconds=second)) for second in range(50)]
     server = ModelServer(trades, kit.START + timedelta(hours=1), [], page=5)
     pager = TradePager(5, 50)
-    await TradeReader(server, server).walk(server, kit.BTC, pager, 3)
+    await TradeReader(server, server).read(server, kit.BTC, pager, 3)
     assert pager.calls == 3
     assert pager.trades == trades[-15:]

@@ -31,7 +31,7 @@ from market_backbone.application.composition import ApiOptions, build_api
 from market_backbone.application.routing.channel_directory import ChannelDirectory, are_different
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.runtime.telemetry import Telemetry
-from market_backbone.application.streaming.live_view import FeedRoute
+from market_backbone.application.streaming.feeds.route import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.ledger import SeriesKey
 from market_backbone.infrastructure.candle_store.channel import CachedCandles

@@ -18,7 +18,7 @@ from market_backbone import (
     create_ticker_request,
     create_trades_request,
 )
-from market_backbone.application.streaming.live_view import FeedRoute
+from market_backbone.application.streaming.feeds.route import FeedRoute
 from market_backbone.domain.routing import Extent, Holdings, StepStatus
 from market_backbone.infrastructure.candle_store.channel import CAPABILITIES as CACHE
 from market_backbone.infrastructure.upbit.rest import CAPABILITIES as REST

@@ -11,7 +11,7 @@ from market_backbone import (
 )
 from market_backbone.application.routing.router import SmartChannelRouter
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
-from market_backbone.application.streaming.live_view import FeedRoute
+from market_backbone.application.streaming.feeds.route import FeedRoute
 from market_backbone.domain.request import Topic
 
 

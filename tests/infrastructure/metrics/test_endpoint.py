@@ -117,7 +117,7 @@ async def test_a_scrape_tells_a_cut_a_download_and_complete_seconds(open_market,
         series = {"symbol": "KRW-ETH", "timeframe": "1s"}
         assert after("stream_staleness_seconds", **series, kind="candle", channel="websocket") < 5
         slots = {state: after("followed_slots", **series, state=state) for state in ("expected", "received", "quiet")}
-        (serving_now,) = api._parts.hub.live_view.feeds[0].feed.subscriptions.values()
+        (serving_now,) = api._parts.hub.live_view.feeds[0].subscriptions.values()
         traded = truth(sandbox, "KRW-ETH", serving_now.state.tracker.began_at, int(slots["expected"]))
         assert slots["expected"] > 30
         assert slots == {"expected": slots["expected"], "received": traded, "quiet": slots["expected"] - traded}

@@ -17,8 +17,8 @@ from market_backbone.application.runtime.tasks import TaskSupervisor
 from market_backbone.application.runtime.telemetry import StoreErrors
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.context import FeedOptions
+from market_backbone.application.streaming.feeds.route import FeedRoute
 from market_backbone.application.streaming.hub import LiveHub
-from market_backbone.application.streaming.live_view import FeedRoute
 from market_backbone.domain.finality import Grace
 from market_backbone.domain.request import Topic
 from market_backbone.domain.symbol import Symbol

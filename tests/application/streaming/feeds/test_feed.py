@@ -15,7 +15,7 @@ from market_backbone.application.streaming.delivery.event_buffer import Followed
 from market_backbone.application.streaming.delivery.subscriber import Subscriber
 from market_backbone.application.streaming.feeds.context import FRAMES_IN_A_ROW
 from market_backbone.application.streaming.feeds.feed import SETTLED_A_TURN, Feed
-from market_backbone.application.streaming.live_view import FeedRoute
+from market_backbone.application.streaming.feeds.route import FeedRoute
 from market_backbone.domain.request import Topic
 
 
