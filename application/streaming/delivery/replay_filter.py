@@ -30,6 +30,7 @@ class ReplayFilter:
         if news:
             self._newest = order_of_trade(news[-1])
             self._whole_until = news[-1].traded_at - REMEMBERED
+            # ten minutes of identities are enough: what is older was among these trades, and its time tells
             self._had = {trade.sequential_id for trade in news if trade.traded_at >= self._whole_until}
         return news
 

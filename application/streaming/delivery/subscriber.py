@@ -84,6 +84,7 @@ class Subscriber:
         if not self._is_plain:
             for event in events:
                 self.deliver(event, read_at)
+        # nearly everybody is plain: nothing has to be looked at one by one
         elif (key := conflation_key(events[0])) is None:
             self.buffer.extend(events)
         else:
@@ -139,6 +140,7 @@ class Subscriber:
 
     def _release(self) -> list[MarketEvent]:
         if self._waits_for:
+            # before the history: it is what was waited for
             self.buffer.put(Recovered(self._waits_for))
             self._waits_for = ""
         pending, self._pending = self._pending, None
@@ -153,6 +155,7 @@ class Subscriber:
     def deliver_history(self, history: HistoryLoaded, promised_from: datetime | None, held: Iterable[Candle]) -> None:
         """Deliver the history, then what the feed has held since before, then what has happened meanwhile."""
         pending = self._release()
+        # before what waits is delivered: what the history holds FINAL is left out
         self._promised_from = promised_from
         self.buffer.put(history)
         for event in (*map(CandleUpdated, held), *pending):

@@ -115,6 +115,7 @@ class Aggregator:
         """Take a newer view of a minute; returns the candle that it belongs to, where all its parts are known."""
         slot = self.timeframe.floor(minute.opened_at)
         if slot not in self._slots:
+            # its beginning was not followed: nothing is told of it until its rows are read
             if not self._slots or slot < max(self._slots):
                 return None
             self._slots[slot] = _Slot(slot)

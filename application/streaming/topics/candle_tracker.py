@@ -252,6 +252,7 @@ class CandleTracker:
         sealable_at = self.options.timeframe.next(slot) + self.options.grace
         if self._life.until is None:
             return None
+        # by the data's own stamps: the server's time alone would seal what still waits in a buffer
         passed = min(self._life.until, server_now)
         if self._life.newest is not None and self._life.newest > slot and passed >= sealable_at:
             return SealedBy.SUCCESSOR
@@ -291,6 +292,7 @@ class CandleTracker:
         missing = self._missing(server_now)
         spans = [TimeRange(slot, self.options.timeframe.next(slot)) for slot in self._recheck]
         spans += [*self.pending_backfill, *self._unconfirmed(), *self.seams.due(server_now, self.options.grace)]
+        # the newest first: somebody looks at it
         return tuple(reversed(unite([*spans, missing] if missing is not None else spans)))
 
     def _missing(self, server_now: datetime) -> TimeRange | None:
@@ -299,6 +301,7 @@ class CandleTracker:
             return None
         end = self.options.timeframe.floor(server_now - self.options.grace)
         if self._life.since is not None:
+            # what a life has shown from its beginning, the stream seals itself
             end = min(end, self._life.since)
         return TimeRange(self.frontier, end) if end > self.frontier else None
 

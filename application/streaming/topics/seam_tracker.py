@@ -85,6 +85,7 @@ class SeamTracker:
     def settle(self, series: CandleSeries) -> Iterator[SeamSettled]:
         """Compare what the stream saw with a REST answer, where that proves the slot."""
         for slot in sorted(self._pending):
+            # a page that does not prove the slot may only be too early for it
             if any(slot in span for span in series.coverage.proven):
                 joint = self._pending.pop(slot)
                 seam = _judged(joint, next((candle for candle in series if candle.opened_at == slot), None))

@@ -108,6 +108,7 @@ class TradeDeduplicator:
 
     def _forget(self) -> None:
         newest = max(self._times[-1], self.newest.traded_at if self.newest else self._times[-1])
+        # on a thin market the newest thousand are kept however old: a page of REST may hold all of them
         while len(self._order) > REMEMBERED_TRADES and self._times[0] < newest - REMEMBERED:
             self._known.discard(self._order.popleft())
             self._times.popleft()
