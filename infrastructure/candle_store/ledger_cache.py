@@ -15,7 +15,7 @@ from .connection import reading
 from .store_file import StoreFile
 from .tables import Tables
 
-_PATIENCE_S = 0.25
+_TIMEOUT_S = 0.25
 """How long the event loop may stand still for a lock; readers of a write-ahead log hardly ever meet one."""
 
 MAX_ANSWERS, MAX_ROWS = 32, 500
@@ -56,7 +56,7 @@ class LedgerCache:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._file.open(timeout_s=_PATIENCE_S)
+            self._connection = self._file.open(timeout_s=_TIMEOUT_S)
         self._look(self._connection)
         return self._connection
 

@@ -22,7 +22,7 @@ from .store_file import StoreFile
 from .tables import Tables
 
 _T = TypeVar("_T")
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 """How long a call waits while another process writes."""
 
 
@@ -139,7 +139,7 @@ class SqliteCandleStore:
                 if self._file.is_suspect:
                     self._release()
                 if self._connection is None:
-                    self._connection = self._file.open(timeout_s=_PATIENCE_S)
+                    self._connection = self._file.open(timeout_s=_TIMEOUT_S)
                 return work(Tables(self._connection, self._report))
             except sqlite3.Error as error:
                 self._file.is_suspect |= is_corruption(error)

@@ -11,12 +11,7 @@ from attrs import evolve
 from ...domain.adapter import AdapterContext
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.coverage import Coverage, PageRead, coverage_between
-from ...domain.errors import (
-    ChannelUnavailableError,
-    InvalidRangeError,
-    MalformedReplyError,
-    UnsupportedRequestError,
-)
+from ...domain.errors import ChannelUnavailableError, InvalidRangeError, MalformedReplyError, UnsupportedRequestError
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
 from ...domain.request import CandleRequest, check_count, check_depth

@@ -26,13 +26,7 @@ class UpbitStream:
     carries the number of the life that brought it.
     """
 
-    def __init__(
-        self,
-        topics: Collection[Topic],
-        connector: Connector,
-        *,
-        canary: Topic | None = None,
-    ) -> None:
+    def __init__(self, topics: Collection[Topic], connector: Connector, *, canary: Topic | None = None) -> None:
         self._topics = frozenset(topics)
         self._canary = canary
         self._wanted = self._topics if canary is None else self._topics | {canary}
