@@ -62,6 +62,7 @@ class LedgerCache:
 
     def _look(self, connection: sqlite3.Connection) -> None:
         """Forget everything if anybody has written since the last look."""
+        # Another number after each commit of another connection, in whichever process.
         row: tuple[int] = connection.execute("PRAGMA data_version").fetchone()
         if row[0] != self._version:
             self._version = row[0]
@@ -95,15 +96,18 @@ class LedgerCache:
             if self._connection is None:
                 return None, None
             self._look(self._connection)
+            # A slice, so that whoever is given it cannot change what the next one gets.
             found = self._answers.get(key)
             return found and CandleSeries(found.columns.slice(0, len(found)), found.coverage), self._state
 
     def put(self, key: AnswerKey, state: object, answer: CandleSeries) -> None:
         """Keep an answer that was read after ``get`` told the state of the file; not if that is over."""
         with self._lock:
+            # By identity: an object per state cannot be mistaken, as a counter that came round could.
             if state is not self._state or len(answer) > MAX_ROWS:
                 return
             if len(self._answers) >= MAX_ANSWERS:
+                # The oldest, not the least used: a write empties all, long before the order matters.
                 del self._answers[next(iter(self._answers))]
             self._answers[key] = CandleSeries(answer.columns.slice(0, len(answer)), answer.coverage)
 

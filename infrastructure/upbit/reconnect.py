@@ -39,8 +39,10 @@ class Reconnect:
             rng: a random number in [0, 1), so that many clients do not return at one instant.
 
         """
+        # Bounded before the power: failures count without end, and 2**1100 is no float.
         doubled = FIRST_DELAY_S * 2.0 ** min(max(self.failures - 1, 0), 16)
         jittered = min(MAX_DELAY_S, doubled) * (0.5 + rng / 2)
+        # A life that was cut, not refused: all clients come back at this moment, and only the jitter parts them.
         if self.failures <= 1 and cause is None:
             jittered = FIRST_DELAY_S * rng
         least = cause.retry_after if isinstance(cause, RateLimitedError) and cause.retry_after else 0.0
