@@ -15,7 +15,7 @@ from ..domain.events import RequestFailed
 from ..domain.ledger import HeldSeries
 from ..domain.market import Market
 from ..domain.orderbook import OrderBook
-from ..domain.ports import Channel, Clock
+from ..domain.ports import Channel
 from ..domain.request import (
     AnyRequest,
     CandleRequest,
@@ -31,15 +31,12 @@ from ..domain.status import Status
 from ..domain.ticker import Ticker
 from ..domain.trade import Trade
 from .archive.audit import Auditor, AuditReport
-from .archive.catalog import CandleCatalog
 from .archive.downloader import Downloader
 from .archive.series_download import DownloadResult, Progress
 from .callbacks import Callback
 from .requests.service import RequestService
-from .routing.router import SmartChannelRouter
 from .runtime.tasks import TaskSupervisor, cancel_and_wait, spawn_shutdown
 from .runtime.telemetry import Telemetry
-from .scheduling.request_queue import DataRequestQueue
 from .status import current_status
 from .streaming.delivery.event_buffer import FollowedEvents
 from .streaming.delivery.subscriber import closed_stream_error
@@ -47,21 +44,17 @@ from .streaming.follow import FollowService
 from .streaming.hub import LiveHub
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(eq=False)
 class ApiParts:
     """What the API is made of; see :mod:`.composition`, which makes it."""
 
-    router: SmartChannelRouter
-    queue: DataRequestQueue
     requests: RequestService
     hub: LiveHub
     follow: FollowService
-    catalog: CandleCatalog
     downloader: Downloader
     auditor: Auditor
     tasks: TaskSupervisor
     telemetry: Telemetry
-    clock: Clock
 
 
 class UnifiedMarketDataAPI:
@@ -77,7 +70,7 @@ class UnifiedMarketDataAPI:
     def __init__(self, parts: ApiParts) -> None:
         """Take over the parts, and with them the channels; they are closed with the API."""
         self._parts = parts
-        self._channel_router = parts.router  # this name is a promise, the idea's own document writes it
+        self._channel_router = parts.requests.router  # this name is a promise, the idea's own document writes it
         self._running: dict[str, Any] = {}
         self.metrics_address = ""
         self._resources = AsyncExitStack()
@@ -171,7 +164,7 @@ class UnifiedMarketDataAPI:
     ) -> CoverageReport:
         """Return what is held of a series, with the reason of every slot that has no candle; asks nobody."""
         self._check_open()
-        return await self._parts.catalog.coverage(symbol, timeframe, start, end)
+        return await self._parts.downloader.catalog.coverage(symbol, timeframe, start, end)
 
     async def download(
         self,
@@ -194,7 +187,7 @@ class UnifiedMarketDataAPI:
     ) -> AsyncGenerator[CandleSeries]:
         """Yield what is held of a range, oldest first, in parts of bounded size; asks nobody."""
         self._check_open()
-        return self._parts.catalog.parts(symbol, timeframe, start, end)
+        return self._parts.downloader.catalog.parts(symbol, timeframe, start, end)
 
     async def audit(self, symbol: str, day: date, *, repair: bool = False) -> AuditReport:
         """Compare a UTC day's minutes with its hours and its day candle.
@@ -207,7 +200,7 @@ class UnifiedMarketDataAPI:
     async def inventory(self) -> Sequence[HeldSeries]:
         """Return every series that is held, of whatever venue; what was set aside comes last."""
         self._check_open()
-        return await self._parts.catalog.store.inventory()
+        return await self._parts.downloader.catalog.store.inventory()
 
     # --- live --------------------------------------------------------------------------------
 
@@ -245,7 +238,7 @@ class UnifiedMarketDataAPI:
     async def _answer(self, request_id: str, request: AnyRequest) -> None:
         if request.data_callback is None:
             return
-        callback = Callback(request.data_callback, request_id, self._parts.telemetry, self._parts.clock)
+        callback = Callback(request.data_callback, request_id, self._parts.telemetry, self._parts.requests.clock)
         try:
             if isinstance(request, RealtimeRequest):
                 async with self.follow(request) as events:
@@ -282,7 +275,7 @@ class UnifiedMarketDataAPI:
     def status(self) -> Status:
         """Return a snapshot: queue, streams and their staleness, sockets, budget and health; asks nobody."""
         self._check_open()
-        return current_status(self._parts.queue, self._parts.hub.feeds, self._channel_router)
+        return current_status(self._parts.requests.queue, self._parts.hub.feeds, self._channel_router)
 
     def update_channel_performance(self, channel: str, latency_ms: float, success: bool) -> None:  # noqa: FBT001 - the public signature
         """Report an outcome from outside; a failure keeps the channel out of plans for one cool-down."""
@@ -320,7 +313,7 @@ class UnifiedMarketDataAPI:
             steps.push_async_callback(self._parts.hub.write_behind.flush)
             steps.push_async_callback(self._parts.tasks.close)
             self._parts.hub.end_all(closed_stream_error())
-            self._parts.queue.close()
+            self._parts.requests.queue.close()
 
     async def __aenter__(self) -> Self:
         """Use the API for the length of a block."""

@@ -1,7 +1,6 @@
 """How the parts are put together: each is made once, in an order in which it knows only those before it."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 from attrs import frozen
 
@@ -60,12 +59,9 @@ def build_api(  # noqa: PLR0917 - the container injects by position
     def report_task(task: str, error: Exception) -> None:
         telemetry.warning("task_failed", task=task, error=f"{type(error).__name__}: {error}")
 
-    tasks = TaskSupervisor(report_task)
-    directory = ChannelDirectory(channels, server_times)
-    live_view, errors = LiveView(logger=telemetry), StoreErrors(telemetry)
-    store = next((channel.store for channel in channels.values() if isinstance(channel, CandleCache)), None)
-    write_behind = WriteBehind(store=store, clock=clock, tasks=tasks, errors=errors)
-    cache = SeriesCache(directory=directory, live=live_view, errors=errors, write_behind=write_behind)
+    tasks, directory = TaskSupervisor(report_task), ChannelDirectory(channels, server_times)
+    live_view = LiveView(logger=telemetry)
+    cache = _new_cache(directory, live_view, clock, tasks, telemetry)
     router = SmartChannelRouter(
         channels,
         policy,
@@ -77,17 +73,7 @@ def build_api(  # noqa: PLR0917 - the container injects by position
         held=cache.held,
     )
     queue = DataRequestQueue(options.queue_capacity, options.queue_concurrency, tasks, clock)
-    hub = LiveHub(
-        live_view=live_view,
-        router=router,
-        clock=clock,
-        directory=directory,
-        grace=options.grace,
-        repair_bound=timedelta(seconds=options.repair_bound_s),
-        rules=_feed_rules(options),
-        tasks=tasks,
-        write_behind=write_behind,
-    )
+    hub = _new_hub(live_view, cache, router, clock, tasks, options)
     catalog = CandleCatalog(cache=cache)
     requests = RequestService(
         router=router,
@@ -100,38 +86,58 @@ def build_api(  # noqa: PLR0917 - the container injects by position
         answers=AnswerCache(router=router, live_view=live_view, cache=cache, clock=clock),
     )
     downloader = Downloader(catalog=catalog, router=router, queue=queue, clock=clock, grace=options.grace)
-    follow = FollowService(
-        hub=hub,
-        router=router,
-        history=requests.get_candles,
-        clock=clock,
-        directory=directory,
-        capacity=options.event_capacity,
-        snapshot_timeout_s=options.snapshot_timeout_s,
-        monitor=LoopMonitor(clock, tasks, telemetry),
-    )
-    return UnifiedMarketDataAPI(
-        ApiParts(
-            router=router,
-            queue=queue,
-            requests=requests,
-            hub=hub,
-            follow=follow,
-            catalog=catalog,
-            downloader=downloader,
-            auditor=Auditor(downloader=downloader, ask=requests.get_candles),
-            tasks=tasks,
-            telemetry=telemetry,
-            clock=clock,
-        )
-    )
+    auditor = Auditor(downloader=downloader, ask=requests.get_candles)
+    follow = _new_follow(hub, requests, LoopMonitor(clock, tasks, telemetry), options)
+    parts = ApiParts(requests, hub, follow, downloader, auditor, tasks, telemetry)
+    return UnifiedMarketDataAPI(parts)
 
 
-def _feed_rules(options: ApiOptions) -> FeedOptions:
-    return FeedOptions(
+def _new_cache(
+    directory: ChannelDirectory, live_view: LiveView, clock: Clock, tasks: TaskSupervisor, telemetry: Telemetry
+) -> SeriesCache:
+    channel = next((one for one in directory.channels.values() if isinstance(one, CandleCache)), None)
+    errors = StoreErrors(telemetry)
+    write_behind = WriteBehind(
+        store=None if channel is None else channel.store, clock=clock, tasks=tasks, errors=errors
+    )
+    return SeriesCache(directory=directory, channel=channel, live=live_view, errors=errors, write_behind=write_behind)
+
+
+def _new_hub(  # noqa: PLR0917 - called once, above
+    live_view: LiveView,
+    cache: SeriesCache,
+    router: SmartChannelRouter,
+    clock: Clock,
+    tasks: TaskSupervisor,
+    options: ApiOptions,
+) -> LiveHub:
+    feed_options = FeedOptions(
         polling_interval_s=options.polling_interval_s,
         stall_after_s=options.stall_after_s,
         snapshot_timeout_s=options.snapshot_timeout_s,
         hold_bound_s=options.repair_bound_s,
-        frames_in_a_row=max(1, min(FRAMES_IN_A_ROW, options.event_capacity // 2)),  # readers keep up with half of it
+        frames_in_a_row=max(1, min(FRAMES_IN_A_ROW, options.event_capacity // 2)),  # a reader keeps up with half of it
+    )
+    return LiveHub(
+        live_view=live_view,
+        router=router,
+        clock=clock,
+        directory=cache.directory,
+        grace=options.grace,
+        options=feed_options,
+        tasks=tasks,
+        write_behind=cache.write_behind,
+    )
+
+
+def _new_follow(hub: LiveHub, requests: RequestService, monitor: LoopMonitor, options: ApiOptions) -> FollowService:
+    return FollowService(
+        hub=hub,
+        router=requests.router,
+        history=requests.get_candles,
+        clock=requests.clock,
+        directory=requests.cache.directory,
+        capacity=options.event_capacity,
+        snapshot_timeout_s=options.snapshot_timeout_s,
+        monitor=monitor,
     )

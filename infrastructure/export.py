@@ -95,11 +95,7 @@ class ArrowWriter:
         self._writer.close()
 
 
-WRITERS: dict[str, type[CsvWriter | ArrowWriter]] = {
-    ".csv": CsvWriter,
-    ".parquet": ArrowWriter,
-    ".arrow": ArrowWriter,
-}
+WRITERS: dict[str, type[CsvWriter | ArrowWriter]] = {".csv": CsvWriter, ".parquet": ArrowWriter, ".arrow": ArrowWriter}
 
 
 def check_ending(path: Path) -> None:

@@ -122,8 +122,10 @@ class GzipBody:
         if self._gzip is None:
             self._body += piece
             return
+        # Members after the first would be skipped silently: a half answer would look whole.
         if self._gzip.eof and piece:
             raise zlib.error("it goes on after its end")
+        # One byte more than allowed: enough to see that it is too large, whatever it would unpack to.
         self._body += self._gzip.decompress(piece, self._limit + 1 - len(self._body))
         if self._gzip.unused_data:
             raise zlib.error("it goes on after its end")
@@ -207,6 +209,7 @@ class HttpTransport:
                     sent=sending.at,
                     received=self._clock.monotonic(),
                 )
+        # Before OSError, of which it is one.
         except TimeoutError as error:
             msg = f"no answer from {self._base_url} within {self._limits.reply_timeout_s:g} s; check the network"
             raise ChannelTimeoutError(msg, channel=self._name) from error
@@ -231,6 +234,7 @@ class HttpTransport:
             response.close()
             msg = f"the answer of {self._base_url} is broken: {excerpt(str(error))}"
             raise MalformedReplyError(msg, channel=self._name, retryable=True) from error
+        # Closed, not released: the rest of the body would be read as the next answer.
         response.close()
         msg = f"the answer is larger than {self._limits.max_reply_bytes} bytes; it was not read to its end"
         raise MalformedReplyError(msg, channel=self._name)
@@ -248,7 +252,9 @@ class HttpTransport:
                 connector=aiohttp.TCPConnector(ssl=self._tls or True, limit=32, keepalive_timeout=50),
                 timeout=timeout,
                 trace_configs=[tracing],
+                # GzipBody unpacks, within the limit.
                 auto_decompress=False,
+                # No Origin and no cookie: with an Origin Upbit allows one call in 10 s (since 2024-07-17).
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"},
             )
@@ -260,4 +266,5 @@ class HttpTransport:
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
+            # aiohttp's transports close in the next turn of the loop (its docs, Graceful Shutdown).
             await asyncio.sleep(0)

@@ -171,6 +171,7 @@ class _CuttingConnection(client.ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes; once there is nothing more to expect, see to it that the connection ends."""
+        # The head may come with the first frames behind it, and the splitter reads frames only.
         if self.protocol.state is State.CONNECTING:
             data = self._shake_hands(data)
         self._unread += len(data)
@@ -179,9 +180,11 @@ class _CuttingConnection(client.ClientConnection):
             self._wake()
             if self._unread > MAX_UNREAD and not self._is_paused:
                 self._is_paused = True
+                # TCP does the rest: the server's buffer fills, and it decides what to do with a slow reader.
                 self.transport.pause_reading()
         if self.protocol.close_expected() and not self._is_ending:
             self._is_ending = True
+            # After its close frame a server hangs up itself (Upbit: 150-180 ms, 2026-09-23); else it need not.
             is_orderly = self.protocol.close_rcvd is not None
             self.loop.call_later(CLOSING_S if is_orderly else 0.0, self.transport.abort)
 
@@ -190,6 +193,7 @@ class _CuttingConnection(client.ClientConnection):
         known = self._head_ended_with
         end = (known + data).find(END_OF_HEAD)
         cut = len(data) if end < 0 else end + len(END_OF_HEAD) - len(known)
+        # Three bytes are enough: the end of the head may be cut between two readings.
         self._head_ended_with = (known + data)[1 - len(END_OF_HEAD) :]
         super().data_received(data[:cut])
         if self.protocol.state is State.OPEN or cut == len(data):
@@ -202,17 +206,20 @@ class _CuttingConnection(client.ClientConnection):
         if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
             super().process_event(event)
         else:
+            # The package's type allows a view of its buffer, and a message has to outlive that.
             self._pieces.append(bytes(event.data))
             self._unread += len(event.data)
             if event.fin:
                 self._messages.append(b"".join(self._pieces))
                 self._pieces.clear()
+        # Looked at with every frame: each ping of the server makes us owe a pong.
         is_unread = isinstance(event, Frame) and self.transport.get_write_buffer_size() > MAX_UNSENT
         if is_unread or len(self._pieces) > MAX_PIECES or self._unread > MAX_HELD:
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits for a message."""
+        # First, so that whoever is woken finds the state CLOSED.
         super().connection_lost(exc)
         self._wake()
 
@@ -227,11 +234,13 @@ class _CuttingConnection(client.ClientConnection):
             ConnectionClosed: nothing more will come.
 
         """
+        # Messages before the end: what came with the close frame is still delivered.
         while not self._messages:
             if self.protocol.state is State.CLOSED:
                 raise self.protocol.close_exc
             self._waiter = self.loop.create_future()
             await self._waiter
+        # A copy and clear(): the splitter holds this very list's append.
         came = self._messages.copy()
         self._messages.clear()
         self._unread = 0
@@ -264,10 +273,12 @@ async def connect(destination: Destination) -> Connection:
             ssl=destination.tls,
             compression="deflate" if destination.compression else None,
             open_timeout=destination.connect_timeout_s,
+            # UpbitSocket pings, by market time, and judges a late pong by real time.
             ping_interval=None,
             close_timeout=CLOSING_S,
             max_size=destination.max_frame_bytes,
             user_agent_header=USER_AGENT,
+            # A proxy of the environment would change whose address the limits count.
             proxy=None,
             create_connection=partial(_CuttingConnection, destination.max_frame_bytes),  # pyright: ignore[reportArgumentType] - called only
         )

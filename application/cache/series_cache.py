@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from attrs import define, field
+from attrs import define
 
 from ...domain.errors import ChannelError
 from ...domain.ledger import Ledger, SeriesKey
@@ -37,12 +37,10 @@ class SeriesCache:
     live: LiveSeries
     errors: StoreErrors
     write_behind: WriteBehind
-    channel: CandleCache | None = field(init=False)
+    channel: CandleCache | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Find the store among the channels; it answers for the channels of every venue."""
-        channels = self.directory.channels.values()
-        self.channel = next((channel for channel in channels if isinstance(channel, CandleCache)), None)
+        """Have the store answer for the channels of every venue."""
         if self.channel is not None:
             self.channel.bind_venues(self.directory.venue_of)
 

@@ -74,24 +74,24 @@ class FollowService:
         route = FeedRoute.of(plan, {name: channel.venue for name, channel in self.router.channels.items()})
         is_candle = request.kind is DataKind.CANDLE
         is_resumed = request.resume_after is not None
-        follower = Subscriber.of(
+        subscriber = Subscriber.of(
             self.capacity,
             waits_for_history=is_candle or is_resumed,
             on_fail=partial(self._tell_failed, request.topic),
             reorder=ReorderBuffer(request.reorder_s, self.clock) if request.reorder_s else None,
         )
-        state = self.hub.join(request.topic, route, follower)
-        resumed = _resumed(request, state, follower)
+        state = self.hub.join(request.topic, route, subscriber)
+        resumed = _resumed(request, state, subscriber)
         try:
-            async with self.monitor.watching(), self._in_order(request, follower):
+            async with self.monitor.watching(), self._in_order(request, subscriber):
                 if is_candle:
-                    attempt = partial(self._open, request, state, follower, plan)
+                    attempt = partial(self._open, request, state, subscriber, plan)
                 elif resumed is not None:
                     attempt = partial(self._resume, resumed, route)
                 else:
-                    attempt = partial(_greet, state, follower)
+                    attempt = partial(_greet, state, subscriber)
                 loader = HistoryLoader(
-                    follower=follower,
+                    subscriber=subscriber,
                     attempt=attempt,
                     channel=route.rest or plan.channels[0],
                     clock=self.clock,
@@ -99,9 +99,9 @@ class FollowService:
                     name=f"open {request.topic}",
                 )
                 async with loader.retrying():
-                    yield FollowedEvents(follower.buffer)
+                    yield FollowedEvents(subscriber.buffer)
         finally:
-            await self.hub.leave(state, route, follower)
+            await self.hub.leave(state, route, subscriber)
 
     def _directory_for(self, request: RealtimeRequest, plan: RoutePlan) -> MarketDirectory | None:
         """Return who knows whether the symbol is listed: a channel of the plan, or of the venue that it names."""
@@ -115,12 +115,12 @@ class FollowService:
             self.router.telemetry.warning("follower_too_slow", topic=str(topic), error=str(error))
 
     @asynccontextmanager
-    async def _in_order(self, request: RealtimeRequest, follower: Subscriber) -> AsyncGenerator[None]:
+    async def _in_order(self, request: RealtimeRequest, subscriber: Subscriber) -> AsyncGenerator[None]:
         """Put trades in order, if that was asked for."""
         if not request.reorder_s:
             yield
             return
-        task = self.hub.tasks.start(follower.keep_order(), f"order {request.topic}")
+        task = self.hub.tasks.start(subscriber.keep_order(), f"order {request.topic}")
         try:
             yield
         finally:
@@ -133,10 +133,10 @@ class FollowService:
         server_time = self.directory.server_time_of(resumed.topic.topic.symbol.venue_prefix)
         await TradeResumption(TradeReader(self.clock, server_time)).open(resumed, rest)
 
-    async def _open(self, request: RealtimeRequest, state: TopicState, follower: Subscriber, plan: RoutePlan) -> None:
+    async def _open(self, request: RealtimeRequest, state: TopicState, subscriber: Subscriber, plan: RoutePlan) -> None:
         """Subscribe first, read afterwards: candle frames are cumulative, so no slot can lie between."""
         await state.subscribers.wait_until_live(self.clock.to_real_s(self.snapshot_timeout_s))
-        state.open_for(follower, await self._history(request, state, plan), request.first_missed)
+        state.open_for(subscriber, await self._history(request, state, plan), request.first_missed)
 
     async def _history(self, request: RealtimeRequest, state: TopicState, plan: RoutePlan) -> CandleSeries:
         live = self.router.channels[plan.channels[0]]
@@ -179,15 +179,15 @@ def _of_one_venue(series: CandleSeries, live: Channel) -> CandleSeries:
     return series
 
 
-async def _greet(state: TopicState, follower: Subscriber) -> None:
-    follower.deliver_snapshot(state.snapshot())
+async def _greet(state: TopicState, subscriber: Subscriber) -> None:
+    subscriber.deliver_snapshot(state.snapshot())
 
 
-def _resumed(request: RealtimeRequest, state: TopicState, follower: Subscriber) -> Resumed | None:
+def _resumed(request: RealtimeRequest, state: TopicState, subscriber: Subscriber) -> Resumed | None:
     after = request.resume_after
     if not isinstance(state, TradeTopic) or not isinstance(after, Trade | int):
         return None
-    return Resumed(after=after, topic=state, follower=follower, before=state.newest)
+    return Resumed(after=after, topic=state, subscriber=subscriber, before=state.newest)
 
 
 BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
@@ -206,7 +206,7 @@ class HistoryLoader:
 
     """
 
-    follower: Subscriber
+    subscriber: Subscriber
     attempt: Callable[[], Awaitable[None]]
     channel: str
     clock: Clock
@@ -227,7 +227,7 @@ class HistoryLoader:
         except NOT_NOW as error:
             waited_s = self.clock.monotonic() - began_at
             reason = f"what comes before the live events cannot be read yet: {error}"
-            self.follower.report_waiting(Degraded(self.channel, waited_s, reason))
+            self.subscriber.report_waiting(Degraded(self.channel, waited_s, reason))
         else:
             yield
             return
@@ -241,14 +241,14 @@ class HistoryLoader:
         """Try until it succeeds, or the follower has ended for another reason."""
         for failures in count():
             await self.clock.sleep(BACKOFF.delay_s(failures))
-            if self.follower.buffer.has_failed:
+            if self.subscriber.buffer.has_failed:
                 return
             try:
                 await self.attempt()
             except NOT_NOW:
                 continue
             except Exception as error:  # a supervisor: the follower must hear of any end
-                self.follower.buffer.fail(error)
+                self.subscriber.buffer.fail(error)
                 if not isinstance(error, MarketDataError):
                     raise
             return

@@ -47,15 +47,14 @@ class LiveHub:
     clock: Clock
     directory: ChannelDirectory
     grace: Grace
-    repair_bound: timedelta
-    rules: FeedOptions
+    options: FeedOptions
     tasks: TaskSupervisor
     write_behind: WriteBehind
     live_view: LiveView = field(factory=LiveView)
     _tasks_of_feeds: dict[Feed, "asyncio.Task[None] | None"] = field(factory=dict[Feed, "asyncio.Task[None] | None"])
     _gathering: dict[FeedRoute, dict[Topic, TopicState]] = field(factory=dict[FeedRoute, dict[Topic, TopicState]])
 
-    def join(self, topic: Topic, route: FeedRoute, follower: Subscriber) -> TopicState:
+    def join(self, topic: Topic, route: FeedRoute, subscriber: Subscriber) -> TopicState:
         """Add a follower, and a feed if nobody follows the topic yet."""
         state = self.live_view.states.get((route, topic))
         if state is None:
@@ -64,22 +63,24 @@ class LiveHub:
                 self._gathering[route] = {}
                 self.tasks.start(self._gather(route), f"gather {route.live or route.rest}")
             self._gathering[route][topic] = state
-        state.subscribers.members.add(follower)
+        state.subscribers.members.add(subscriber)
         return state
 
     def _new_state(self, topic: Topic, route: FeedRoute) -> TopicState:
         if topic.timeframe is not None:
             grace = self.grace.of(topic.timeframe)
-            rules = TrackerOptions(timeframe=topic.timeframe, grace=grace, repair_bound=self.repair_bound)
+            options = TrackerOptions(
+                timeframe=topic.timeframe, grace=grace, repair_bound=timedelta(seconds=self.options.hold_bound_s)
+            )
             kind = CandleTopic if route.made_of is None else DerivedCandleTopic
             subscribers = Subscribers(
                 on_event=[self.write_behind.listener(topic)], on_page=[self.write_behind.take_page]
             )
-            return kind(topic, CandleTracker(rules), subscribers=subscribers)
+            return kind(topic, CandleTracker(options), subscribers=subscribers)
         if topic.kind is DataKind.TRADE:
             reader = TradeReader(self.clock, self.directory.server_time_of(topic.symbol.venue_prefix))
             can_fill = isinstance(self._channel(route.rest), TradeHistory)
-            return TradeTopic(topic, reader, can_fill=can_fill, hold_bound_s=self.rules.hold_bound_s)
+            return TradeTopic(topic, reader, can_fill=can_fill, hold_bound_s=self.options.hold_bound_s)
         return QuoteTopic(topic)
 
     async def _gather(self, route: FeedRoute) -> None:
@@ -120,30 +121,33 @@ class LiveHub:
     async def _derive(self, state: DerivedCandleTopic, feed: Feed) -> None:
         """Follow the minutes as any follower does, so that they are subscribed once for all."""
         route, rest = feed.route.of_what_it_is_made, feed.rest
-        follower = Subscriber.of(MINUTE_EVENTS, waits_for_history=False)
-        minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, feed.route.made_of), route, follower)
+        subscriber = Subscriber.of(MINUTE_EVENTS, waits_for_history=False)
+        minutes = self.join(Topic(DataKind.CANDLE, state.topic.symbol, feed.route.made_of), route, subscriber)
         try:
             if rest is not None:
                 deriving = DerivedCandleFeed(
                     topic=state,
                     minutes=minutes,
-                    subscriber=follower,
+                    subscriber=subscriber,
                     rest=rest,
                     clock=self.clock,
                     server_time=feed.context.server_time,
-                    timeout_s=self.rules.snapshot_timeout_s,
+                    timeout_s=self.options.snapshot_timeout_s,
                     settled_after=max(self.grace.of(timeframe) for timeframe in TIMEFRAMES),
                     on_minute=feed.note_fresh,
                 )
                 await deriving.run()
         finally:
-            await self.leave(minutes, route, follower)
+            await self.leave(minutes, route, subscriber)
 
     def _new_feed(self, states: dict[Topic, TopicState], route: FeedRoute) -> Feed:
         if route.made_of is None:
-            live, options = self._live(route.live), self.rules
+            live, options = self._live(route.live), self.options
         else:
-            live, options = None, evolve(self.rules, polling_interval_s=max(REFRESH_S, self.rules.polling_interval_s))
+            live, options = (
+                None,
+                evolve(self.options, polling_interval_s=max(REFRESH_S, self.options.polling_interval_s)),
+            )
         feed = Feed(
             route=route,
             live=live,
@@ -191,9 +195,9 @@ class LiveHub:
             self._end({}, feed.route, feed)
             task.cancel()
 
-    async def leave(self, state: TopicState, route: FeedRoute, follower: Subscriber) -> None:
+    async def leave(self, state: TopicState, route: FeedRoute, subscriber: Subscriber) -> None:
         """Remove a follower; a feed without followers ends."""
-        state.subscribers.members.discard(follower)
+        state.subscribers.members.discard(subscriber)
         if state.subscribers.members:
             return
         feed = next((feed for feed in self.feeds if feed.state_of(state.topic) is state), None)
@@ -220,5 +224,5 @@ class LiveHub:
 def _as_market_error(cause: Exception) -> MarketDataError:
     if isinstance(cause, MarketDataError):
         return cause
-    told = f"this stream ended by a fault of its own: {type(cause).__name__}: {cause}; follow again, and report it"
-    return ChannelError(told, channel="feed", retryable=True)
+    message = f"this stream ended by a fault of its own: {type(cause).__name__}: {cause}; follow again, and report it"
+    return ChannelError(message, channel="feed", retryable=True)

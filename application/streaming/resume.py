@@ -135,13 +135,13 @@ class Resumed:
 
     after: Trade | int
     topic: TradeTopic
-    follower: Subscriber
+    subscriber: Subscriber
     before: Trade | None
 
     @property
     def live(self) -> list[Trade]:
         """The trades between which and REST nothing may lie: the last not seen, and the first that waits."""
-        return [*([self.before] if self.before is not None else []), *self.follower.waiting_trades[:1]]
+        return [*([self.before] if self.before is not None else []), *self.subscriber.waiting_trades[:1]]
 
 
 @frozen(eq=False)
@@ -164,7 +164,7 @@ class TradeResumption:
         replay_filter = ReplayFilter(None if had is None else order_of_trade(had))
         news = replay_filter.load(missed.trades)
         gaps = missed.gap_before(self.reader.server_time.latest()), missed.gap_after(resumed.live)
-        resumed.follower.resume(gaps[0], news, gaps[1], replay_filter)
+        resumed.subscriber.resume(gaps[0], news, gaps[1], replay_filter)
         if (newest := missed.newest) is not None:
             resumed.topic.resume_from(newest)
 

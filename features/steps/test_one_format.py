@@ -41,7 +41,7 @@ def closed_hour(desk):
 
     async def passing():
         await desk.api.get_markets()
-        await desk.api._parts.clock.sleep(4 * 60 + 15)
+        await desk.api._parts.requests.clock.sleep(4 * 60 + 15)
 
     desk.run(passing())
 

@@ -119,7 +119,7 @@ def three_finals(desk):
 @given(parsers.parse("{symbol} is no longer listed"))
 def delisted(desk, symbol):
     desk.sandbox.inject(Fault("delist", symbol=symbol))
-    desk.run(desk.api._parts.clock.sleep(15))  # the list of markets is asked for again every ten seconds at most
+    desk.run(desk.api._parts.requests.clock.sleep(15))  # the market list is asked for every ten seconds at most
 
 
 @given("the exchange once stood still for six hours")

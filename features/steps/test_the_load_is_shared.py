@@ -83,7 +83,7 @@ def prefers(desk, policy):
 @when("the desk asks twenty times for the newest candles")
 def ask_twenty_times(desk, answers):
     for _ in range(20):
-        desk.run(desk.api._parts.clock.sleep(PAUSE_S))
+        desk.run(desk.api._parts.requests.clock.sleep(PAUSE_S))
         desk.ask(NEWEST)
         assert desk.error is None, desk.error
         answers.append(desk.answer)

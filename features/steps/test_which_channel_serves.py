@@ -16,7 +16,7 @@ def reported_bad(desk):
 def cool_down_passes(desk, run):
     async def passing():
         while desk.api.channel_health()["websocket"].circuit is CircuitState.OPEN:
-            await desk.api._parts.clock.sleep(1)
+            await desk.api._parts.requests.clock.sleep(1)
 
     run(desk.api.get_markets())  # any answer tells how fast this market runs
     run(passing())

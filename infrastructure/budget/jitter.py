@@ -80,9 +80,11 @@ class Jitter:
         while self._spans and self._spans[0].began_at < now - memory:
             self._spans.popleft()
         count = self._count()
+        # One sample has no spread, and the factor below no value.
         if count <= 1:
             return 0.0
         least = self.least_s
+        # By span, not by sample: ten minutes of ten calls a second would be 6,000 of them at each pace.
         excess = max((span.largest - least) * (1 - (now - span.began_at) / memory) for span in self._spans)
         return excess * (count + 1) / (count - 1)
 

@@ -70,6 +70,7 @@ class MachineLedger:
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
+            # In the same thread, so behind the claim: it cannot run before there is a row to release.
             self._thread.submit(self._release, running)
             raise
 
@@ -84,16 +85,19 @@ class MachineLedger:
     def _claim(self, connection: sqlite3.Connection, place: str, wanted: tuple[int, float, float]) -> Claim:
         limit, second_s, jitter_s = wanted
         now = self.now()
+        # Before the count: rows of a process that died would hold its places for ever.
         self._forget_the_past(connection, now)
         if blocked := self._blocked(connection, place, now):
             return blocked
         latest = connection.execute(
+            # NULL first: a place that is taken and not sent yet may be sent at any moment, so it is the newest.
             "SELECT sent_at, jitter_s FROM sends WHERE place = ? ORDER BY sent_at DESC NULLS FIRST LIMIT ?",
             (place, limit),
         ).fetchall()
         if len(latest) == limit:
             window = second_s + max(jitter_s, *(float(jitter) for _, jitter in latest))
             decisive = math.inf if latest[-1][0] is None else float(latest[-1][0])
+            # Nobody tells when another process writes its send; polling costs one read of a small file.
             again_at = now + ASK_AGAIN_S * second_s if math.isinf(decisive) else decisive + window + 1e-6
             if again_at > now:
                 return Claim(is_granted=False, again_at=again_at)
@@ -155,6 +159,7 @@ class MachineLedger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = OFF")  # what a power cut loses is worthless afterwards
+            # The write lock before the reading: two processes must not both see the last place free.
             connection.execute("BEGIN IMMEDIATE")
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)

@@ -41,6 +41,7 @@ class Permit:
         """Note that the bytes have been written, be it again because a warm connection turned out dead."""
         with self._address.lock:
             budget, now = self._address.group(self.group).budget, self._address.now()
+            # aiohttp sends a request again on a fresh connection when a warm one was dead: both may have arrived.
             if self._writings:
                 budget.give_up(self._sent_at)
                 budget.record(now)
@@ -57,6 +58,7 @@ class Permit:
         """Note that an answer has begun to arrive: a round trip on a warm connection ends."""
         with self._address.lock:
             self._answered_at = self._address.now()
+            # Not of a connect, of which no writing is noted: its answer is no round trip on a warm connection.
             if math.isfinite(self._sent_at):
                 self._address.observe(self.group, self._sent_at, self._answered_at - self._sent_at)
 
@@ -78,6 +80,7 @@ class Permit:
         is_answered = self._answered_at is not None
         with self._address.lock:
             group = self._address.group(self.group)
+            # Ended already: by us, or by whoever found our event loop closed.
             if group.held.pop(self._waiter, None) is None:
                 return
             budget, now = group.budget, self._address.now()
@@ -121,6 +124,7 @@ class RateBudget:
         waiter, row = await self._take_place(group, context)
         waited_s = (self._address.now() - began_at) / self._address.market_second_s
         permit = Permit(group, waited_s, self._address, context, waiter, row)
+        # From here on the permit gives the place back; until here take_back did.
         with self._address.lock:
             self._address.group(group).held[waiter] = permit.end
         try:
@@ -148,6 +152,7 @@ class RateBudget:
             address.wake(group)  # whoever watches the time may have to watch another
         try:
             while True:
+                # Cleared before looking, not after: a wake that comes while we look must not be lost.
                 looking.clear()
                 with address.lock:
                     again_at = address.dispatch(group)
@@ -175,6 +180,7 @@ class RateBudget:
                 address.take_back(group, waiter)
             raise
         with address.lock:
+            # The next of this process may ask the file only now: one at a time, or all take the same last place.
             if claim.is_granted:
                 address.end_claim(group, waiter)
                 address.wake(group)

@@ -136,6 +136,7 @@ class AddressBudget:
         with self.lock:
             if not self._was_used or self._users:
                 return False
+            # A user that was collected never said good-bye: its leaving is dated when it is first noticed.
             self._left_at = self.now() if self._left_at is None else self._left_at
             return self.now() > max(self._left_at + IDLE_TTL_S, self._blocked_until)
 
@@ -172,6 +173,7 @@ class AddressBudget:
         found = self._groups.get(name)
         if found is None:
             found = self._groups[name] = Group(GroupBudget(allowed, blocked_until=self._blocked_until))
+        # The server's limit tightens ours and never loosens it: what we promise is ours.
         told = found.budget.told_limit
         found.budget.limit = allowed if told is None else max(1, min(allowed, told))
         return found
@@ -220,11 +222,13 @@ class AddressBudget:
         group, pace = self.group(name), self.pace(name)
         group.reclaim_orphans()
         given = False
+        # All that are free: each place given makes the next decision another one.
         while True:
             chosen, again_at = self._next(name, group, pace)
             if chosen is None:
                 break
             group.queue.give(chosen, self.now(), pace.spacing_s)
+            # Counted when given, not when sent: the bytes may leave at any moment from here on.
             group.budget.reserve()
             group.budget.open()
             group.held[chosen] = partial(self.take_back, name, chosen)
@@ -232,6 +236,7 @@ class AddressBudget:
             group.claims += chosen.is_claiming
             given = True
             chosen.wake()
+        # The timekeeper may have been given a place: another one has to watch the time.
         if given:
             self.wake(name)
         return again_at
@@ -242,6 +247,7 @@ class AddressBudget:
         now, window, arrivals = self.now(), pace.window_s, self.arrivals(name, pace)
         free_at = group.budget.next_send_at(now, window, arrivals)
         left = self._left_by_bulk_s(group, pace)
+        # Bulk's window is longer by what it leaves to the urgent; asked as if it were earlier, told as if later.
         group.queue.bulk_free_at = group.budget.next_send_at(now - left, window, arrivals) + left
         is_proved = group.budget.is_proved(now, window, pace.jitter_s)
         return group.queue.choose(now, free_at, pace.spacing_s, is_proved=is_proved)
@@ -266,6 +272,7 @@ class AddressBudget:
         group = self.group(name)
         if group.queue.timekeepers().get(waiter.place) is not waiter:
             return math.inf
+        # A holder in another thread may end with its loop, without waking anybody: look now and then.
         is_shared = any(holder.place is not waiter.place for holder in list(group.held))
         return min(again_at - self.now(), LOOK_AGAIN_S if is_shared else math.inf)
 
@@ -292,12 +299,14 @@ class AddressBudget:
         if per_second is not None:
             self.group(name).budget.told_limit = per_second
         budget, pace = self.group(name).budget, self.pace(name)
+        # What the server allows beyond our limit is not ours to use.
         more = max(0, per_second - budget.limit) if per_second is not None else 0
         budget.correct(max(0, left - more), sent_at, pace.jitter_s, pace.market_second_s)
         self.wake(name)
 
     def _rename(self, expected: str, name: str) -> None:
         ours, theirs = self.group(expected), self._groups.get(name)
+        # Both names, one object: calls on their way were made under the old one.
         if theirs is None:
             self._groups[name] = ours
         elif theirs is not ours:
@@ -328,6 +337,7 @@ class AddressBudget:
 
     def stop(self, stated_s: float | None) -> float:
         """Stop all groups after a 418, for the stated time or twice as long each time; answers market seconds."""
+        # the first duration of a 418 is not documented
         waits_s = stated_s or BLOCKS.delay_s(self._blocks)
         self._blocks += 1
         until = self.now() + waits_s * self.market_second_s
@@ -375,10 +385,12 @@ def budget_of(url: str, make_ledger: Callable[[str], MachineLedger] | None = Non
     port = parts.port or (443 if parts.scheme in {"https", "wss"} else 80)
     key = f"{parts.hostname}:{port}"
     with _present_lock:
+        # Swept here and nowhere else: addresses are few, and no timer has to outlive an event loop.
         for unused in [each for each, budget in _present.items() if budget.is_unused]:
             del _present[unused]
         found = _present.setdefault(key, AddressBudget())
     with found.lock:
+        # Asked once an address: two ledgers would take two places in the file for one send.
         if make_ledger is not None and found.ledger is None:
             found.ledger = make_ledger(key)
     return found

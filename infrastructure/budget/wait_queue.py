@@ -84,6 +84,7 @@ class WaitQueue:
         """
         urgent, bulk = self._heads()
         if bulk is not None and (urgent is None or (self._passed >= PASSED_AT_MOST and now >= self.bulk_at)):
+            # Only against the urgent: alone, bulk has time, and a proof used now is missing to the next person.
             proved_at = now if is_proved and urgent is not None else math.inf
             plain_at = self.bulk_free_at if urgent is None else free_at
             chosen, ready_at = bulk, max(self.bulk_at, min(plain_at, proved_at))
@@ -109,13 +110,16 @@ class WaitQueue:
         self.waiting.remove(waiter)
         waiter.is_given = True
         if waiter.is_bulk:
+            # Ready in time and passed by nobody: then only an answer was late, and the rhythm may be kept.
             has_waited = waiter.since <= self.bulk_at and not self._passed
             is_late = now - self.bulk_at < LATENESS * spacing
             next_at = (self.bulk_at if has_waited or is_late else now) + spacing
+            # Never in the past: what is made up for is one spacing, not a burst.
             self.bulk_at = max(now, next_at)
             self._passed = 0
         else:
             self.urgent_at = now
+            # Only while bulk waits: whoever comes later has not been passed by.
             self._passed = self._passed + 1 if any(other.is_bulk for other in self.waiting) else 0
 
     def timekeepers(self) -> dict[Hashable, Waiter]:
@@ -124,6 +128,7 @@ class WaitQueue:
         for waiter in self.waiting:
             if waiter.is_orphaned():
                 continue
+            # One for each event loop: loops in different threads share no primitive.
             keepers.setdefault(waiter.place, waiter)
         return keepers
 

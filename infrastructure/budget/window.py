@@ -73,6 +73,7 @@ class GroupBudget:
         It is infinite while that depends on a request whose bytes are not written yet, or whose answer is overdue.
         ``window`` is how long a send counts of which ``arrivals`` proves nothing.
         """
+        # A microsecond beyond the end: at it two floats decide whether eleven were within the second.
         if len(self.sends) < self.limit:
             return max(now, self.blocked_until)
         return max(now, self.blocked_until, self._ends(window, arrivals)[-self.limit] + 1e-6)
@@ -82,6 +83,7 @@ class GroupBudget:
         if arrivals is None:
             return [sent_at + window for sent_at in self.sends]
         ends: list[float] = []
+        # Several sends may share an instant, and answers are known by it: as many as came are answered, no more.
         for sent_at, same in groupby(self.sends):
             count = len(list(same))
             answered = [sent_at + arrivals.counts_for(trip) for trip in self.round_trips.get(sent_at, ())][:count]
@@ -115,11 +117,13 @@ class GroupBudget:
         proof = self._proof
         if proof is None or proof.sent_at <= now - window or self.blocked_until > now:
             return False
+        # Less one: the request that brought the proof is among them, and was counted by the server already.
         return proof.left > len(self.sends) - bisect_right(self.sends, proof.sent_at - jitter) - 1
 
     def record(self, sent_at: float) -> None:
         """Count one send."""
         insort(self.sends, sent_at)
+        # Bounded by number, not by age: a clock that stands still must not make the list grow.
         for forgotten in self.sends[: -KEPT * self.limit]:
             self.round_trips.pop(forgotten, None)
         del self.sends[: -KEPT * self.limit]
@@ -177,6 +181,7 @@ class GroupBudget:
         ours = bisect_right(self.sends, beyond) - bisect_right(self.sends, first)
         for _ in range(self.limit - left - ours):
             self.record(sent_at)
+        # Answers overtake each other; the newest request knows most.
         if self._proof is None or sent_at >= self._proof.sent_at:
             self._proof = _Proof(sent_at, left)
 

@@ -79,6 +79,7 @@ class CachedCandles:
         """
         asked = CandleRequest(symbol=symbol, timeframe=timeframe, count=count, start=start, end=end)
         key = SeriesKey(self._venue(asked.symbol.venue_prefix), asked.symbol, asked.timeframe)
+        # The ledger, not the rows: a range that is proven to be empty is held as well.
         ledger = self._store.ledger(key)
         if not ledger.proven:
             msg = f"nothing is held of {key}; ask for it while the exchange can be reached"
@@ -96,6 +97,7 @@ class CachedCandles:
         if not lacks:
             return series
         first = series[0].opened_at if len(series) else until
+        # Without this the answer would claim to be whole: fewer rows than asked for are no news of a gap.
         begin = key.timeframe.move(first, -lacks)
         return evolve(series, coverage=series.coverage.within(TimeRange(begin, until)))
 

@@ -91,6 +91,7 @@ def _read_columns(key: SeriesKey, body: memoryview) -> CandleColumns:
     starts = [_SIZES.size + width * place for place in range(len(NUMBERS) + 2)]
     wide = [body[start : start + width] for start in starts]
     marks, outsized = _read_text(bytes(body[text_at:]))
+    # All places as one long number; two of the checks below are a single subtraction of it.
     openings = int.from_bytes(wide[0], "little")
     opened = _to_openings(_from_bytes("q", wide[0]), openings)
     opening, high, low, close, volume, turnover = (
@@ -250,6 +251,7 @@ def _checked(data: object) -> memoryview:
         raise DamagedBytesError(f"expected at least {_SEAL.size} bytes, got {len(data)}")
     form, checksum = _SEAL.unpack_from(data)
     body = memoryview(data)[_SEAL.size :]
+    # Before the checksum: of a newer format it may lie elsewhere.
     if form != FORMAT:
         raise DamagedBytesError(f"expected format {FORMAT}, got {form}")
     if crc32(body) != checksum:

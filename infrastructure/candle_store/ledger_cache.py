@@ -15,7 +15,7 @@ from .connection import reading
 from .store_file import StoreFile
 from .tables import Tables
 
-_PATIENCE_S = 0.25
+_TIMEOUT_S = 0.25
 """How long the event loop may stand still for a lock; readers of a write-ahead log hardly ever meet one."""
 
 MAX_ANSWERS, MAX_ROWS = 32, 500
@@ -56,12 +56,13 @@ class LedgerCache:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._file.open(timeout_s=_PATIENCE_S)
+            self._connection = self._file.open(timeout_s=_TIMEOUT_S)
         self._look(self._connection)
         return self._connection
 
     def _look(self, connection: sqlite3.Connection) -> None:
         """Forget everything if anybody has written since the last look."""
+        # Another number after each commit of another connection, in whichever process.
         row: tuple[int] = connection.execute("PRAGMA data_version").fetchone()
         if row[0] != self._version:
             self._version = row[0]
@@ -95,15 +96,18 @@ class LedgerCache:
             if self._connection is None:
                 return None, None
             self._look(self._connection)
+            # A slice, so that whoever is given it cannot change what the next one gets.
             found = self._answers.get(key)
             return found and CandleSeries(found.columns.slice(0, len(found)), found.coverage), self._state
 
     def put(self, key: AnswerKey, state: object, answer: CandleSeries) -> None:
         """Keep an answer that was read after ``get`` told the state of the file; not if that is over."""
         with self._lock:
+            # By identity: an object per state cannot be mistaken, as a counter that came round could.
             if state is not self._state or len(answer) > MAX_ROWS:
                 return
             if len(self._answers) >= MAX_ANSWERS:
+                # The oldest, not the least used: a write empties all, long before the order matters.
                 del self._answers[next(iter(self._answers))]
             self._answers[key] = CandleSeries(answer.columns.slice(0, len(answer)), answer.coverage)
 

@@ -23,6 +23,7 @@ def apply(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
     whose candle is not FINAL is not known, whatever the coverage says, because its candle is not kept.
     """
     timeframe, unsealed = columns.timeframe, tuple(unsealed_slots(columns))
+    # Clipped first: proven ranges may reach beyond the question, where the rows were cut away.
     told_proven = without(_whole(clip(coverage.proven, coverage.asked), timeframe), unsealed)
     told_provisional = without(_whole(clip(coverage.provisional, coverage.asked), timeframe), unsealed)
     proven = unite((*ledger.proven, *told_proven))
@@ -32,6 +33,7 @@ def apply(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
     oldest = proven[0].start if proven else None
     return Ledger(
         proven=proven,
+        # Proof replaces a watch; the other way round a doubt could strike what REST has proven.
         provisional=without(unite(watched), proven) if watched else (),
         explained=tuple(
             ExplainedRange(span.start, span.end, Reason.BEFORE_LISTING)

@@ -50,6 +50,7 @@ def merge_in(series: CandleSeries, sealed: CandleColumns, held: Mapping[int, Can
         merged = merge(held.get(start), part)
         added += merged.added
         revised += merged.revised
+        # A block that stays as it was is not written: a page that is held costs no byte.
         if merged.is_changed:
             blocks[start] = merged.columns
     return Change(
@@ -80,6 +81,7 @@ def assemble_newest(
     for block in newest_first:
         parts.append(cut(block, span))
         rows += len(parts[-1])
+        # Beyond, not at: only a row too many tells that the series is cut, and its older slots not quiet.
         if rows > count:
             break
     series = CandleSeries(join(chain((no_rows(key),), _taken_from(parts))), coverage_of(ledger, span))

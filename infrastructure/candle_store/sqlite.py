@@ -22,7 +22,7 @@ from .store_file import StoreFile
 from .tables import Tables
 
 _T = TypeVar("_T")
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 """How long a call waits while another process writes."""
 
 
@@ -89,6 +89,7 @@ class SqliteCandleStore:
         self._check_open()
         question = (key, count, span)
         with self._looking():
+            # The state is taken before the reading: a write in between makes put() drop the answer.
             answer, state = self._ledgers.get(question)
         if answer is None:
             answer = await self._run(partial(transactions.read_newest, key=key, count=count, span=span))
@@ -124,6 +125,7 @@ class SqliteCandleStore:
         if self._is_closed:
             return
         self._is_closed = True
+        # Queued before the shutdown, and behind every write that has begun.
         released = asyncio.get_running_loop().run_in_executor(self._executor, self._release)
         self._executor.shutdown(wait=False)
         await released
@@ -136,13 +138,15 @@ class SqliteCandleStore:
         """Do one piece of work in the store's thread."""
         with in_our_words(self._file.path):
             try:
+                # The connection of before must not be used on: the check moves the file aside under it.
                 if self._file.is_suspect:
                     self._release()
                 if self._connection is None:
-                    self._connection = self._file.open(timeout_s=_PATIENCE_S)
+                    self._connection = self._file.open(timeout_s=_TIMEOUT_S)
                 return work(Tables(self._connection, self._report))
             except sqlite3.Error as error:
                 self._file.is_suspect |= is_corruption(error)
+                # A connection may be inside a transaction after an error; a fresh one never is.
                 self._release()
                 raise
 

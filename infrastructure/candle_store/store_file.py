@@ -51,6 +51,7 @@ class StoreFile:
         """
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Under the lock: of two threads one examines, and the other must not open what is being moved.
             if self.path.exists() and (reason := self._examine(timeout_s)):
                 self._move_aside(reason)
             self.is_suspect = False
@@ -71,8 +72,10 @@ class StoreFile:
         connection = connect(self.path, timeout_s=timeout_s)
         try:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a file that is begun; others stay as they are
+            # In this order: the page size counts until the first table is made, and not at all in WAL mode.
             migrate(connection)
             _write_ahead(connection, timeout_s)
+            # In WAL mode a power cut loses the last commits and damages nothing; they can be asked for again.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{_KEPT_KIB}")
         except BaseException:  # half an opened file must not stay behind
@@ -84,6 +87,7 @@ class StoreFile:
         stamp = to_text(read_wall_clock().replace(microsecond=0)).replace("-", "").replace(":", "")
         target = self.path.with_name(f"{self.path.name}.{reason}-{stamp}")
         number = 1
+        # All companions: a -wal of another file beside ours would be replayed into it.
         while any(_companion(target, ending).exists() for ending in _COMPANIONS):
             number += 1
             target = self.path.with_name(f"{self.path.name}.{reason}-{stamp}-{number}")

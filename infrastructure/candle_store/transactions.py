@@ -27,6 +27,7 @@ def read(tables: Tables, key: SeriesKey, span: TimeRange) -> CandleSeries:
     def work() -> CandleSeries:
         with reading(tables.connection):
             series = tables.find(key)
+            # By the bytes that are there: a file cannot have us reserve memory for rows that it only claims.
             room = tables.count_rows(series, key, span)
             return assemble(key, tables.blocks(series, key, span), tables.ledger(series), span, room=room)
 
@@ -56,12 +57,14 @@ def write(tables: Tables, written: CandleSeries) -> WriteResult:
             held = {} if series is None else tables.held(series, key, starts)
             before = tables.ledger(series)
             change = merge_in(written, sealed, held, before)
+            # A write that brings nothing begins no series: the inventory would show an empty one.
             if series is None:
                 if not change.blocks and change.ledger.is_empty:
                     return change.remembered
                 series = tables.begin(key)
             for start, columns in change.blocks.items():
                 tables.keep_block(series, start, columns)
+            # The same when a page is written again; a ledger of many ranges is larger than a row.
             if change.ledger != before:
                 tables.keep_ledger(series, change.ledger)
         return change.remembered

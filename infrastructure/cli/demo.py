@@ -13,13 +13,7 @@ from rich.text import Text
 
 from ...application.api import UnifiedMarketDataAPI
 from ...domain.candle import plain
-from ...domain.events import (
-    CandleUpdated,
-    ChannelSwitched,
-    MarketEvent,
-    RequestFailed,
-    TradeReceived,
-)
+from ...domain.events import CandleUpdated, ChannelSwitched, MarketEvent, RequestFailed, TradeReceived
 from ...domain.request import create_candle_request, create_realtime_request
 from ...domain.series import CandleSeries
 from ...domain.trade import Trade

@@ -121,9 +121,8 @@ def adapters(*, json: Json = False) -> None:
 
 
 def _channels_table(channels: Mapping[str, Channel]) -> Table:
-    table = Table(title=f"{len(channels)} channels", title_justify="left")
-    for heading in ("name", "venue", "symbols", "answers", "follows", "timeframes", "history", "calls"):
-        table.add_column(heading)
+    headings = ("name", "venue", "symbols", "answers", "follows", "timeframes", "history", "calls")
+    table = Table(*headings, title=f"{len(channels)} channels", title_justify="left")
     for name, channel in channels.items():
         table.add_row(name, channel.venue, _symbols_of(channel.capabilities), *_able(channel.capabilities))
     return table
@@ -140,9 +139,7 @@ def config(*, json: Json = False) -> None:
             for path, value, origin in rows:
                 put_json({"setting": path, "value": value, "origin": origin})
             return
-        table = Table(title=f"environment {loaded.environment}", title_justify="left")
-        for heading in ("setting", "value", "from"):
-            table.add_column(heading)
+        table = Table("setting", "value", "from", title=f"environment {loaded.environment}", title_justify="left")
         for path, value, origin in rows:
             table.add_row(path, str(value), origin)
         screen().print(table)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ...domain.coverage import Reason
 from ...domain.errors import UnsupportedRequestError
 from ...domain.events import MarketEvent, RequestFailed
 from ...domain.request import create_candle_request, create_realtime_request
@@ -15,7 +14,6 @@ from . import render
 from .console import banner, fail, learn_venue, open_api, parse_instant, put, put_json, run, say, screen
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, numbers as exact text.")]
-UNANSWERED = frozenset({Reason.UNKNOWN, Reason.BEYOND_RETENTION})
 
 
 def candles(

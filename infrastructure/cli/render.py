@@ -59,18 +59,11 @@ def candles_table(series: CandleSeries) -> Table:
 
 def markets_table(markets: Sequence[Market]) -> Table:
     """Return listed markets as a table."""
-    table = Table(title=f"{len(markets)} markets", title_justify="left")
-    for name in ("symbol", "name", "이름", "warning", "cautions"):
-        table.add_column(name)
+    headings = ("symbol", "name", "이름", "warning", "cautions")
+    table = Table(*headings, title=f"{len(markets)} markets", title_justify="left")
     for market in markets:
-        warning = "warned" if market.is_warned else ""
-        table.add_row(
-            str(market.symbol),
-            market.english_name,
-            market.korean_name or "",
-            warning,
-            ", ".join(sorted(market.cautions)),
-        )
+        names = (str(market.symbol), market.english_name, market.korean_name or "")
+        table.add_row(*names, "warned" if market.is_warned else "", ", ".join(sorted(market.cautions)))
     return table
 
 

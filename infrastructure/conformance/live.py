@@ -20,12 +20,7 @@ from .targets import BREAKABLE, CANARY, SOMETHING_LIVE, ChannelUnderTest, do
 from .task_watch import TaskWatch
 
 _MAX_ITEMS = 200
-_TYPES = {
-    DataKind.CANDLE: Candle,
-    DataKind.TICKER: Ticker,
-    DataKind.TRADE: Trade,
-    DataKind.ORDERBOOK: OrderBook,
-}
+_TYPES = {DataKind.CANDLE: Candle, DataKind.TICKER: Ticker, DataKind.TRADE: Trade, DataKind.ORDERBOOK: OrderBook}
 
 
 def opened(under_test: ChannelUnderTest, *, canary: Topic | None = None) -> AbstractAsyncContextManager[LiveStream]:

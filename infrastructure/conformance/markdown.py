@@ -2,12 +2,7 @@
 
 from .promises import CaseDoc, case_docs
 
-_GROUPS = {
-    "R": "Channels",
-    "L": "Live channels",
-    "S": "Stores of candles",
-    "P": "Routing policies",
-}
+_GROUPS = {"R": "Channels", "L": "Live channels", "S": "Stores of candles", "P": "Routing policies"}
 
 
 def written(case_doc: CaseDoc) -> str:

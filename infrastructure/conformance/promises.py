@@ -88,9 +88,7 @@ def case_docs() -> tuple[CaseDoc, ...]:
     return tuple(sorted(_CASE_DOCS.values(), key=lambda case_doc: ("RLSP".index(case_doc.number[0]), case_doc.number)))
 
 
-def promise(
-    *needs: Need[S],
-) -> Callable[[Callable[[Any, S], Awaitable[None]]], Callable[[Any, S], Awaitable[None]]]:
+def promise(*needs: Need[S]) -> Callable[[Callable[[Any, S], Awaitable[None]]], Callable[[Any, S], Awaitable[None]]]:
     """Make a test the trial of a promise: skipped unless its needs are met, bounded, and named when it fails."""
 
     def decorate(test: Callable[[Any, S], Awaitable[None]]) -> Callable[[Any, S], Awaitable[None]]:

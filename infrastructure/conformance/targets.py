@@ -40,7 +40,7 @@ class ChannelUnderTest:
         timeframe: of the candles that are asked for; empty for one minute, or the shortest that is declared.
         now: tells the time of the source, at the latest: ``lambda: datetime.now(UTC)`` for one of the real world.
         break_source: makes the source fail, plain or async; ``mend_source`` undoes it.
-        patience_s: the longest that the trial of one promise may take.
+        timeout_s: the longest that the trial of one promise may take.
         listen_s: how long a stream is listened to after its first value.
 
     """
@@ -139,7 +139,7 @@ class StoreUnderTest:
         reopen: closes nothing; returns another store on the same medium, plain or async. The first one may be
             open or closed then.
         break_medium: makes the medium take no more, as a full disk; plain or async. ``mend_medium`` undoes it.
-        patience_s: the longest that the trial of one promise may take.
+        timeout_s: the longest that the trial of one promise may take.
 
     """
 
@@ -164,7 +164,7 @@ class PolicyUnderTest:
     Attributes:
         policy: the policy.
         views: channels that it plans with; empty for a REST, a socket, a cache and a stranger's archive.
-        patience_s: of no meaning to a policy, which waits for nothing.
+        timeout_s: of no meaning to a policy, which waits for nothing.
 
     """
 

@@ -122,6 +122,7 @@ class Server:
                 pump = tasks.create_task(self._pump(request, socket, session))
                 with contextlib.suppress(ConnectionError):  # a pong to a client that has just gone
                     await self._read(socket, session)
+                # The reader ends first: only it sees the client go, and a pump without a client would wait for ever.
                 pump.cancel()
         finally:
             del self._sockets[number]
@@ -151,6 +152,7 @@ class Server:
                 while True:
                     patience.reschedule(None)
                     await asyncio.sleep(_POLL_S if session.is_subscribed else _IDLE_POLL_S)
+                    # Only while sending: what waits here is a client that does not read.
                     patience.reschedule(asyncio.get_running_loop().time() + self._config.slow_reader_s)
                     for outgoing in session.due(self._clock.now_ms()):
                         if isinstance(outgoing, Close):

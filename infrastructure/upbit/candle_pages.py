@@ -71,6 +71,7 @@ def sound_columns(body: bytes, origin: PageOrigin) -> CandleColumns | None:
     if not origin.timeframe.is_fixed:
         return None
     try:
+        # Newest first on the wire, always.
         rows = _rows.decode(body)[::-1]
         opened = _openings([row.candle_date_time_utc for row in rows])
         figures = _figures(list(chain.from_iterable(map(_figures_of, rows))))
@@ -108,6 +109,7 @@ def _openings(texts: list[str]) -> "array[int]":
         TypeError: one of them names a zone.
 
     """
+    # Naive on purpose: a text that names a zone raises here, as it should.
     spans = [datetime.fromisoformat(text) - _EPOCH for text in texts]
     return array("q", [(span.days * _DAY_S + span.seconds) * 1_000_000 + span.microseconds for span in spans])
 
@@ -141,6 +143,7 @@ def _are_slots(opened: "array[int]", origin: PageOrigin) -> bool:
     first, last = from_micros(opened[0]), from_micros(opened[-1])
     return (
         not any(map(ge, opened, opened[1:]))
+        # From a Monday: weeks begin there, and every shorter width divides a week.
         and not any((at - monday) % width for at in opened)
         and (origin.received_by is None or last <= origin.received_by)
         and first.year >= FIRST_YEAR

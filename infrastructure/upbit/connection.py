@@ -58,6 +58,7 @@ class UpbitSocket:
             frames = await self._connection.receive()
         except ConnectionLost as error:
             raise self._lost(error) from error
+        # Frames that were read before the socket was given up are dropped: they belong to no life.
         if self._cause:
             raise ChannelUnavailableError(self._cause, channel=self._context.name)
         return frames
@@ -71,6 +72,7 @@ class UpbitSocket:
         The exchange closes sockets that are idle for 60 s (probed 2026-09-23; its docs say 120 s).
         """
         while True:
+            # The idle rule is the server's, so market time; a late pong is the network's, so real time.
             await self._context.clock.sleep(self._options.ping_interval_s)
             try:
                 async with asyncio.timeout(self._options.pong_timeout_s):
@@ -83,6 +85,7 @@ class UpbitSocket:
 
     def abandon(self, cause: str) -> None:
         """Drop the connection at once; the next ``receive`` says ``cause``."""
+        # The first cause stays: what follows is its consequence.
         self._cause = self._cause or cause
         self._connection.abort()
 
@@ -106,12 +109,14 @@ class Connector:
 
         """
         async with self.connects.acquire() as permit:
+            # A connect counts until its upgrade is answered; the permit ends with this block, not with the socket.
             connection = await self._connect()
             permit.answered()
         try:
             self.identity.learn(connection.headers)
             yield UpbitSocket(connection, self.options, self.context)
         finally:
+            # No close frame: a server that has stalled would keep us waiting for its answer.
             connection.abort()
             await connection.wait_closed()
 

@@ -65,9 +65,11 @@ def stated_wait(headers: Mapping[str, str], message: str) -> float | None:
     header = headers.get("Retry-After", "").strip()
     if _NUMBER.fullmatch(header):
         return min(float(header), MAX_BLOCK_S)
+    # The excerpt bounds what the pattern searches: the text is a stranger's.
     found = _WAIT.search(excerpt(message))
     if found is None:
         return None
+    # `min` and the Korean minute begin so; every other unit that matches is a second.
     return min(float(found[1]) * (60 if found[2][0].lower() in "m분" else 1), MAX_BLOCK_S)
 
 

@@ -66,6 +66,7 @@ class FrameOrigin:
 
 def _candle(fields: Any, known: "_Known", latest: datetime | None) -> Candle:  # noqa: ANN401 - built structs
     opened_at, provenance = to_slot(fields.candle_date_time_utc), known.provenance
+    # A slot of the future would be taken for the newest, and every true one after it for old.
     if latest is not None and opened_at > latest:
         raise IntegrityError(f"a candle of a slot that has not begun: {opened_at:%Y-%m-%dT%H:%M:%SZ}")
     return Candle(
@@ -124,21 +125,25 @@ class FrameReader:
 
     def read(self, body: bytes, origin: FrameOrigin) -> list[Received | ControlFrame | Rejected]:
         """Return what one frame holds; never raises for its content."""
+        # By identity: all frames of a reading share one origin, and comparing fields would be paid for each frame.
         if origin is not self._origin:
             self._meet(origin)
         try:
+            # Sides of books as floats: 7 us instead of 30, for a book that is mostly replaced unseen.
             decoded = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             try:
                 decoded = self._decode_exactly(body)  # figures of a book in quotes, or too large for a float
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 return [_read_control(body, error)]
+        # Whether LIST frames ever hold several objects is not known; one or many, they are read alike.
         if isinstance(decoded, list):
             return [item for row in cast("list[Any]", decoded) for item in self._read_data(row, origin, body)]
         return self._read_data(decoded, origin, body)
 
     def _read_data(self, row: Any, origin: FrameOrigin, body: bytes) -> list[Received | ControlFrame | Rejected]:  # noqa: ANN401 - built structs
         try:
+            # The class stands for the type: msgspec has chosen it by the tag already.
             known = self._known.get((row.__class__, row.code)) or self._learn(row, origin)
             read = known.read
             value = read(row, known.provenance) if read is not None else self._read_with(known, row, body, origin)
@@ -157,6 +162,7 @@ class FrameReader:
 
     def _read_book(self, row: Any, provenance: Provenance, body: bytes) -> OrderBook:  # noqa: ANN401 - built structs
         units = row.orderbook_units
+        # Empty, or read exactly: a LIST format, or figures that the rough decoder has refused.
         if not units or not isinstance(units[0].ask_price, float):
             return book_of(row, provenance)
         if can_wait(units, body):
@@ -190,6 +196,7 @@ def _topic(tag: str, code: str) -> Topic:
 
 def _read_control(body: bytes, data_error: Exception) -> ControlFrame | Rejected:
     try:
+        # UP, errors and LIST replies carry neither type nor code, so that no tag tells them.
         found = _CONTROL.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Rejected(f"not a frame: {data_error}", excerpt(body), _named_topic(body))

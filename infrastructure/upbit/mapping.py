@@ -54,6 +54,7 @@ def check_figures(numbers: Collection[Decimal]) -> None:
         IntegrityError: one is none.
 
     """
+    # By hand: localcontext() copies the context each time.
     here = getcontext()
     setcontext(_FIGURES)
     try:

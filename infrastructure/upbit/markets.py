@@ -40,6 +40,7 @@ class MarketList:
         """Take a new reading."""
         self._markets = tuple(markets)
         self._listed = frozenset(market.symbol for market in self._markets)
+        # Kept for ever: a code that was seen and is gone is delisted, one that was never seen is a typo.
         self._seen |= self._listed
         self._read_at = now
 

@@ -70,6 +70,7 @@ def candles_call(symbol: Symbol, timeframe: Timeframe, count: int, to: datetime 
     """
     query = {"market": str(symbol), "count": str(count)}
     if to is not None:
+        # With a zone: without one Upbit reads UTC, its clones read KST.
         query["to"] = to_text(Timeframe.S1.ceil(to))
     return Call(CANDLE_PATHS[timeframe], query, "candles")
 
@@ -175,7 +176,9 @@ def subscription(
     if canary is not None:
         depths.setdefault(canary, 1)
     codes: dict[str, list[str]] = {}
+    # Sorted: the same topics are the same text, which a recording or a test can compare.
     for topic in sorted({*topics, *depths}, key=str):
+        # A depth that is not 1, 5, 15 or 30 silently means 30 (since 2025-07-02).
         levels = depths.get(topic)
         codes.setdefault(stream_type(topic), []).append(f"{topic.symbol}.{levels}" if levels else str(topic.symbol))
     flags = {"is_only_snapshot": True} if snapshot_only else {}

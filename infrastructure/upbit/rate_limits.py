@@ -74,6 +74,7 @@ class Refusals:
 
     def pause(self, group: str) -> None:
         """Let a group rest after a 429; those that were on their way meanwhile are no news."""
+        # Asked before the pause, which makes it true for all that were on their way.
         is_news = self.budget.blocked_for(group) == 0
         self.budget.pause(group)
         if is_news:

@@ -40,6 +40,7 @@ class Reconnect:
 
         """
         jittered = BACKOFF.delay_s(max(self.failures - 1, 0), rng)
+        # a life that was cut, not refused: all clients come back at this moment, and only the jitter parts them
         if self.failures <= 1 and cause is None:
             jittered = BACKOFF.first_s * rng
         least = cause.retry_after if isinstance(cause, RateLimitedError) and cause.retry_after else 0.0

@@ -11,12 +11,7 @@ from attrs import evolve
 from ...domain.adapter import AdapterContext
 from ...domain.capabilities import Capabilities, DataKind, HistoryDepth
 from ...domain.coverage import Coverage, PageRead, coverage_between
-from ...domain.errors import (
-    ChannelUnavailableError,
-    InvalidRangeError,
-    MalformedReplyError,
-    UnsupportedRequestError,
-)
+from ...domain.errors import ChannelUnavailableError, InvalidRangeError, MalformedReplyError, UnsupportedRequestError
 from ...domain.market import Instrument, Market
 from ...domain.orderbook import OrderBook
 from ...domain.request import CandleRequest, check_count, check_depth
@@ -105,6 +100,7 @@ class UpbitRest:
         is_short = len(columns) + page.lost < size  # a row that was rejected is no sign of a short page
         coverage = coverage_between(ends, frame, read, is_short=is_short)
         if start is not None:
+            # Cut after the coverage is known: rows before the start prove that nothing lies between them and it.
             columns = columns.slice(bisect_left(columns.opened, to_micros(start)), len(columns))
         return CandleSeries(columns, _narrowed(coverage, page, frame, start))
 
@@ -113,6 +109,7 @@ class UpbitRest:
             msg = "this channel pages backwards from an end; ask the API for the first candles after a start"
             raise UnsupportedRequestError(msg)
         if asked.start is not None and asked.end is not None:
+            # Upbit knows no start: a page is bounded by its count, and slots without trades have no row.
             slots = asked.timeframe.count_slots(TimeRange(asked.start, asked.end))
             return max(1, min(protocol.CANDLES_PER_CALL, slots))
         rows = protocol.CANDLES_PER_CALL if asked.count is None else asked.count
@@ -121,6 +118,7 @@ class UpbitRest:
 
     def _check_page(self, page: rest_decoding.CandlePage, end: datetime | None) -> None:
         newest = from_micros(page.columns.opened[-1]) if len(page.columns) else None
+        # `to` is exclusive; a server that thinks otherwise would make pages overlap.
         if end is not None and newest is not None and newest >= end:
             msg = f"asked for candles before {end.isoformat()}, got one of {newest.isoformat()}"
             raise MalformedReplyError(msg, channel=self.name)

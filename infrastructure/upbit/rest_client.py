@@ -87,15 +87,19 @@ class UpbitRestClient:
         async with self.budget.acquire(call.group) as permit:  # counts the call in its context
             self._context.observe(BudgetWaited(channel=self._name, group=permit.group, waited_s=permit.waited_s))
             reply = self._announced(await self._transport.get(call.path, call.query, permit))
+        # Before the status is judged: a refusal carries a Date and a Remaining-Req, too.
         if (date_s := reply.date_s()) is not None:
             self._context.server_time.observe_reply(date_s, sent=reply.sent, received=reply.received)
+        # Absent on unrouted paths (probed 2026-09-23), and perhaps on what a proxy answers itself.
         if remaining := read_remaining(reply.headers.get("Remaining-Req")):
             self.last_remaining = remaining
+            # The wire's group is the budget's: docs say candle and trade, replies candles and crix-trades.
             permit.learn(remaining.group, remaining.left, per_second=remaining.per_second)
         return reply
 
     def _announced(self, reply: Reply) -> Reply:
         """Learn whose reply this is; if market time runs faster from here on, it did so for the server before."""
+        # The order matters: learning changes the clock's speed, and the reply was timed at the old one.
         real_s = self._context.clock.to_real_s(1.0)
         self.identity.learn(reply.headers)
         faster = real_s / self._context.clock.to_real_s(1.0)
@@ -114,6 +118,7 @@ class UpbitRestClient:
         if found.retryable:
             account.pause(call.group)
             return found
+        # No 418 was ever captured, so that its wait is looked for in header and text.
         wait = account.stop_all(stated_wait(reply.headers, read_error(reply.body).message))
         return RateLimitedError(
             f"blocked ({BLOCKED}): nothing is sent for {wait:g} s",
@@ -126,6 +131,7 @@ class UpbitRestClient:
         if not symbols:
             msg = "'Code not found' in answer to a call that names no code; try again later"
             return ChannelUnavailableError(msg, channel=self._name)
+        # One unknown code fails a whole call, and the 404 does not say which.
         await self.load_markets()
         missing = [symbol for symbol in symbols if not self.markets.is_listed(symbol)]
         return self.markets.explain_missing((missing or list(symbols))[0], channel=self._name)

@@ -175,6 +175,7 @@ def to_candle_page(body: bytes, symbol: Symbol, timeframe: Timeframe, origin: Or
         received_by=origin.received_by,
         grace=grace.of(timeframe),
     )
+    # 0.6 ms for 200 rows, row by row 1.3; the slow way also says which row is wrong.
     columns = sound_columns(body, page)
     return page_row_by_row(decode_candles(body), page) if columns is None else CandlePage(columns)
 
@@ -191,6 +192,7 @@ def page_row_by_row(rows: list[CandleRow], origin: PageOrigin) -> CandlePage:
         except IntegrityError as error:
             rejections.append(str(error))
             slots.append(origin.timeframe.floor(opened_at))
+    # A dictionary by slot: a row that comes twice counts once, and is told by `lost`.
     oldest_first = [candles[opened_at] for opened_at in sorted(candles)]
     columns = CandleColumns.of(origin.venue, origin.symbol, origin.timeframe, oldest_first)
     return CandlePage(columns, len(rows) - len(columns), tuple(rejections), tuple(slots))
@@ -200,6 +202,7 @@ def _to_candle(row: CandleRow, opened_at: datetime, origin: PageOrigin) -> Candl
     finality, sealed_by = judge_rest_row(origin.timeframe.next(opened_at), origin.read_at, origin.grace)
     if origin.received_by is not None and opened_at > origin.received_by:
         raise IntegrityError(f"a row of {to_text(opened_at)}, which had not begun at {to_text(origin.received_by)}")
+    # A proxy that mixes answers up is the one fault that no figure would show.
     if row.market != origin.symbol:
         raise IntegrityError(f"a row of {excerpt(row.market)!r} in an answer about {origin.symbol}")
     return Candle(
@@ -236,6 +239,7 @@ def to_orderbook(row: BookRow, origin: Origin) -> OrderBook:
 
 def to_market(row: MarketRow) -> Market:
     """Return the market of a row, whichever way its host warns."""
+    # Korea has no market_warning since 2024-11-20; the other hosts have no market_event.
     event = row.market_event or Event()
     return Market(
         symbol=Symbol(row.market),

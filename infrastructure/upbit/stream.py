@@ -26,13 +26,7 @@ class UpbitStream:
     carries the number of the life that brought it.
     """
 
-    def __init__(
-        self,
-        topics: Collection[Topic],
-        connector: Connector,
-        *,
-        canary: Topic | None = None,
-    ) -> None:
+    def __init__(self, topics: Collection[Topic], connector: Connector, *, canary: Topic | None = None) -> None:
         self._topics = frozenset(topics)
         self._canary = canary
         self._wanted = self._topics if canary is None else self._topics | {canary}
@@ -96,16 +90,19 @@ class UpbitStream:
                 elif item.error is not None:
                     self._told = item.error
                     frames.clear()
+            # Only the last of a reading: a clock learns nothing from the older ones, and each costs a comparison.
             if items and not frames:
                 self._learn_time(items[-1])
         return bool(items)
 
     async def _begin_life(self) -> None:
+        # Not before the very first try: nothing has failed yet, and a follower waits.
         if self._life or self._reconnect.failures:
             await self._context.clock.sleep(self._reconnect.delay_s(self._cause, random.random()))
         resources = AsyncExitStack()
         try:
             socket = await resources.enter_async_context(self._connector.open())
+            # The whole list, always: a request replaces what the socket carried (probed 2026-09-23).
             await socket.subscribe(uuid.uuid4().hex, self._topics, canary=self._canary)
         except ChannelError as error:
             await resources.aclose()
@@ -120,6 +117,7 @@ class UpbitStream:
             await resources.aclose()
             raise ClosedError(CLOSED)
         self._socket, self._resources, self._cause = socket, resources, None
+        # After the last await: cancelled before it, this method would leave a task behind.
         self._keeper = asyncio.get_running_loop().create_task(socket.keep_alive())
         self._life += 1
         self._newest = None
@@ -156,6 +154,7 @@ class UpbitStream:
 
     async def _end_life(self, cause: str) -> None:
         lasted = self._context.clock.monotonic() - self._began_at
+        # What was read and not looked at belongs to the life that ends; nothing of it may follow LifeEnded.
         self._frames.clear()
         await self._release()
         self._reconnect = self._reconnect.after_life(lasted)
@@ -175,6 +174,7 @@ class UpbitStream:
         keeper, self._keeper = self._keeper, None
         try:
             if keeper is not None:
+                # wait() and not await: the keeper that was cancelled must not raise here.
                 keeper.cancel()
                 await asyncio.wait([keeper])
         finally:

@@ -143,6 +143,7 @@ class UpbitWebSocket:
         return CandleSeries.of(candle.venue, market, frame, [candle], Coverage(asked=span))
 
     def _judge(self, candle: Candle) -> Finality:
+        # A SNAPSHOT may be of a slot that has ended: without a trade in the present one it is the newest there is.
         earliest = self._context.server_time.earliest()
         return Finality.CLOSED if earliest is not None and earliest >= candle.closed_at else Finality.FORMING
 
@@ -189,6 +190,7 @@ class UpbitWebSocket:
             raise RateLimitedError(msg, channel=self.name, retryable=False, is_fault=False)
         self._waiting += 1
         try:
+            # The wait for the lock counts, too: the caller has one deadline, however many ask.
             async with asyncio.timeout(self._options.reply_timeout_s), self._asking:
                 return await self._ask_alone(topics, depth)
         except TimeoutError as error:
@@ -201,6 +203,7 @@ class UpbitWebSocket:
             self._waiting -= 1
 
     async def _ask_alone(self, topics: Sequence[Topic], depth: int | None) -> dict[Topic, LiveValue]:
+        # 5 messages a second and 100 a minute a connection (docs 2026-10-07): beyond that another channel is sooner.
         if self._kept is not None and (waits_s := self._kept.message_delay_s()) > MAX_WAIT_S:
             msg = f"the socket may send its next message in {waits_s:.1f} s only; another channel can answer at once"
             raise RateLimitedError(msg, channel=self.name, retryable=False, retry_after=waits_s, is_fault=False)
@@ -214,6 +217,7 @@ class UpbitWebSocket:
 
     async def _collect(self, socket: UpbitSocket, missing: set[Topic]) -> dict[Topic, LiveValue]:
         found: dict[Topic, LiveValue] = {}
+        # Without topics: 0-2 stray frames of the request before (seen 2026-09-23) are read and passed over.
         reader, origin = FrameReader(self._options.frame_format), FrameOrigin(self.identity.venue, self.name)
         while missing:
             for item in [item for frame in await socket.receive() for item in reader.read(frame, origin)]:
@@ -229,6 +233,7 @@ class UpbitWebSocket:
 
     async def _kept_socket(self) -> UpbitSocket:
         self._check_open()
+        # An idle socket is closed after 60 s without a close frame (probed 2026-09-23); nobody reads it meanwhile.
         if self._kept is not None and not self._kept.is_open:
             await self._drop_kept()
         if self._kept is None:
@@ -242,6 +247,7 @@ class UpbitWebSocket:
 
     async def _drop_kept(self) -> None:
         self._kept = None
+        # Exchanged before the await: a second caller must not close the same socket.
         resources, self._resources = self._resources, AsyncExitStack()
         await resources.aclose()
 

@@ -31,8 +31,8 @@ async def test_an_api_is_ready_as_soon_as_it_is_built_and_all_parts_share_what_i
     parts = api._parts
     assert parts.requests.router is parts.follow.router is parts.downloader.router is api._channel_router
     assert parts.requests.live_view is parts.hub.live_view
-    assert parts.requests.cache is parts.catalog.cache
-    assert parts.catalog.cache.write_behind is parts.hub.write_behind
+    assert parts.requests.cache is parts.downloader.catalog.cache
+    assert parts.downloader.catalog.cache.write_behind is parts.hub.write_behind
     series = await api.request_data_sync(create_candle_request("KRW-BTC", "1m", 5))
     assert kit.minutes(series) == [4, 5, 6, 7, 8]
     await api.close()

@@ -21,7 +21,7 @@ class LyingStore(MemoryCandleStore):
 
         def opened():
             store = cls()
-            store._shelves, store._aside = shelves, aside
+            store._series, store._aside = shelves, aside
             return store
 
         store = opened()
@@ -118,13 +118,13 @@ class LastViewWins(LyingStore):
 class OneVenueOnly(LyingStore):
     breaks = "S-10"
 
-    def _shelf(self, key):
-        return super()._shelf(evolve(key, venue="any"))
+    def _find(self, key):
+        return super()._find(evolve(key, venue="any"))
 
     async def write(self, series):
         remembered = await super().write(series)
-        for key in list(self._shelves):
-            self._shelves[evolve(key, venue="any")] = self._shelves[key]
+        for key in list(self._series):
+            self._series[evolve(key, venue="any")] = self._series[key]
         return remembered
 
 
@@ -190,10 +190,10 @@ class OverwritesAnother(LyingStore):
     """Reads, waits, and writes what it read together with its own."""
 
     async def write(self, series):
-        before = dict(self._shelves)
+        before = dict(self._series)
         await asyncio.sleep(0)
-        self._shelves.clear()
-        self._shelves.update(before)
+        self._series.clear()
+        self._series.update(before)
         return await super().write(series)
 
 
@@ -209,7 +209,7 @@ class Forgetful(LyingStore):
     breaks = "S-20"
 
     async def close(self):
-        self._shelves.clear()
+        self._series.clear()
         await super().close()
 
 

@@ -1,7 +1,6 @@
 """A hub over a fake exchange, and one follower of one topic."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 from shared_clock import SharedClock
@@ -61,7 +60,7 @@ class Scene:
         self.hub = LiveHub(
             router=self.router, clock=self.clock, grace=Grace(),
             directory=ChannelDirectory(self.router.channels, lambda _: self.server_time),
-            repair_bound=timedelta(seconds=30), rules=RULES, tasks=self.tasks,
+            options=RULES, tasks=self.tasks,
             write_behind=WriteBehind(store=None, clock=self.clock, tasks=self.tasks, errors=StoreErrors()),
         )  # fmt: skip
         self.topic = Topic(kind, kit.BTC, Timeframe.M1 if kind is DataKind.CANDLE else None)

@@ -132,4 +132,4 @@ async def test_readers_have_a_turn_before_half_of_what_may_wait_for_them_has_com
     open_market, capacity, in_a_row
 ):
     async with open_market(settings={"follow.event_capacity": capacity}) as (_, api):
-        assert api._parts.hub.rules.frames_in_a_row == in_a_row
+        assert api._parts.hub.options.frames_in_a_row == in_a_row

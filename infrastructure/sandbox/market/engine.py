@@ -248,6 +248,7 @@ class TradeProcess:
             traded = start + ms
             late = self._lateness(traded)
             price = base + ticks * hour.tick
+            # As every sequential_id that was seen: milliseconds and four more digits. Beyond 2**53 on purpose.
             identity = traded * 10_000 + ordinal
             published = start + stored + late
             trades.append(Trade(identity, traded, start + stored, published, price, volume * hour.gain, is_ask))

@@ -172,6 +172,7 @@ class Exchange:
         fault = self._faults.active("unit-lag", now)
         if fault is None or fault.unit not in (None, unit.name):
             return 0
+        # Units are served from views up to 1 s apart (captured 2026-03-11); each unit's own lag is drawn once.
         longest = _MS * (1.0 if fault.seconds is None else fault.seconds)
         return int(longest) if fault.unit else int(longest * fraction(key_of("unit-lag", unit.name), 0))
 
@@ -186,6 +187,7 @@ class Exchange:
         end = unit.following(bar.start)
         if not end <= as_of < end + delay_ms:
             return bar
+        # A tick is stored up to 54 ms after its slot's end (seen 2026-09-13): this is that row before the tick.
         last = view.source.trades(bar.start, end, as_of)[-1]
         return view.source.bar(bar.start, last.traded_ms, as_of) or bar
 

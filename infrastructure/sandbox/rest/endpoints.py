@@ -92,6 +92,7 @@ class Endpoints:
         for place, bar in enumerate(page[:count]):
             extra = ""
             if unit.name == "1d":
+                # One row more than asked for was read: it has the close before the oldest day.
                 previous = page[place + 1].close if place + 1 < len(page) else bar.open
                 extra = rest_rows.day_fields(bar, previous, fixed(bar.close) if converted == "close" else converted)
             rows.append(rest_rows.candle_row(view.symbol, unit, bar, korean=self._korean, extra=extra))
@@ -152,6 +153,7 @@ class Endpoints:
         rows: list[str] = []
         for view in self._views(query):
             book = self._exchange.book(view, now) or Book(now, ())
+            # Upbit answers 200 with an empty list, whatever else was asked for (probed 2026-09-23).
             if level not in supported_levels(view.symbol.partition("-")[0], self._price(view, now)):
                 return b"[]"
             rows.append(rest_rows.book_row(view.symbol, grouped(book, level), depth, korean=self._korean))

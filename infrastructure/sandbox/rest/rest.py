@@ -69,6 +69,7 @@ class RestHandler:
             return RestReply(404, _NO_ROUTE, {"Content-Type": "application/json; charset=utf-8"})
         group, endpoint = found
         maintenance = self._faults.active("maintenance", now)
+        # Before the limits: a proxy in front of the exchange counts nothing.
         if maintenance is not None:
             return self._failure(maintenance.status or _SERVER_ERROR)
         self._counters.count_request(group)
@@ -97,6 +98,7 @@ class RestHandler:
     def _refusal(self, status: int, blocked_s: int) -> RestReply:
         """Refuse with 429 or 418; the latter says how long the address is blocked."""
         text = _TOO_MANY if status == 429 else f"{_TOO_MANY} This IP is blocked for {blocked_s} seconds."  # noqa: PLR2004
+        # Clients have met plain text and JSON; which one Upbit sends today is not known.
         if self.json_refusals or status not in (418, 429):
             return RestReply(status, _error(status, text), {})
         return RestReply(status, text.encode(), _TEXT)

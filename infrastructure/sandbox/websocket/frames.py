@@ -34,6 +34,7 @@ class Style:
         self.korean = korean
         self.price: Spell = plain if self.simple else fixed
         self.size: Spell = java_double if self.simple else fixed
+        # DEFAULT books show 1.16539E8, SIMPLE ones small sizes as 7.9276E-4 (probed 2026-09-23).
         self.book_price: Spell = plain if self.simple else java_double
 
     def turnover(self, value: int) -> str:

@@ -134,6 +134,7 @@ class Streams:
         if last < first:
             return []
         unit = _unit_of(wanted.element)
+        # One tick a second for every unit, and no frame for a slot without a new trade (docs, 2026-09-22).
         changed: dict[int, int] = {}
         for due, trade in self._exchange.stored(wanted.view, first - SECOND, last):
             tick = -(-(due - _TICK_PHASE_MS) // SECOND) * SECOND + _TICK_PHASE_MS

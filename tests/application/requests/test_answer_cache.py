@@ -136,7 +136,7 @@ async def test_what_is_revised_in_the_store_is_never_answered_as_it_was(followed
         revised = evolve(final, volume=final.volume + Decimal(1), sealed_by=SealedBy.REST, finality=Finality.FINAL)
         row = len(series) - 1 - next(n for n, candle in enumerate(reversed(series)) if candle.is_final)
         page = type(series).of(series.venue, series.symbol, series.timeframe, [revised], series[row : row + 1].coverage)
-        await desk.api._parts.catalog.store.write(page)
+        await desk.api._parts.downloader.catalog.store.write(page)
 
         told, _ = await desk.ask()
 

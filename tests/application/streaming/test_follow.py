@@ -123,7 +123,7 @@ class Desk:
 
     async def follow(self, condition):
         opening = HistoryLoader(
-            follower=self.subscriber,
+            subscriber=self.subscriber,
             attempt=self.attempt,
             channel="rest",
             clock=self.clock,

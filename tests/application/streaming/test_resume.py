@@ -174,7 +174,7 @@ class Desk:
         self.topic.subscribers.publish(self.topic.apply(trade))
 
     async def open(self, after, rest=True):
-        resumed = Resumed(after=after, topic=self.topic, follower=self.subscriber, before=self.before)
+        resumed = Resumed(after=after, topic=self.topic, subscriber=self.subscriber, before=self.before)
         await TradeResumption(self.topic.reader).open(resumed, self.rest if rest else None)
 
     async def events(self):

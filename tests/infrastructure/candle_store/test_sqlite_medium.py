@@ -104,7 +104,7 @@ async def test_a_file_that_may_only_be_read_says_so(opened, pages, path):
 
 
 async def test_a_lock_that_is_held_for_too_long_fails_the_write_but_no_read(opened, pages, path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(sqlite, "_TIMEOUT_S", 0.05)
     async with opened() as store:
         await store.write(pages.page(0, 100))
         with closing(connect(path, timeout_s=1)) as other:
@@ -189,7 +189,7 @@ async def test_a_file_that_others_read_at_the_beginning_gets_its_log_as_soon_as_
 
 
 async def test_a_file_that_cannot_be_begun_is_tried_again_by_the_next_call(opened, pages, path, monkeypatch):
-    monkeypatch.setattr(sqlite, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(sqlite, "_TIMEOUT_S", 0.05)
     path.parent.mkdir()
     async with opened() as store:
         with closing(connect(path, timeout_s=1)) as other:

@@ -63,7 +63,6 @@ async def hub_of():
         return LiveHub(
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
             clock=clock, directory=ChannelDirectory({"websocket": channel}, lambda _: server_time), grace=Grace(),
-            repair_bound=timedelta(seconds=30),
             rules=FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
             write_behind=WriteBehind(store=None, clock=clock, tasks=tasks, errors=StoreErrors()),
         )  # fmt: skip
