@@ -138,14 +138,14 @@ class RateBudget:
         while True:
             looking = asyncio.Event()
             waiter = Waiter(context, number, began_at, loop, partial(_wake, loop, looking), loop.is_closed)
-            await self._wait_in_line(group, waiter, looking)
+            await self._wait_in_queue(group, waiter, looking)
             if (ledger := self._address.ledger) is None:
                 return waiter, None
             claim = await self._claim(ledger, group, waiter)
             if claim.is_granted:
                 return waiter, claim.row
 
-    async def _wait_in_line(self, group: str, waiter: Waiter, looking: asyncio.Event) -> None:
+    async def _wait_in_queue(self, group: str, waiter: Waiter, looking: asyncio.Event) -> None:
         address = self._address
         with address.lock:
             address.group(group).queue.join(waiter)

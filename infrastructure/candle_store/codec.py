@@ -28,7 +28,7 @@ from ...domain.timestamps import from_micros, to_micros
 
 FORMAT = 1
 _Outsized = tuple[tuple[tuple[int, Decimal], ...], ...]
-_SEAL = struct.Struct("<BI")
+_HEADER = struct.Struct("<BI")
 _SIZES = struct.Struct("<II")
 _WIDE, _NARROW = 8, 4
 ROW_BYTES = (len(NUMBERS) + 2) * _WIDE + _NARROW
@@ -241,16 +241,16 @@ def _read_ledger(body: dict[str, Any]) -> Ledger:
 
 
 def _with_checksum(body: bytes) -> bytes:
-    return _SEAL.pack(FORMAT, crc32(body)) + body
+    return _HEADER.pack(FORMAT, crc32(body)) + body
 
 
 def _checked(data: object) -> memoryview:
     if not isinstance(data, bytes):  # a column of SQLite holds whatever was put into it
         raise DamagedBytesError(f"expected bytes, got {type(data).__name__}")
-    if len(data) < _SEAL.size:
-        raise DamagedBytesError(f"expected at least {_SEAL.size} bytes, got {len(data)}")
-    form, checksum = _SEAL.unpack_from(data)
-    body = memoryview(data)[_SEAL.size :]
+    if len(data) < _HEADER.size:
+        raise DamagedBytesError(f"expected at least {_HEADER.size} bytes, got {len(data)}")
+    form, checksum = _HEADER.unpack_from(data)
+    body = memoryview(data)[_HEADER.size :]
     # Before the checksum: of a newer format it may lie elsewhere.
     if form != FORMAT:
         raise DamagedBytesError(f"expected format {FORMAT}, got {form}")
