@@ -3,7 +3,6 @@
 import asyncio
 import json
 from contextlib import suppress
-from datetime import timedelta
 
 import pytest
 from socket_scripts import snapshots, subscribed, trade
@@ -63,7 +62,7 @@ async def hub_of():
         return LiveHub(
             router=SmartChannelRouter({"websocket": channel}, SmartRoutingPolicy(), clock, cool_down_s=1.0),
             clock=clock, directory=ChannelDirectory({"websocket": channel}, lambda _: server_time), grace=Grace(),
-            rules=FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
+            options=FeedOptions(polling_interval_s=1.0, stall_after_s=2.0, snapshot_timeout_s=10.0), tasks=tasks,
             write_behind=WriteBehind(store=None, clock=clock, tasks=tasks, errors=StoreErrors()),
         )  # fmt: skip
 
