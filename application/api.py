@@ -24,6 +24,8 @@ from ..domain.request import (
     TickerRequest,
     TradesRequest,
     create_candle_request,
+    create_orderbook_request,
+    create_trades_request,
 )
 from ..domain.routing import ChannelHealth, RoutePlan, TracedList
 from ..domain.series import CandleSeries
@@ -76,15 +78,43 @@ class UnifiedMarketDataAPI:
         self._resources = AsyncExitStack()
         self._ending: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._disowned = ""
 
     def closes_with(self, resources: AsyncExitStack) -> None:
         """Close these too when the API is closed."""
         self._resources = resources
 
+    def disown(self, reason: str) -> None:
+        """Refuse every further call with this reason: this is a copy, in a process that did not make it."""
+        self._disowned = reason
+
     def _check_open(self) -> None:
         if self._is_closed:
             msg = "the API is closed; create a new one with create_unified_api()"
             raise ClosedError(msg)
+        self._check_owner()
+
+    def _check_owner(self) -> None:
+        """Refuse another event loop and another process: what the API waits for would never come there.
+
+        Raises:
+            UnsupportedRequestError: with the way out.
+
+        """
+        if self._disowned:
+            raise UnsupportedRequestError(self._disowned)
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:  # what asks nobody, such as explain(), may be called while no loop runs
+            return
+        self._loop = self._loop or running
+        if running is not self._loop:
+            msg = (
+                "this API belongs to another event loop; call it there with asyncio.run_coroutine_threadsafe(...), "
+                "or create one API for each loop"
+            )
+            raise UnsupportedRequestError(msg)
 
     # --- one answer ---------------------------------------------------------------------------
 
@@ -134,11 +164,11 @@ class UnifiedMarketDataAPI:
 
     async def get_orderbook(self, symbol: str, depth: int = 15) -> OrderBook:
         """Return the newest book, at most ``depth`` levels a side."""
-        return await self.request_data_sync(OrderBookRequest(symbol=symbol, depth=depth))
+        return await self.request_data_sync(create_orderbook_request(symbol, depth))
 
     async def get_trades(self, symbol: str, count: int = 100) -> list[Trade]:
         """Return the newest trades, oldest first."""
-        return await self.request_data_sync(TradesRequest(symbol=symbol, count=count))
+        return await self.request_data_sync(create_trades_request(symbol, count))
 
     # --- the venue ------------------------------------------------------------------------------
 
@@ -299,7 +329,15 @@ class UnifiedMarketDataAPI:
     # --- the end -----------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """End every stream and request, and release the channels; idempotent."""
+        """End every stream and request, and release the channels; idempotent.
+
+        Raises:
+            UnsupportedRequestError: from another event loop; a copy in a forked process leaves the original alone.
+
+        """
+        if self._disowned:
+            return
+        self._check_owner()
         if self._ending is None:
             self._is_closed = True
             self._ending = spawn_shutdown(self._end())

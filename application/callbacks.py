@@ -1,5 +1,6 @@
 """Users' callbacks: plain or async, and free to fail without taking the stream with them."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Generator
 from typing import Any
@@ -34,7 +35,11 @@ class Callback:
             self.note_step(began)
             if inspect.isawaitable(outcome):
                 await _Watched(outcome, self)
-        except Exception as error:  # noqa: BLE001 - a stranger's code: its failure must not end the stream
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            # a task of the callback's own was cancelled, unless it is this one that is to end
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise
             self.logger.warning(
                 "callback_failed",
                 request_id=self.request_id,

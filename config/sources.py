@@ -77,7 +77,7 @@ def file_entries(file: str) -> Iterator[Entry]:
     """
     try:
         path = Path(file).expanduser()
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of nobody, or tables nested without end
         raise ConfigurationError(
             f"{FILE_VARIABLE}: expected a file that can be read, got {file!r} ({error})"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import index
+from typing import TypeVar, cast
 
 from attrs import field, frozen
 
@@ -24,6 +26,15 @@ LARGEST_TRADE_COUNT = 1_000_000
 def _bound_or_none(at: datetime | None) -> datetime | None:
     """Return a bound in UTC, inside 1970 to 9999: ``datetime.max`` means "whatever there is"."""
     return None if at is None else min(max(to_utc(at, "start, end and to"), EPOCH), FAR_FUTURE)
+
+
+Whole = TypeVar("Whole", int, int | None)
+
+
+def to_whole(number: Whole) -> Whole:
+    """Return what counts as an integer, such as numpy's, as one; anything else as it is, to be refused in words."""
+    is_integer = hasattr(number, "__index__") and not isinstance(number, bool)
+    return cast("Whole", index(cast("int", number))) if is_integer else number
 
 
 def check_count(count: int, largest: int, what: str) -> None:
@@ -287,7 +298,7 @@ def create_candle_request(
     return CandleRequest(
         symbol=symbol,
         timeframe=timeframe,
-        count=count,
+        count=to_whole(count),
         start=start,
         end=to if end is None else end,
         closed_only=closed_only,
@@ -319,7 +330,9 @@ def create_orderbook_request(
     data_callback: DataCallback | None = None,
 ) -> OrderBookRequest:
     """Ask for the order book of a symbol, ``depth`` levels a side."""
-    return OrderBookRequest(symbol=symbol, depth=depth, deadline=deadline, caller=caller, data_callback=data_callback)
+    return OrderBookRequest(
+        symbol=symbol, depth=to_whole(depth), deadline=deadline, caller=caller, data_callback=data_callback
+    )
 
 
 def create_trades_request(
@@ -331,7 +344,9 @@ def create_trades_request(
     data_callback: DataCallback | None = None,
 ) -> TradesRequest:
     """Ask for the newest trades of a symbol."""
-    return TradesRequest(symbol=symbol, count=count, deadline=deadline, caller=caller, data_callback=data_callback)
+    return TradesRequest(
+        symbol=symbol, count=to_whole(count), deadline=deadline, caller=caller, data_callback=data_callback
+    )
 
 
 def create_realtime_request(
@@ -355,7 +370,7 @@ def create_realtime_request(
         timeframe=timeframe,
         data_callback=data_callback,
         kind=parse_kind(kind),
-        history=history,
+        history=to_whole(history),
         resume_after=resume_after,
         reorder_s=reorder_s,
     )

@@ -16,7 +16,7 @@ from .coverage import Coverage
 from .errors import UnsupportedRequestError
 from .finality import Finality
 from .series import CandleSeries
-from .time_range import TimeRange
+from .time_range import TimeRange, unite
 from .timeframe import Timeframe
 
 DERIVED = "derived"
@@ -52,7 +52,10 @@ def is_made_of(longer: Timeframe, shorter: Timeframe) -> bool:
 
 def _aggregates(series: CandleSeries, timeframe: Timeframe) -> Iterator[Candle]:
     for _, group in groupby(series, key=lambda candle: timeframe.floor(candle.opened_at)):
-        yield aggregate(list(group), timeframe)
+        # what ``fill_forward`` made up is no trade: a slot of fillers alone has no candle
+        traded = [candle for candle in group if not candle.is_empty]
+        if traded:
+            yield aggregate(traded, timeframe)
 
 
 def aggregate(rows: Sequence[Candle], timeframe: Timeframe) -> Candle:
@@ -80,8 +83,12 @@ def _turnover(rows: Sequence[Candle]) -> Decimal | None:
 
 def _coverage(series: CandleSeries, timeframe: Timeframe) -> Coverage:
     asked = series.coverage.asked
+    # what is explained as empty is known, too: the day of a listing is whole
+    known = unite(
+        (*series.coverage.proven, *(part.span for part in series.coverage.explained if part.reason.is_known_empty))
+    )
     whole = [TimeRange(timeframe.ceil(span.start), max(timeframe.ceil(span.start), timeframe.floor(span.end)))
-             for span in series.coverage.proven]  # fmt: skip
+             for span in known]  # fmt: skip
     begin, end = timeframe.floor(asked.start), timeframe.ceil(asked.end)
     return Coverage(asked=TimeRange(begin, end), proven=tuple(whole), explained=series.coverage.explained)
 

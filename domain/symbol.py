@@ -64,6 +64,11 @@ def _spelling_help(text: object) -> str:
     message = f"{shown} is not a symbol; expected QUOTE-BASE in upper case such as 'KRW-BTC'"
     if not isinstance(text, str):
         return message
+    venue, colon, market = text.strip().partition(":")
+    if colon:
+        near = f"{venue.lower()}:{market.upper().replace('-', '/').replace('_', '/')}"
+        hint = f"; did you mean {near!r}?" if _FOREIGN.fullmatch(near) else ""
+        return f"{message}, or after a venue's name BASE/QUOTE such as 'binance:BTC/USDT'{hint}"
     upper = text.strip().upper().replace("_", "-")
     if _UPBIT.fullmatch(upper):
         return f"{message}; did you mean {upper!r}?"

@@ -4,6 +4,8 @@ What an environment needs is imported when it is opened, not with the package: t
 bring aiohttp, websockets, structlog and more, and the sandbox and the metrics a whole web server.
 """
 
+import os
+import weakref
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +19,19 @@ if TYPE_CHECKING:
     from ..config import LoadedSettings
     from .container import Container
     from .metrics.prometheus import PrometheusObserver
+
+
+_OPEN: "weakref.WeakSet[UnifiedMarketDataAPI]" = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    """Have every API of the parent refuse to work in its child: sockets, loop and threads stayed behind."""
+    for api in tuple(_OPEN):
+        api.disown("this API was opened by the process that forked this one; create one API in each process")
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_disown_all)
 
 
 class OpeningApi:
@@ -64,6 +79,7 @@ class OpeningApi:
                 api.metrics_address = metrics.address
                 container.logger().info("metrics_served", address=metrics.address)
             api.closes_with(resources.pop_all())
+            _OPEN.add(api)
         return api
 
 

@@ -1,6 +1,7 @@
 """Series into files, part by part and atomically: a file is whole or it is not there."""
 
 import csv
+import uuid
 from collections.abc import AsyncIterable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -122,7 +123,9 @@ class AtomicFile:
         """Refuse an unknown ending at once."""
         check_ending(path)
         self.path = path
-        self._unfinished = path.with_name(f".{path.stem}{path.suffix.lower()}.unfinished")
+        # a name of its own: two runs that write one file must not share the unfinished one
+        self._unfinished = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix.lower()}.unfinished")
+        self._before = _identity_of(path)
         self._writer: SeriesWriter | None = None
         self.rows = 0
 
@@ -164,17 +167,40 @@ class AtomicFile:
             if writer is not None:
                 writer.close()
             if kind is None:
+                self._check_alone()
                 self._unfinished.replace(self.path)
         except OSError as failure:
             raise self._failed(failure) from failure
         finally:
             self._unfinished.unlink(missing_ok=True)
 
+    def _check_alone(self) -> None:
+        """Refuse to overwrite what somebody else has written since this run began.
+
+        Raises:
+            MarketDataError: another run was faster.
+
+        """
+        if _identity_of(self.path) != self._before:
+            msg = (
+                f"{self.path} was written by somebody else meanwhile and is left as it is; run again, or choose a name"
+            )
+            raise MarketDataError(msg)
+
     def _failed(self, error: OSError) -> MarketDataError:
         self._unfinished.unlink(missing_ok=True)
         return MarketDataError(
             f"cannot write {self.path}: {error.strerror or error}; choose a folder that exists and can be written"
         )
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 async def write_parts(parts: AsyncIterable[CandleSeries], path: Path) -> int:

@@ -78,9 +78,13 @@ class FrameSplitter:
         self._needed = _HEADER
         return at
 
+    def give_up(self) -> None:
+        """Hand on all that follows as it comes: rules were broken, and only the package may say what still counts."""
+        self._has_given_up = True
+
     def _note(self, kind: int) -> None:
         """Remember whether a message in pieces goes on, inside which a whole one breaks the rules."""
         opcode = kind & _OPCODE
         if opcode < _CLOSE:
             self._is_inside_message = not kind & _FINAL
-        self._has_given_up = opcode == _CLOSE
+        self._has_given_up = self._has_given_up or opcode == _CLOSE

@@ -167,7 +167,13 @@ class _CuttingConnection(client.ClientConnection):
         self._is_paused = self._is_ending = False
         self._waiter: asyncio.Future[None] | None = None
         self._head_ended_with = b""
-        self._splitter = FrameSplitter(max_size, self._messages.append, super().data_received)
+        self._splitter = FrameSplitter(max_size, self._messages.append, self._judge)
+
+    def _judge(self, data: bytes) -> None:
+        """Have the package take what is no plain frame; where it breaks the rules, what follows counts no more."""
+        super().data_received(data)
+        if self.protocol.close_expected():
+            self._splitter.give_up()
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes; once there is nothing more to expect, see to it that the connection ends."""

@@ -21,12 +21,17 @@ LONGER = (Timeframe.H1, Timeframe.D1)
 
 @frozen(kw_only=True)
 class Difference:
-    """A longer candle that is not what its minutes add up to; None where one side has no candle."""
+    """A longer candle beside what its minutes add up to; None where one side has no candle."""
 
     timeframe: Timeframe
     opened_at: datetime
     held: Candle | None
     derived: Candle | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both sides tell the same."""
+        return self.held is not None and self.derived is not None and self.held.is_same_market_data(self.derived)
 
     def __str__(self) -> str:
         """Say where the two differ."""
@@ -69,8 +74,8 @@ class AuditReport:
         return not self.differences and not self.unknown
 
 
-def find_differences(minutes: CandleSeries, longer: CandleSeries) -> Iterator[Difference]:
-    """Yield the slots on which a longer series and its minutes do not agree, as far as both are known."""
+def slots_to_compare(minutes: CandleSeries, longer: CandleSeries) -> Iterator[Difference]:
+    """Yield both views of each slot of a longer series of which both sides are known, oldest first."""
     derived = resample(minutes, longer.timeframe)
     mine = {candle.opened_at: candle for candle in longer if candle.is_final}
     theirs = {candle.opened_at: candle for candle in derived}
@@ -78,12 +83,17 @@ def find_differences(minutes: CandleSeries, longer: CandleSeries) -> Iterator[Di
         if not _is_known(opened_at, derived) or not _is_known(opened_at, longer):
             continue
         held, sum_of = mine.get(opened_at), theirs.get(opened_at)
-        if held is None or sum_of is None or not held.is_same_market_data(sum_of):
-            yield Difference(timeframe=longer.timeframe, opened_at=opened_at, held=held, derived=sum_of)
+        yield Difference(timeframe=longer.timeframe, opened_at=opened_at, held=held, derived=sum_of)
+
+
+def find_differences(minutes: CandleSeries, longer: CandleSeries) -> Iterator[Difference]:
+    """Yield the slots on which a longer series and its minutes do not agree, as far as both are known."""
+    return (slot for slot in slots_to_compare(minutes, longer) if not slot.agrees)
 
 
 def _is_known(opened_at: datetime, series: CandleSeries) -> bool:
-    return any(opened_at in span for span in series.coverage.proven)
+    explained = (part.span for part in series.coverage.explained if part.reason.is_known_empty)
+    return any(opened_at in span for span in (*series.coverage.proven, *explained))
 
 
 @define(eq=False, kw_only=True)
@@ -114,13 +124,14 @@ class Auditor:
         minutes = await held(Timeframe.M1)
         longer = [await held(timeframe) for timeframe in LONGER]
         unknown = [gap for series in (minutes, *longer) for gap in series.gaps()]
+        slots = [slot for series in longer for slot in slots_to_compare(minutes, series)]
         return AuditReport(
             symbol=symbol,
             day=span.start.date(),
             venue=minutes.venue,
-            compared=sum(candle.is_final for series in longer for candle in series),
+            compared=len(slots),
             minutes=len(minutes),
-            differences=tuple(found for series in longer for found in find_differences(minutes, series)),
+            differences=tuple(slot for slot in slots if not slot.agrees),
             unknown=tuple(dict.fromkeys(unknown)),
         )
 

@@ -222,19 +222,21 @@ class CandlePager:
             msg = "a walk without a page has no result"
             raise AssertionError(msg)
         columns = self._joined() if self._parts else first.columns
-        if self.count is not None and self.rows > self.count:
-            columns = columns.slice(self.rows - self.count, self.rows)
-        return CandleSeries(columns, self._coverage.within(self._asked(columns, first)))
+        is_cut = self.count is not None and self.rows > self.count
+        if is_cut:
+            columns = columns.slice(self.rows - (self.count or 0), self.rows)
+        return CandleSeries(columns, self._coverage.within(self._asked(columns, first, is_cut=is_cut)))
 
     def _joined(self) -> CandleColumns:
         return join(self._parts[::-1]) if len(self._parts) > 1 else self._parts[0]
 
-    def _asked(self, columns: CandleColumns, first: CandleSeries) -> TimeRange:
+    def _asked(self, columns: CandleColumns, first: CandleSeries, *, is_cut: bool) -> TimeRange:
         end = first.coverage.asked.end
         opened = [from_micros(micros) for micros in (*columns.opened[:1], *columns.opened[-1:])]
         if self.least_finality > Finality.FORMING:
             end = min(end, self._last_wanted_end(opened, first))
-        starts = [part.start for part in self.explained] + opened[:1]
+        # what was cut off exists: the answer says nothing of slots below its oldest row
+        starts = opened[:1] if is_cut else [part.start for part in self.explained] + opened[:1]
         start = self.start if self.start is not None else min(starts, default=end)
         return TimeRange(min(start, end), end)
 

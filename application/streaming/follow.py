@@ -101,6 +101,7 @@ class FollowService:
                 async with loader.retrying():
                     yield FollowedEvents(subscriber.buffer)
         finally:
+            subscriber.buffer.leave()
             await self.hub.leave(state, route, subscriber)
 
     def _directory_for(self, request: RealtimeRequest, plan: RoutePlan) -> MarketDirectory | None:

@@ -1,6 +1,8 @@
 """What every command shares: output, banners, errors in one sentence, and the API of the environment."""
 
 import asyncio
+import io
+import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -31,6 +33,24 @@ class _Screen(Console):
         """Yield what is to be written."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=sanitize(segment.text, keep=LAYOUT))
+
+
+def prepare_output() -> bool:
+    """Have characters that the locale cannot spell replaced; return False where there is no output at all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is where the descriptor was closed
+        if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison] - as above
+            say("error: there is no standard output to write to; redirect it to a file, or to /dev/null")
+        return False
+    return True
+
+
+def give_up_output(error: OSError) -> None:
+    """Say that output was lost, and let nothing more be written: what waits would fail once more at the very end."""
+    say(f"error: the output cannot be written: {error.strerror or error}; what was done is done, its report is lost")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def screen() -> Console:

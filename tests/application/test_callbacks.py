@@ -122,3 +122,26 @@ async def test_what_a_callback_raises_after_waiting_is_reported_and_nothing_else
     await made(fails, notes, clock).give("item")
     ((event, details),) = notes.told
     assert (event, details["error"]) == ("callback_failed", "ValueError: mine")
+
+
+async def test_a_callback_that_awaits_a_task_of_its_own_that_was_cancelled_is_told_and_the_stream_goes_on(notes, clock):
+    async def careless(_):
+        mine = asyncio.ensure_future(asyncio.sleep(60))
+        mine.cancel()
+        await mine
+
+    await made(careless, notes, clock).give("item")
+    ((event, details),) = notes.told
+    assert (event, details["error"][:14]) == ("callback_failed", "CancelledError")
+
+
+async def test_when_the_request_itself_is_cancelled_the_callback_ends_with_it(notes, clock):
+    async def patient(_):
+        await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(made(patient, notes, clock).give("item"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert notes.told == []

@@ -252,3 +252,9 @@ def test_options_of_adapters_are_free_and_a_later_layer_wins_option_by_option(us
 @pytest.mark.parametrize("wrong", [{"files": "folder"}, {"files": {"folder": {"deeper": 1}}}, "files"])
 def test_an_option_without_a_channel_is_a_mistake(wrong):
     assert "expected one table of options a channel" in failure("test", {"plugins": {"options": wrong}})
+
+
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read_like_any_other(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes("\ufeff[queue]\nconcurrency = 3\n".encode())
+    assert load(None, MARKET_BACKBONE_CONFIG=str(path)).settings.queue.concurrency == 3

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from market_backbone.domain.candle import Candle
@@ -264,3 +265,15 @@ def test_every_request_says_its_question_in_one_line():
     assert str(create_ticker_request(["KRW-BTC", "KRW-ETH"])) == "ticker KRW-BTC KRW-ETH"
     assert str(create_orderbook_request("KRW-BTC")) == "orderbook KRW-BTC depth=15"
     assert str(create_trades_request("KRW-BTC")) == "trades KRW-BTC count=100"
+
+
+def test_integers_of_numpy_are_integers():
+    three = np.int64(3)
+    assert create_candle_request("KRW-BTC", "1m", three).count == 3
+    assert type(create_candle_request("KRW-BTC", "1m", three).count) is int
+    assert create_orderbook_request("KRW-BTC", np.uint8(3)).depth == 3
+    assert create_trades_request("KRW-BTC", np.int32(3)).count == 3
+    assert create_realtime_request("KRW-BTC", history=three).history == 3
+    for odd in (np.float64(3), 3.0, True, "3"):
+        with pytest.raises(InvalidRangeError, match="whole number"):
+            create_candle_request("KRW-BTC", "1m", odd)

@@ -13,6 +13,7 @@ from market_backbone import (
     CandleSeries,
     Coverage,
     Finality,
+    Reason,
     SealedBy,
     Symbol,
     Timeframe,
@@ -124,3 +125,28 @@ def test_the_recorded_three_minute_candles_are_the_aggregate_of_the_recorded_min
             row["opening_price"], row["high_price"], row["low_price"], row["trade_price"],
         )  # fmt: skip
         assert candle.volume == row["candle_acc_trade_volume"]
+
+
+@given(ROWS)
+def test_what_is_filled_forward_adds_nothing_to_longer_candles(rows):
+    series = minutes_of(rows)
+    filled = series.fill_forward()
+    for timeframe in (Timeframe.M5, Timeframe.H1):
+        assert resample(filled, timeframe) == resample(series, timeframe)
+    assert filled.drop_empty() == series
+    assert not any(candle.is_empty for candle in resample(filled, Timeframe.H1))
+
+
+@given(st.integers(1, 23), st.integers(1, 59))
+def test_the_day_of_a_listing_is_whole_although_nothing_was_before(hour, minute):
+    listed = START + timedelta(hours=hour, minutes=minute)
+    day = TimeRange(START, START + timedelta(days=1))
+    rows = [minute_candle(hour * 60 + minute, 20, 1)]
+    coverage = Coverage(asked=day, proven=(TimeRange(listed, day.end),)).explain(
+        TimeRange(START, listed), Reason.BEFORE_LISTING
+    )
+    series = CandleSeries.of("test", BTC, Timeframe.M1, rows, coverage)
+    (candle,) = resample(series, Timeframe.D1)
+    assert candle.finality is Finality.CLOSED
+    unknown = CandleSeries.of("test", BTC, Timeframe.M1, rows, Coverage(asked=day, proven=coverage.proven))
+    assert resample(unknown, Timeframe.D1)[0].finality is Finality.FORMING

@@ -60,3 +60,17 @@ def test_the_nearest_symbols_come_first_when_quote_and_base_were_swapped():
     assert nearest_symbols("BTC-KRW", known)[0] == "KRW-BTC"
     assert nearest_symbols("KRW-BTX", known) == ("KRW-BTT", "KRW-BTC")
     assert nearest_symbols("ZZZ-QQQ", known) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("binance:btc/usdt", "did you mean 'binance:BTC/USDT'"),
+        ("binance:BTC-USDT", "did you mean 'binance:BTC/USDT'"),
+        ("BINANCE:BTC_USDT", "did you mean 'binance:BTC/USDT'"),
+        ("binance:", "BASE/QUOTE such as 'binance:BTC/USDT'"),
+    ],
+)
+def test_after_the_name_of_a_venue_its_own_spelling_is_told(text, hint):
+    with pytest.raises(UnknownSymbolError, match=hint):
+        Symbol(text)

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from market_backbone import MarketDataError, UnsupportedRequestError, create_candle_request
-from market_backbone.infrastructure.export import HEADER, write_series
+from market_backbone.infrastructure.export import HEADER, AtomicFile, write_series
 
 
 @pytest.fixture
@@ -17,6 +17,12 @@ async def found(open_market):
         return [
             await api.request_data_sync(create_candle_request(symbol, "1m", 5)) for symbol in ("KRW-BTC", "KRW-ETH")
         ]
+
+
+def write_all(file, found):
+    with file:
+        for series in found:
+            file.add(series)
 
 
 def test_csv_holds_every_candle_with_exact_numbers(found, tmp_path):
@@ -55,8 +61,21 @@ def test_a_failure_half_way_leaves_the_old_file_alone(found, tmp_path):
     path = tmp_path / "c.csv"
     write_series(found, path)
     before = path.read_bytes()
-    (tmp_path / ".c.csv.unfinished").symlink_to("/dev/full")
+    full = AtomicFile(path)
+    full._unfinished.symlink_to("/dev/full")
     with pytest.raises(MarketDataError, match="No space left"):
-        write_series(found, path)
+        write_all(full, found)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["c.csv"]
+
+
+def test_two_runs_that_write_one_file_never_mix_and_the_slower_one_is_told(found, tmp_path):
+    path = tmp_path / "candles.csv"
+    slow = AtomicFile(path)
+    write_series([found[0][:1]], path)
+    whole = path.read_bytes()
+    with pytest.raises(MarketDataError, match="somebody else"):
+        write_all(slow, found)
+    assert path.read_bytes() == whole
+    assert len(whole.splitlines()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["candles.csv"]

@@ -96,3 +96,17 @@ def test_after_the_last_word_nothing_is_kept():
 
     assert all(what == "on" for what, _ in told)
     assert b"".join(body for _, body in told) == close + rest
+
+
+def test_after_a_broken_rule_nothing_is_kept_any_more():
+    kept, handed = [], []
+
+    def judge(data):
+        handed.append(data)
+        splitter.give_up()
+
+    splitter = FrameSplitter(1000, kept.append, judge)
+    broken, plain = bytes([0xC1, 1, 65]), bytes([0x81, 1, 66])
+    splitter.feed(plain + broken + plain + plain)
+    splitter.feed(plain)
+    assert (kept, b"".join(handed)) == ([b"B"], broken + plain * 3)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from attrs import define, field
 
-from ....domain.errors import SlowConsumerError
+from ....domain.errors import ClosedError, SlowConsumerError
 from ....domain.events import (
     CandleUpdated,
     Degraded,
@@ -134,6 +134,13 @@ class EventBuffer:
             self.on_fail(error)
         self._wake()
 
+    def leave(self) -> None:
+        """Keep nothing: nobody may read any more. Whoever tries is told."""
+        self._queue.clear()
+        self._entries.clear()
+        self._error = self._error or ClosedError("this stream was left; iterate inside its 'async with' block")
+        self._wake()
+
     def end(self) -> None:
         """Let the reader have what waits, then stop."""
         self.flush_held()
@@ -203,7 +210,12 @@ class EventBuffer:
                 raise StopAsyncIteration
             come = asyncio.get_running_loop().create_future()
             self._waiting.append(come)
-            await come
+            try:
+                await come
+            finally:
+                # a reader that polls with a time-out leaves nothing behind
+                if come in self._waiting:
+                    self._waiting.remove(come)
         return self.pop()
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from ....domain.events import Gap, MarketEvent, TradeReceived
 from ....domain.ports import Channel, TradeHistory
 from ....domain.streaming import LiveValue
 from ....domain.time_range import TimeRange
-from ....domain.trade import OVERLAP, Trade, start_of_day
+from ....domain.trade import OVERLAP, REMEMBERED, Trade, start_of_day
 from ...paging.readers import TradeReader
 from ...paging.trade_pager import TradePager
 from .topic import Ask, TopicState
@@ -171,7 +171,10 @@ class TradeTopic(TopicState):
         if hole is None or not is_joining:
             self._note_quiet(walk)
             missing = [] if walk.has_reached or last is None else self._gap(walk, last)
-            return [*missing, *map(TradeReceived, self.deduplicator.absorb(found))]
+            delivered = [*map(TradeReceived, self.deduplicator.absorb(found))]
+            # REST has told all up to here: no audit need look behind it, however long REST stands in
+            self._audited = self.newest if walk.has_reached else self._audited
+            return [*missing, *delivered]
         if last is not None and not self.deduplicator.joins(found, last):
             # REST lags behind the stream by up to a second: what is held is not in this page yet
             hole.tries += 1
@@ -184,18 +187,22 @@ class TradeTopic(TopicState):
     async def audit(self, rest: Channel) -> list[MarketEvent]:
         """Read the trades since the last audit once more, and deliver those that the stream never brought.
 
+        Invariant: nothing is asked again, nor delivered, from before what is remembered as delivered.
+
         A socket may drop a few frames without a word and go on. What is younger than the overlap may still
         be on its way and is left for the next audit.
         """
         newest, since, life = self.newest, self._audited or self.deduplicator.oldest, self.lives
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
-        walk = await self._trades_since(rest, since, None, rest.capabilities.trades_per_call)
+        walk = await self._trades_since(rest, since, newest.traded_at - REMEMBERED, rest.capabilities.trades_per_call)
         # what lacks now is being filled back, and would come twice out of order
-        if self.is_behind or life != self.lives:
+        if self.is_behind or life != self.lives or self.newest is None:
             return []
         self._audited = newest
-        settled = [trade for trade in _since(walk) if trade.traded_at <= newest.traded_at - OVERLAP]
+        # identities of what is older may be forgotten: it was delivered, or told as a gap
+        known_since = self.newest.traded_at - REMEMBERED
+        settled = [trade for trade in _since(walk) if known_since < trade.traded_at <= newest.traded_at - OVERLAP]
         return [TradeReceived(trade) for trade in self.deduplicator.absorb(settled)]
 
     async def _trades_since(

@@ -6,6 +6,7 @@ import pytest
 
 from market_backbone import (
     CandleUpdated,
+    ClosedError,
     Finality,
     SlowConsumerError,
     TickerUpdated,
@@ -95,3 +96,33 @@ async def test_nothing_is_added_after_the_end(kit):
     buffer.end()
     buffer.put(TradeReceived(kit.trade(1)))
     assert await drain(buffer) == []
+
+
+async def test_a_reader_that_polls_with_a_time_out_leaves_nothing_behind(kit):
+    buffer = EventBuffer(2)
+    for _ in range(50):
+        reading = asyncio.ensure_future(buffer.get())
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert buffer._waiting == []
+    buffer.put(TradeReceived(kit.trade(1)))
+    assert (await buffer.get()).trade.sequential_id == 1
+
+
+async def test_a_reader_that_is_cancelled_just_when_it_was_woken_loses_no_event(kit):
+    buffer = EventBuffer(2)
+    reading = asyncio.ensure_future(buffer.get())
+    await asyncio.sleep(0)
+    reading.cancel()
+    buffer.put(TradeReceived(kit.trade(1)))
+    await asyncio.wait([reading])
+    assert (await buffer.get()).trade.sequential_id == 1
+
+
+async def test_who_reads_on_after_the_block_has_ended_is_told_and_does_not_wait_for_ever(kit):
+    buffer = EventBuffer(2)
+    buffer.put(TradeReceived(kit.trade(1)))
+    buffer.leave()
+    with pytest.raises(ClosedError, match="async with"):
+        await buffer.get()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from market_backbone import DataKind, Reason
 from market_backbone.application.paging.readers import TradeReader
@@ -90,3 +91,53 @@ async def test_a_trade_that_a_socket_dropped_without_a_word_comes_late_but_once(
     assert await topic.audit(rest) == []
     topic.apply(kit.trade(25, milliseconds=25_000))
     assert [event.trade.sequential_id for event in await topic.audit(rest)] == [18]
+
+
+class LongRest:
+    """REST that knows two trades a second, up to the time of a clock."""
+
+    EVERY_S = 0.5
+
+    def __init__(self, kit, clock):
+        self.kit, self.clock, self.calls = kit, clock, 0
+        self.capabilities = evolve(kit.Channel().capabilities, trades_per_call=500)
+
+    @property
+    def newest_id(self):
+        return int((self.clock.now - 1000.0) / self.EVERY_S)
+
+    def trade(self, number, source="rest"):
+        return self.kit.trade(number, milliseconds=int(number * self.EVERY_S * 1000), source=source)
+
+    async def get_trade_page(self, symbol, count, *, before_id=None, days_ago=None):
+        self.calls += 1
+        top = self.newest_id if before_id is None else before_id - 1
+        return [] if days_ago else [self.trade(number) for number in range(max(1, top - count + 1), top + 1)]
+
+
+@pytest.mark.parametrize("outage_s", [60, 300, 700, 1200, 3600, 8 * 3600])
+async def test_however_long_rest_has_stood_in_every_trade_comes_once(kit, outage_s):
+    clock = kit.Clock()
+    clock.now += 10
+    rest = LongRest(kit, clock)
+    topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
+    topic.begin_life()
+    events = [*topic.apply(rest.trade(rest.newest_id, "websocket"))]
+    for _ in range(outage_s // 20):  # the socket is down, and REST is polled
+        clock.now += 20
+        events += await topic.catch_up(rest)
+    topic.begin_life()
+    clock.now += 1
+    events += topic.apply(rest.trade(rest.newest_id, "websocket"))
+    events += await topic.catch_up(rest)
+    assert not topic.is_behind
+    calls = rest.calls
+    for _ in range(5):
+        clock.now += 30
+        events += await topic.audit(rest)
+        events += [*topic.apply(*(rest.trade(number, "websocket") for number in range(20, rest.newest_id + 1)[-60:]))]
+    assert rest.calls - calls <= 10, "nothing is asked again behind what was delivered"
+    numbers = ids(events)
+    assert len(set(numbers)) == len(numbers)
+    assert sorted(numbers) == list(range(20, rest.newest_id + 1))
+    assert len(topic.deduplicator._known) <= 1300
