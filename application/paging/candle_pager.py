@@ -78,11 +78,11 @@ class PageSource(Protocol):
 
 @define
 class CandlePager:
-    """The pages of one backward walk.
+    """The pages of one range, newest first.
 
     Invariant: after each ``take``, the rows held are exactly the existing candles in
     ``[cursor, end)`` as far as the pages' own coverage proves it. Each page is older than the one
-    before, so that no slot is held twice. A walk that ``discards`` counts its rows and keeps none.
+    before, so that no slot is held twice. A pager that ``discards`` counts its rows and keeps none.
     """
 
     symbol: Symbol
@@ -104,14 +104,14 @@ class CandlePager:
 
     @classmethod
     def of(cls, request: CandleRequest, page_size: int) -> Self:
-        """Begin the walk for a request with a count, or with both bounds."""
+        """Return a pager for a request with a count, or with both bounds."""
         least = Finality.FINAL if request.final_only else Finality.CLOSED if request.closed_only else Finality.FORMING
         pager = cls(request.symbol, request.timeframe, page_size, request.count, request.start, request.end, least)
         pager._cursor = request.end
         return pager
 
     def next_page(self) -> Page | None:
-        """Return the page to ask for next; None when the walk is over."""
+        """Return the page to ask for next; None when it has enough."""
         if self._is_done:
             return None
         missing = self.missing
@@ -128,7 +128,7 @@ class CandlePager:
 
     @property
     def missing(self) -> int:
-        """How many rows the walk may still want: one at least."""
+        """How many rows may still be wanted: one at least."""
         if self.count is not None:
             spare = SPARE_ROWS if self.least_finality > Finality.FORMING and not self._parts else 0
             return max(1, self.count - self.rows) + spare
@@ -212,14 +212,14 @@ class CandlePager:
 
     @property
     def explained(self) -> tuple[ExplainedRange, ...]:
-        """The ranges without candles for which the walk has found a reason."""
+        """The ranges without candles for which a page has given a reason."""
         return self._coverage.explained if self._coverage else ()
 
     def result(self) -> CandleSeries:
         """Return what was found, with the coverage of the question."""
         first = self._first
         if first is None or self._coverage is None:
-            msg = "a walk without a page has no result"
+            msg = "a pager without a page has no result"
             raise AssertionError(msg)
         columns = self._joined() if self._parts else first.columns
         is_cut = self.count is not None and self.rows > self.count
@@ -246,7 +246,7 @@ class CandlePager:
 
 
 def _reached(page: CandleSeries, cursor: datetime | None) -> datetime | None:
-    """Return how far back the walk has come: to the oldest row, or further where a page proves emptiness."""
+    """Return how far back the pages have come: to the oldest row, or further where a page proves emptiness."""
     reached = [page.opened_at(0)] if len(page) else []
     asked = page.coverage.asked
     if asked and (cursor is None or asked.start < cursor):
@@ -270,7 +270,7 @@ async def read_through(source: PageSource, pager: CandlePager) -> CandleSeries:
 
 @define
 class ForwardWindows:
-    """The windows for "the first ``count`` candles from ``start``": each is walked backwards, whole.
+    """The windows for "the first ``count`` candles from ``start``": each is read backwards, whole.
 
     A window is twice as wide as the one before, so that a thin market is crossed in few steps, and
     every candle between ``start`` and the last window's end is seen.

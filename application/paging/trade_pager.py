@@ -1,4 +1,4 @@
-"""Past trades, walked back page by page. Pure."""
+"""Past trades, read back page by page. Pure."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -27,7 +27,7 @@ class TradePage:
 class TradePager:
     """Walks trades back, by cursor inside a UTC day and then into the day before, at most seven days.
 
-    What is walked is a date; ``days_ago`` is its distance from the server's date when the page is asked for.
+    What is read is a date; ``days_ago`` is its distance from the server's date when the page is asked for.
     A page shorter than its count ends its *day*, not the history. A full one is followed by another, so a day
     of n trades costs ``n // page_size + 1`` calls, an empty one costs one. An answer that may tell of another
     day (rows of one; or none, and the server's midnight may have passed meanwhile) is asked for again.
@@ -40,8 +40,8 @@ class TradePager:
         count: end with as many trades.
         not_before: end with a trade from before this instant, or where the days before it begin.
         until_id: end with this trade, and as much before it as a late one can lie.
-        has_reached: whether the walk got back to ``not_before`` or ``until_id``.
-        is_exhausted: whether the walk ended where the venue keeps no more.
+        has_reached: whether the pages got back to ``not_before`` or ``until_id``.
+        is_exhausted: whether they ended where the venue keeps no more.
         known_since: every trade from here to the first answer was found; None before any answer.
 
     """

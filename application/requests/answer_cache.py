@@ -1,12 +1,12 @@
 """The newest candles of a series that is followed, answered again while nothing has changed but their tail.
 
 Whoever draws a chart asks for the newest candles again and again, and mostly nothing has happened meanwhile but a
-trade in the forming candle. Queue, plan and walk took 0.7 ms each time to come to the same answer; to see that they
+trade in the forming candle. Queue, plan and pages took 0.7 ms each time to come to the same answer; to see that they
 would takes a tenth of it.
 
 Invariants:
-    What is answered again is what plan and walk would answer now, but for how long that takes: a policy is pure, and
-    nothing that it or the walk reads has changed. Only the slots that a stream holds open are taken anew.
+    What is answered again is what plan and pages would answer now, but for how long that takes: a policy is pure, and
+    nothing that it or the reading of pages needs has changed. Only the slots that a stream holds open are taken anew.
     Whoever asks in a loop leaves the event loop a turn after every few answers, as if each had been waited for.
 """
 
@@ -39,7 +39,7 @@ _Question = tuple[SeriesKey, int | None]
 
 @frozen(kw_only=True)
 class CacheKey:
-    """All that plan and walk read of a question about the newest candles of a series that is followed.
+    """All that plan and pages take from a question about the newest candles of a series that is followed.
 
     Attributes:
         series: whose candles they are.

@@ -49,7 +49,7 @@ class MissedTrades:
         return self._found.get(self.id, self.after if isinstance(self.after, Trade) else None)
 
     def next_walk(self, page_size: int) -> TradePager:
-        """Return the walk back to the trade, or, after the first, to the newest one that was found."""
+        """Return the pager back to the trade, or, after the first, to the newest one that was found."""
         if self._has_walked and (newest := self.newest) is not None:
             return TradePager(page_size, not_before=newest.traded_at - OVERLAP)
         if isinstance(self.after, Trade):
@@ -57,7 +57,7 @@ class MissedTrades:
         return TradePager(page_size, until_id=self.after)
 
     def take(self, pager: TradePager) -> None:
-        """Take what a walk has found."""
+        """Take what a pager has found."""
         if not self._has_walked:
             self.is_exhausted, self.known_since = pager.is_exhausted, pager.known_since
         self._has_walked = True

@@ -135,11 +135,13 @@ class EventBuffer:
         self._wake()
 
     def leave(self) -> None:
-        """Keep nothing: nobody may read any more. Whoever tries is told."""
+        """Keep nothing: nobody may read any more. Who waits just now has come to the end, who tries later is told."""
         self._queue.clear()
         self._entries.clear()
-        self._error = self._error or ClosedError("this stream was left; iterate inside its 'async with' block")
-        self._wake()
+        if self._error is None:
+            self._is_ended = True
+            self._wake()
+            self._error = ClosedError("this stream was left; iterate inside its 'async with' block")
 
     def end(self) -> None:
         """Let the reader have what waits, then stop."""
@@ -203,15 +205,17 @@ class EventBuffer:
         """
         queue = self._queue
         # again after each wake: another reader of this buffer may have been faster
+        has_waited = False
         while not queue:
+            if self._is_ended and (has_waited or self._error is None):
+                raise StopAsyncIteration
             if self._error is not None:
                 raise self._error
-            if self._is_ended:
-                raise StopAsyncIteration
             come = asyncio.get_running_loop().create_future()
             self._waiting.append(come)
             try:
                 await come
+                has_waited = True
             finally:
                 # a reader that polls with a time-out leaves nothing behind
                 if come in self._waiting:

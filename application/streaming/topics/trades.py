@@ -162,25 +162,25 @@ class TradeTopic(TopicState):
             return []
         is_joining = hole is not None and self.can_fill and is_witnessed
         quiet_until = None if self.is_behind else self._quiet_until
-        walk = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
+        pager = await self._trades_since(rest, last, quiet_until, rest.capabilities.trades_per_call)
         # a socket was lost or has spoken while REST was asked: the answer may end before what it brings
         if (life, is_witnessed) != (self.lives, self.is_witnessed):
             return []
-        found = _since(walk)
+        found = _since(pager)
         # no socket waits for this answer: what is new in it is delivered, and nothing is joined
         if hole is None or not is_joining:
-            self._note_quiet(walk)
-            missing = [] if walk.has_reached or last is None else self._gap(walk, last)
+            self._note_quiet(pager)
+            missing = [] if pager.has_reached or last is None else self._gap(pager, last)
             delivered = [*map(TradeReceived, self.deduplicator.absorb(found))]
             # REST has told all up to here: no audit need look behind it, however long REST stands in
-            self._audited = self.newest if walk.has_reached else self._audited
+            self._audited = self.newest if pager.has_reached else self._audited
             return [*missing, *delivered]
         if last is not None and not self.deduplicator.joins(found, last):
             # REST lags behind the stream by up to a second: what is held is not in this page yet
             hole.tries += 1
             if hole.tries < MAX_TRIES:
                 return []
-        missing = self._gap(walk, last)
+        missing = self._gap(pager, last)
         self._hole = None
         return [*missing, *(TradeReceived(trade) for trade in self.deduplicator.join(found))]
 
@@ -195,14 +195,14 @@ class TradeTopic(TopicState):
         newest, since, life = self.newest, self._audited or self.deduplicator.oldest, self.lives
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
-        walk = await self._trades_since(rest, since, newest.traded_at - REMEMBERED, rest.capabilities.trades_per_call)
+        pager = await self._trades_since(rest, since, newest.traded_at - REMEMBERED, rest.capabilities.trades_per_call)
         # what lacks now is being filled back, and would come twice out of order
         if self.is_behind or life != self.lives or self.newest is None:
             return []
         self._audited = newest
         # identities of what is older may be forgotten: it was delivered, or told as a gap
         known_since = self.newest.traded_at - REMEMBERED
-        settled = [trade for trade in _since(walk) if known_since < trade.traded_at <= newest.traded_at - OVERLAP]
+        settled = [trade for trade in _since(pager) if known_since < trade.traded_at <= newest.traded_at - OVERLAP]
         return [TradeReceived(trade) for trade in self.deduplicator.absorb(settled)]
 
     async def _trades_since(
@@ -212,23 +212,23 @@ class TradeTopic(TopicState):
         not_before = (
             quiet_until if last is None else max(last.traded_at - OVERLAP, quiet_until or last.traded_at - OVERLAP)
         )
-        walk = TradePager(page_size, count=1 if last is None else None, not_before=not_before)
-        await self.reader.read(rest, self.topic.symbol, walk, PAGES_PER_CATCH_UP)
-        return walk
+        pager = TradePager(page_size, count=1 if last is None else None, not_before=not_before)
+        await self.reader.read(rest, self.topic.symbol, pager, PAGES_PER_CATCH_UP)
+        return pager
 
-    def _note_quiet(self, walk: TradePager) -> None:
-        """Remember that REST knows all until today: a poll of a quiet market need not walk back over days."""
+    def _note_quiet(self, pager: TradePager) -> None:
+        """Remember that REST knows all until today: a poll of a quiet market need not be read back over days."""
         now = self.reader.server_time.earliest()
-        if now is not None and (walk.has_reached or walk.is_exhausted):
+        if now is not None and (pager.has_reached or pager.is_exhausted):
             self._quiet_until = start_of_day((now - OVERLAP).date())
 
-    def _gap(self, walk: TradePager, last: Trade | None) -> list[MarketEvent]:
-        found = _since(walk)
+    def _gap(self, pager: TradePager, last: Trade | None) -> list[MarketEvent]:
+        found = _since(pager)
         if last is None or any(trade.sequential_id == last.sequential_id for trade in found):
             return []
-        reason = Reason.BEYOND_RETENTION if walk.is_exhausted else Reason.UNKNOWN
+        reason = Reason.BEYOND_RETENTION if pager.is_exhausted else Reason.UNKNOWN
         oldest = min((trade.traded_at for trade in found), default=last.traded_at)
-        end = walk.known_since if walk.is_exhausted and walk.known_since is not None else oldest
+        end = pager.known_since if pager.is_exhausted and pager.known_since is not None else oldest
         return [Gap(TimeRange(min(last.traded_at, end), max(last.traded_at, end)), reason)]
 
 
@@ -239,6 +239,6 @@ def _trades_among(values: Sequence[LiveValue]) -> Sequence[Trade]:
     return [value for value in values if isinstance(value, Trade)]
 
 
-def _since(walk: TradePager) -> list[Trade]:
-    """Return what a walk found, less what it took along from before its aim."""
-    return [trade for trade in walk.trades if walk.not_before is None or trade.traded_at >= walk.not_before]
+def _since(pager: TradePager) -> list[Trade]:
+    """Return what a pager found, less what it took along from before its aim."""
+    return [trade for trade in pager.trades if pager.not_before is None or trade.traded_at >= pager.not_before]

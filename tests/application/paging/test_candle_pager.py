@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from market_backbone import (
     CandleSeries,
     Coverage,
+    Finality,
     MalformedReplyError,
     Reason,
     Timeframe,
@@ -22,24 +23,24 @@ NOW_MINUTE = 400
 
 
 async def test_seconds_end_where_the_exchange_stops_keeping_them(kit):
-    walk_ = CandlePager.of(create_candle_request("KRW-BTC", "1s", 50), 10)
+    pager = CandlePager.of(create_candle_request("KRW-BTC", "1s", 50), 10)
     channel = kit.Channel(clock=kit.Clock(), page=10)
-    page = walk_.next_page()
+    page = pager.next_page()
     empty = await channel.get_candles("KRW-BTC", "1s", page.count)
-    walk_.take(empty)
-    assert walk_.next_page() is None
-    assert {part.reason for part in walk_.result().gaps()} == {Reason.BEYOND_RETENTION}
+    pager.take(empty)
+    assert pager.next_page() is None
+    assert {part.reason for part in pager.result().gaps()} == {Reason.BEYOND_RETENTION}
 
 
 async def test_a_page_that_does_not_go_back_is_refused(kit):
     clock = kit.Clock()
     clock.now += NOW_MINUTE * 60
     channel = kit.Channel(minutes=range(100), clock=clock, page=10)
-    walk_ = CandlePager.of(create_candle_request("KRW-BTC", "1m", 50), 10)
+    pager = CandlePager.of(create_candle_request("KRW-BTC", "1m", 50), 10)
     first = await channel.get_candles("KRW-BTC", "1m", 10)
-    walk_.take(first)
+    pager.take(first)
     with pytest.raises(MalformedReplyError):
-        walk_.take(first)
+        pager.take(first)
 
 
 @given(count=st.integers(1, 50), found=st.lists(st.integers(0, 5), min_size=1, max_size=12))
@@ -51,11 +52,27 @@ def test_windows_of_a_forward_walk_touch_and_widen(kit, count, found):
 
 
 async def test_a_source_that_answers_nothing_and_claims_nothing_ends_the_walk_as_unknown(kit):
-    walk_ = CandlePager.of(
+    pager = CandlePager.of(
         create_candle_request("KRW-BTC", "1m", start=kit.START, end=kit.START + timedelta(hours=1)), 10
     )
-    walk_.next_page()
+    pager.next_page()
     asked = TimeRange(kit.START, kit.START + timedelta(hours=1))
-    walk_.take(CandleSeries.of("test", kit.BTC, Timeframe.M1, (), Coverage(asked=asked)))
-    assert walk_.next_page() is None
-    assert [gap.reason for gap in walk_.result().gaps()] == [Reason.UNKNOWN]
+    pager.take(CandleSeries.of("test", kit.BTC, Timeframe.M1, (), Coverage(asked=asked)))
+    assert pager.next_page() is None
+    assert [gap.reason for gap in pager.result().gaps()] == [Reason.UNKNOWN]
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_rows_that_are_more_than_the_count_make_no_slot_below_the_oldest_one_empty(kit, spare):
+    """Closed candles are asked for with a row or two to spare; what is cut off again was no silence."""
+    pager = CandlePager.of(create_candle_request("KRW-BTC", "1m", 5, closed_only=True), 10)
+    rows = [kit.candle(minute, finality=Finality.FINAL) for minute in range(5 + spare)]
+    asked = TimeRange(kit.START - timedelta(minutes=1), rows[-1].closed_at)
+    coverage = Coverage(asked=asked, proven=(TimeRange(kit.START, asked.end),)).explain(
+        TimeRange(asked.start, kit.START), Reason.BEFORE_LISTING
+    )
+    pager.take(CandleSeries.of("test", kit.BTC, Timeframe.M1, rows, coverage))
+    series = pager.result()
+    assert kit.minutes(series) == list(range(spare, 5 + spare))
+    assert [part.reason for part in series.quiet()] == ([] if spare else [Reason.BEFORE_LISTING])
+    assert series.gaps() == ()

@@ -126,3 +126,15 @@ async def test_who_reads_on_after_the_block_has_ended_is_told_and_does_not_wait_
     buffer.leave()
     with pytest.raises(ClosedError, match="async with"):
         await buffer.get()
+
+
+async def test_who_waits_while_the_block_ends_has_come_to_the_end(kit):
+    buffer = EventBuffer(2)
+
+    async def read():
+        return [event async for event in FollowedEvents(buffer)]
+
+    reading = asyncio.ensure_future(read())
+    await kit.turns()
+    buffer.leave()
+    assert await reading == []
