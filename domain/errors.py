@@ -85,8 +85,8 @@ class ChannelError(MarketDataError):
 
 def odd_failure(channel: str, error: Exception) -> ChannelError:
     """Return what a channel's error is to its caller that is none of this tree: a mistake in the channel."""
-    told = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
-    return ChannelError(told, channel=channel, retryable=False)
+    message = f"failed with {type(error).__name__}: {error}; report this to the channel's author"
+    return ChannelError(message, channel=channel, retryable=False)
 
 
 class ChannelUnavailableError(ChannelError):

@@ -230,10 +230,10 @@ class RoutePlan:
         """Lay the plan out as a table that a person reads."""
         head = ("", "channel", "what", "calls", "status", "rows", "waited", "ms", "why")
         rows = [head, *(_row(number, step) for number, step in enumerate(self.steps, start=1))]
-        told = [f"note: {note}" for note in self.notes]
-        told += [f"seam at {to_text(seam.at)}: {seam.older} | {seam.newer} {seam.verdict}" for seam in self.seams]
+        remarks = [f"note: {note}" for note in self.notes]
+        remarks += [f"seam at {to_text(seam.at)}: {seam.older} | {seam.newer} {seam.verdict}" for seam in self.seams]
         title = f"{self.request}\n  rule: {self.rule} ({self.policy}), because {self.reason}"
-        return "\n  ".join((f"{title}\n{_table(rows)}", *told))
+        return "\n  ".join((f"{title}\n{_table(rows)}", *remarks))
 
 
 def _row(number: int, step: RouteStep) -> tuple[str, ...]:

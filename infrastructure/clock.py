@@ -53,7 +53,7 @@ class MeasuredServerTime:
     def __init__(self, clock: MarketClock) -> None:
         self._clock = clock
         self._measured = ServerClock()
-        self._told: tuple[ServerClock, float, datetime | None] | None = None
+        self._known: tuple[ServerClock, float, datetime | None] | None = None
 
     @property
     def measured(self) -> ServerClock:
@@ -75,13 +75,13 @@ class MeasuredServerTime:
 
     def latest(self, at: float | None = None) -> datetime | None:
         """Return the latest server time at monotonic ``at``; each frame that comes alone makes two ask for the same."""
-        told = self._told
-        if told is not None and told[0] is self._measured and told[1] == at:
-            return told[2]
+        known = self._known
+        if known is not None and known[0] is self._measured and known[1] == at:
+            return known[2]
         instant = self._clock.monotonic() if at is None else at
         seconds = self._measured.latest(instant)
         latest = None if seconds is None else from_seconds(seconds)
-        self._told = self._measured, instant, latest
+        self._known = self._measured, instant, latest
         return latest
 
 

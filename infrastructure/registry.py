@@ -137,11 +137,11 @@ def _what_is_wrong(channel: Any, name: str) -> str | None:  # noqa: ANN401 - wha
         missing = [member for member in CHANNEL_MEMBERS if not hasattr(channel, member)]
         if missing:
             return f"is no Channel: it lacks {', '.join(missing)}"
-        told, able, venue = channel.name, channel.capabilities, channel.venue
+        announced, able, venue = channel.name, channel.capabilities, channel.venue
     except Exception as error:  # noqa: BLE001 - a stranger's property may raise anything; it must not stop ours
         return f"is no Channel: it cannot be looked at: {type(error).__name__}: {error}"
     if not isinstance(able, Capabilities):
         return f"is no Channel: its capabilities are {type(able).__name__}, expected Capabilities"
     if not (isinstance(venue, str) and venue):
         return f"is no Channel: its venue is {venue!r}, expected whose data it brings"
-    return None if told == name else f"calls itself {told!r}, expected {name!r}: the name of its context"
+    return None if announced == name else f"calls itself {announced!r}, expected {name!r}: the name of its context"

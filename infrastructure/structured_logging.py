@@ -38,5 +38,5 @@ class StructlogLogger:
 
 def _plain_line(_: object, __: str, event: MutableMapping[str, Any]) -> str:
     details = {key: value for key, value in event.items() if key not in {"timestamp", "level", "event"}}
-    told = " ".join(f"{key}={value}" for key, value in details.items())
-    return sanitize(f"{event['timestamp']} {event['level']} {event['event']} {told}".rstrip())
+    details_text = " ".join(f"{key}={value}" for key, value in details.items())
+    return sanitize(f"{event['timestamp']} {event['level']} {event['event']} {details_text}".rstrip())

@@ -35,8 +35,8 @@ class Difference:
 
     def __str__(self) -> str:
         """Say where the two differ."""
-        told = [_side("held", self.held), _side("its minutes", self.derived)]
-        return f"{self.timeframe} {self.opened_at:%Y-%m-%d %H:%M}: {'; '.join(told)}"
+        sides = [_side("held", self.held), _side("its minutes", self.derived)]
+        return f"{self.timeframe} {self.opened_at:%Y-%m-%d %H:%M}: {'; '.join(sides)}"
 
 
 def _side(name: str, candle: Candle | None) -> str:

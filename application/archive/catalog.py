@@ -142,7 +142,7 @@ async def coverage_report(
     key: SeriesKey,
     span: TimeRange,
     references: Sequence[str] = (),
-    told: tuple[ExplainedRange, ...] = (),
+    just_learnt: tuple[ExplainedRange, ...] = (),
 ) -> CoverageReport:
     """Return what is held of ``span``, and why the rest is not.
 
@@ -151,7 +151,7 @@ async def coverage_report(
         key: which series.
         span: the range.
         references: symbols whose silence is the venue's.
-        told: reasons that were told just now and are not for keeping.
+        just_learnt: reasons that were told just now and are not for keeping.
 
     """
     ledger = store.ledger(key)
@@ -161,7 +161,7 @@ async def coverage_report(
     async for part in iter_parts(store, key, span, references):
         rows += len(part)
         quiet += part.quiet()
-        gaps += evolve(part, coverage=evolve(part.coverage, explained=(*part.coverage.explained, *told))).gaps()
+        gaps += evolve(part, coverage=evolve(part.coverage, explained=(*part.coverage.explained, *just_learnt))).gaps()
     return CoverageReport(
         key=key,
         span=span,
@@ -176,7 +176,7 @@ async def coverage_report(
 
 
 def held_span(ledger: Ledger, start: datetime | None, end: datetime | None) -> TimeRange | None:
-    """Return the range to survey where a bound was left out; None when nothing is held and one was."""
+    """Return the range to report on where a bound was left out; None when nothing is held and one was."""
     known = (*ledger.proven, *ledger.provisional)
     if not known and (start is None or end is None):
         return None

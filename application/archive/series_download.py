@@ -142,7 +142,7 @@ class SeriesDownload:
     rows: int = 0
     _calls: int = 0
     _error: MarketDataError | None = None
-    _told: tuple[ExplainedRange, ...] = field(default=())
+    _just_learnt: tuple[ExplainedRange, ...] = field(default=())
 
     @property
     def key(self) -> SeriesKey:
@@ -167,7 +167,10 @@ class SeriesDownload:
                 continue
             except SymbolDelistedError as delisted:
                 self._error = delisted
-                self._told = (*self._told, ExplainedRange(self.span.start, self.span.end, Reason.DELISTED))
+                self._just_learnt = (
+                    *self._just_learnt,
+                    ExplainedRange(self.span.start, self.span.end, Reason.DELISTED),
+                )
             except MarketDataError as failure:
                 self._error = failure
             break
@@ -175,7 +178,7 @@ class SeriesDownload:
     async def outcome(self) -> DownloadResult:
         """Return what is held of the range now, and what it has cost."""
         references = self.catalog.cache.directory.reference_symbols_of(self.request.symbol.venue_prefix)
-        report = await coverage_report(self.catalog.store, self.key, self.span, references, self._told)
+        report = await coverage_report(self.catalog.store, self.key, self.span, references, self._just_learnt)
         return DownloadResult(report=report, calls=self._calls, rows=self.rows, error=self._error)
 
     async def _read_all(self) -> None:
@@ -191,7 +194,7 @@ class SeriesDownload:
                 pager.take(answer.series, calls=answer.calls)
                 if answer.calls:
                     self._report_progress(answer.series)
-            self._told = tuple(part for part in pager.explained if part.reason is Reason.BEYOND_RETENTION)
+            self._just_learnt = tuple(part for part in pager.explained if part.reason is Reason.BEYOND_RETENTION)
             await source.keep_beginning(self.key, pager.explained)
         finally:
             await prefetcher.close()

@@ -56,10 +56,7 @@ def _page_end(key: SeriesKey, span: TimeRange, at: datetime, size: int) -> datet
 class StoreVerifier:
     """Starts a verification in the background when a series is used and a day has passed since the last.
 
-    Attributes:
-        decorate: puts the channel that brought a series and the store together.
-        report: hears of a verification that could not be carried out.
-
+    What could not be carried out is reported with the errors of the store.
     """
 
     cache: SeriesCache

@@ -326,5 +326,5 @@ def _proves(series: CandleSeries) -> bool:
 
 def _tells(page: CandleSeries, held: Candle) -> bool:
     """Return whether a page tells the same of a slot as what was served of it."""
-    told = next((candle for candle in page if candle.opened_at == held.opened_at), None)
-    return told is not None and told.is_same_market_data(held)
+    row = next((candle for candle in page if candle.opened_at == held.opened_at), None)
+    return row is not None and row.is_same_market_data(held)

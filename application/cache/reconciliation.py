@@ -115,13 +115,13 @@ class CacheStats:
 
     def notes(self) -> tuple[str, ...]:
         """Return what the trace should tell."""
-        told = {
+        counts = {
             "newest candles from the live stream": self.live_rows,
             "overlap rows compared": self.overlap_rows,
             "verification reads": self.verification_reads,
             "candles revised by the venue": self.revised,
         }
-        counted = ", ".join(f"{what}: {number}" for what, number in told.items() if number)
+        counted = ", ".join(f"{what}: {number}" for what, number in counts.items() if number)
         return (counted,) if counted else ()
 
 

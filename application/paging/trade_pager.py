@@ -107,9 +107,9 @@ class TradePager:
     def _doubt(self, asked: TradePage, page: Sequence[Trade]) -> None:
         self._doubts += 1
         if self._doubts >= MAX_DOUBTS:
-            told = " and ".join(sorted({f"{trade.traded_at:%Y-%m-%d}" for trade in page})) or "none, around midnight"
+            days = " and ".join(sorted({f"{trade.traded_at:%Y-%m-%d}" for trade in page})) or "none, around midnight"
             msg = (
-                f"asked {self._doubts} times for trades of {asked.day} (UTC), got {told}; is the server's clock right?"
+                f"asked {self._doubts} times for trades of {asked.day} (UTC), got {days}; is the server's clock right?"
             )
             raise IntegrityError(msg)
 

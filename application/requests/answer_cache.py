@@ -46,7 +46,7 @@ class CacheKey:
         slot_at: which slot is open on the venue's clock.
         frontier: from where on the stream holds slots open.
         state: the state of the store.
-        outlook: what a policy may know of each channel, beside what it holds.
+        state_fingerprint: what a policy may know of each channel, beside what it holds.
         topic: holds the open slots themselves, which may change.
         now: the venue's time, at the latest.
 

@@ -189,16 +189,16 @@ class RequestService:
     def _report_failed(self, request: OneShotRequest, error: MarketDataError, latency_ms: float) -> None:
         rule = error.rule if isinstance(error, AllChannelsFailedError) else ""
         outcome = type(error).__name__
-        told = f"{outcome}: {error}"
-        self.router.telemetry.info("request_failed", request=str(request), error=told, latency_ms=latency_ms)
+        message = f"{outcome}: {error}"
+        self.router.telemetry.info("request_failed", request=str(request), error=message, latency_ms=latency_ms)
         ended = RequestEnded(kind=_kind_of(request), rule=rule, outcome=outcome, latency_s=latency_ms / 1000)
         self.router.telemetry.observe(ended)
 
     def _report_completeness(self, series: CandleSeries) -> None:
         if self.router.telemetry.has_observers:
             known = series.completeness()
-            told = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
-            self.router.telemetry.observe(told)
+            answered = SeriesAnswered(symbol=series.symbol, timeframe=series.timeframe, completeness=known)
+            self.router.telemetry.observe(answered)
 
     async def _tickers(self, request: TickerRequest, channel: Channel) -> tuple[list[Ticker], FetchResult]:
         topics = [Topic(DataKind.TICKER, symbol) for symbol in request.symbols]

@@ -102,10 +102,10 @@ class ChannelPerformance:
 
     def report(self, latency_ms: float, *, success: bool, now: float, draw: float = 0.0) -> None:
         """Take an outcome that somebody outside saw; a failure opens the circuit at once."""
-        told = "" if success else "reported from outside"
+        fingerprint = "" if success else "reported from outside"
         if success and self.state(now) is CircuitState.HALF_OPEN:
             self._close(now)
-        self.record(latency_ms, success=success, now=now, error=told, draw=draw)
+        self.record(latency_ms, success=success, now=now, error=fingerprint, draw=draw)
         if not success and self.state(now) is not CircuitState.OPEN:
             self._open(now, draw)
 
@@ -158,7 +158,7 @@ class ChannelPerformance:
         """Return the figures as they stand: the same object while they are the same."""
         (rate, latency_ms), circuit = self._figures, self.state(now)
         grade = Grade.OUT if circuit is CircuitState.OPEN else self._grade
-        told = (
+        fingerprint = (
             self._figures,
             len(self._outcomes),
             circuit,
@@ -168,9 +168,9 @@ class ChannelPerformance:
             self.rejected,
             self._last_error,
         )
-        if self._known is None or told != self._known[0]:
+        if self._known is None or fingerprint != self._known[0]:
             self._known = (
-                told,
+                fingerprint,
                 ChannelHealth(
                     success_rate=rate,
                     latency_ms=latency_ms,

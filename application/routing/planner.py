@@ -39,8 +39,8 @@ def make_plan(
     able = [view for view in views if _takes_part(view, request, rule)]
     able = [view for view in able if not only or view.name in (*order, *rule.joins) or _is_meant(view, prefix, order)]
     if not [view for view in able if not _only_joins(view, request, rule)]:
-        told = _nothing_is_held(request, policy) if order == (CACHE,) else _nothing_serves(request, installed)
-        raise UnsupportedRequestError(told)
+        message = _nothing_is_held(request, policy) if order == (CACHE,) else _nothing_serves(request, installed)
+        raise UnsupportedRequestError(message)
     usable = [view for view in able if view.is_usable] or able
     steps = _steps(_ordered(usable, order, request), request, rule, order)
     out = [view for view in able if view not in usable]
@@ -186,15 +186,15 @@ def _nothing_serves(request: AnyRequest, views: Views) -> str:
         return f"{asked}; {_prefixes(views)}"
     offered = {str(frame) for view in views if serves(view, prefix) for frame in view.capabilities.timeframes}
     if timeframe is not None and str(timeframe) not in offered:
-        told = " ".join(str(frame) for frame in Timeframe if str(frame) in offered)
-        return f"{asked}; they offer the timeframes {told}"
+        message = " ".join(str(frame) for frame in Timeframe if str(frame) in offered)
+        return f"{asked}; they offer the timeframes {message}"
     return f"{asked}; 'market-backbone adapters' shows what each can do"
 
 
 def _prefixes(views: Views) -> str:
     """Return what the symbols begin with that can be asked for."""
     known = {view.capabilities.venue_prefix for view in views if not view.capabilities.answers_from_store}
-    told = ["plain symbols such as KRW-BTC"] if "" in known else []
-    told += [f"symbols that begin with {prefix}:" for prefix in sorted(known - {""})]
-    serve = f"they serve {', '.join(told)}" if told else "none of them brings data of any venue"
+    message = ["plain symbols such as KRW-BTC"] if "" in known else []
+    message += [f"symbols that begin with {prefix}:" for prefix in sorted(known - {""})]
+    serve = f"they serve {', '.join(message)}" if message else "none of them brings data of any venue"
     return f"{serve}; 'market-backbone adapters' shows what else is installed, and what is wrong with it"

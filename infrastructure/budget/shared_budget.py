@@ -174,8 +174,8 @@ class AddressBudget:
         if found is None:
             found = self._groups[name] = Group(GroupBudget(allowed, blocked_until=self._blocked_until))
         # The server's limit tightens ours and never loosens it: what we promise is ours.
-        told = found.budget.told_limit
-        found.budget.limit = allowed if told is None else max(1, min(allowed, told))
+        announced = found.budget.announced_limit
+        found.budget.limit = allowed if announced is None else max(1, min(allowed, announced))
         return found
 
     def pace(self, name: str) -> Pace:
@@ -297,7 +297,7 @@ class AddressBudget:
         if name != expected:
             self._rename(expected, name)
         if per_second is not None:
-            self.group(name).budget.told_limit = per_second
+            self.group(name).budget.announced_limit = per_second
         budget, pace = self.group(name).budget, self.pace(name)
         # What the server allows beyond our limit is not ours to use.
         more = max(0, per_second - budget.limit) if per_second is not None else 0

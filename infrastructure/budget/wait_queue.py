@@ -25,7 +25,7 @@ class Waiter:
         since: when it joined.
         place: whose clock it waits on: its event loop.
         wake: has it look again; may be called from any thread.
-        is_dead: whether nobody will ever look again: its event loop was closed.
+        is_orphaned: whether nobody will ever look again: its event loop was closed.
         is_given: whether it was given a place.
         is_claiming: whether the group counts it among those who ask the other processes.
 

@@ -62,7 +62,7 @@ class GroupBudget:
     round_trips: dict[float, list[float]] = field(factory=dict[float, list[float]])
     on_their_way: list[float] = field(factory=list[float])
     blocked_until: float = -math.inf
-    told_limit: int | None = None
+    announced_limit: int | None = None
     trust: int | None = None
     unanswered: int = 0
     _proof: _Proof | None = None

@@ -1,4 +1,4 @@
-"""Candles kept across requests: a SQLite file for the desk, a dictionary for tests.
+"""Candles kept across requests: a SQLite file for users, a dictionary for tests.
 
 Both stores merge rows and ledgers by the same pure functions, so what one keeps the other keeps.
 """

@@ -109,11 +109,11 @@ def in_our_words(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
-        told = f"{path}: {error.strerror or error}; choose a folder that can be written in the setting cache.folder"
-        raise ChannelUnavailableError(told, channel=CHANNEL, retryable=False) from error
+        message = f"{path}: {error.strerror or error}; choose a folder that can be written in the setting cache.folder"
+        raise ChannelUnavailableError(message, channel=CHANNEL, retryable=False) from error
     except sqlite3.DatabaseError as error:
         code = result_code(error)
         if code not in _ADVICE:
             raise
-        told = f"{path}: {_ADVICE[code]} (SQLite: {error})"
-        raise ChannelUnavailableError(told, channel=CHANNEL, retryable=code not in _LASTING) from error
+        message = f"{path}: {_ADVICE[code]} (SQLite: {error})"
+        raise ChannelUnavailableError(message, channel=CHANNEL, retryable=code not in _LASTING) from error

@@ -1,4 +1,4 @@
-"""What a ledger learns from a write, loses by a doubt, and tells about a span.
+"""What a ledger learns from a write, loses when a page contradicts it, and tells about a span.
 
 Invariant: proven and provisional ranges hold whole slots only, and never the same slot.
 """
@@ -33,7 +33,7 @@ def apply(ledger: Ledger, coverage: Coverage, columns: CandleColumns) -> Ledger:
     oldest = proven[0].start if proven else None
     return Ledger(
         proven=proven,
-        # Proof replaces a watch; the other way round a doubt could strike what REST has proven.
+        # Proof replaces a watch; the other way round a contradiction could drop what REST has proven.
         provisional=without(unite(watched), proven) if watched else (),
         explained=tuple(
             ExplainedRange(span.start, span.end, Reason.BEFORE_LISTING)

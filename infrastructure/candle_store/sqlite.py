@@ -66,8 +66,8 @@ class SqliteCandleStore:
         self._check_open()
         if self._file.is_suspect:
             self._executor.submit(self._attempt, transactions.inventory)  # opens, which may take long
-            told = f"{self._file.path} is being checked, because it was found damaged; ask again in a moment"
-            raise ChannelUnavailableError(told, channel=CHANNEL)
+            message = f"{self._file.path} is being checked, because it was found damaged; ask again in a moment"
+            raise ChannelUnavailableError(message, channel=CHANNEL)
 
     @contextmanager
     def _looking(self) -> Generator[None]:

@@ -144,8 +144,8 @@ class Tables:
         self.connection.execute("DELETE FROM blocks WHERE series = ? AND start = ?", place)
         span = block_span(damage.start, key.timeframe)
         self.keep_ledger(series, drop(self.ledger(series), span))
-        told = f"{key}: the stored candles of {span} are damaged ({damage.reason}); they were set aside"
-        self.report("cache_block_damaged", f"{told} and will be asked for again")
+        message = f"{key}: the stored candles of {span} are damaged ({damage.reason}); they were set aside"
+        self.report("cache_block_damaged", f"{message} and will be asked for again")
 
     def quarantine(self, series: int, reason: str) -> int:
         """Serve a series no more; answers its rows."""

@@ -80,8 +80,8 @@ def coverage_text(series: CandleSeries) -> str:
 
 def _candle_line(word: str, candle: Candle) -> str:
     opened, *numbers, seal, source = candle_cells(candle)
-    told = " ".join(f"{name} {number}" for name, number in zip("OHLCV", numbers, strict=True))
-    return f"{word:<9} {candle.symbol} {candle.timeframe} {opened} {told} {seal} {source}"
+    numbers_text = " ".join(f"{name} {number}" for name, number in zip("OHLCV", numbers, strict=True))
+    return f"{word:<9} {candle.symbol} {candle.timeframe} {opened} {numbers_text} {seal} {source}"
 
 
 def _level(level: BookLevel | None) -> str:

@@ -23,8 +23,8 @@ def inventory_table(lines: Sequence[HeldSeries]) -> Table:
         table.add_column(name, justify="right" if name == "candles" else "left")
     for line in lines:
         key, span = line.key, line.span
-        told = (key.symbol, key.timeframe, str(line.rows), to_text(span.start), to_text(span.end), key.venue)
-        table.add_row(*map(str, told), line.quarantine_reason)
+        cells = (key.symbol, key.timeframe, str(line.rows), to_text(span.start), to_text(span.end), key.venue)
+        table.add_row(*map(str, cells), line.quarantine_reason)
     return table
 
 
@@ -38,8 +38,8 @@ def coverage_page(report: CoverageReport) -> RenderableType:
     verified = "never" if report.verified_at is None else to_text(report.verified_at)
     parts: list[RenderableType] = [Text(title), Text(report.strip()), Text(LEGEND)]
     if counts := report.slots_by_reason():
-        told = ", ".join(f"{reason} {number}" for reason, number in counts.items())
-        parts.append(Text(f"empty slots: {told}"))
+        empty = ", ".join(f"{reason} {number}" for reason, number in counts.items())
+        parts.append(Text(f"empty slots: {empty}"))
     parts.append(Text(f"last compared with the exchange: {verified}"))
     return Group(*parts, *_ranges(report))
 

@@ -1,4 +1,4 @@
-"""The cards of all promises as a chapter of a book, in Markdown."""
+"""All promises as a part of a page, in Markdown."""
 
 from .promises import CaseDoc, case_docs
 

@@ -16,8 +16,8 @@ OTHER = "(other)"
 PREFIX = "market_backbone"
 
 
-def _gauge(name: str, told: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{PREFIX}_{name}", told, labels=labels)
+def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", documentation, labels=labels)
 
 
 @frozen(eq=False)
@@ -60,9 +60,9 @@ def _of_streams(status: Status, most: int) -> Iterator[Metric]:
     for channel, number in status.sockets.items():
         sockets.add_metric([channel], number)
     yield sockets
-    told = sorted(status.streams, key=lambda stream: str(stream.topic))
-    yield _staleness(told[:most], told[most:])
-    yield _slots(told[:most], told[most:])
+    streams = sorted(status.streams, key=lambda stream: str(stream.topic))
+    yield _staleness(streams[:most], streams[most:])
+    yield _slots(streams[:most], streams[most:])
 
 
 def _labels(stream: StreamStatus) -> list[str]:
@@ -70,8 +70,8 @@ def _labels(stream: StreamStatus) -> list[str]:
 
 
 def _staleness(streams: Sequence[StreamStatus], others: Sequence[StreamStatus]) -> Metric:
-    told = "Market seconds since the data was last known to be fresh; of (other) the most."
-    gauge = _gauge("stream_staleness_seconds", told, "symbol", "timeframe", "kind", "channel")
+    documentation = "Market seconds since the data was last known to be fresh; of (other) the most."
+    gauge = _gauge("stream_staleness_seconds", documentation, "symbol", "timeframe", "kind", "channel")
     for stream in streams:
         gauge.add_metric([*_labels(stream), stream.topic.kind.value, stream.channel], stream.staleness_s)
     if others:
@@ -80,8 +80,8 @@ def _staleness(streams: Sequence[StreamStatus], others: Sequence[StreamStatus]) 
 
 
 def _slots(streams: Sequence[StreamStatus], others: Sequence[StreamStatus]) -> Metric:
-    told = "Slots that are over since somebody follows a series, and what became of them."
-    gauge = _gauge("followed_slots", told, "symbol", "timeframe", "state")
+    documentation = "Slots that are over since somebody follows a series, and what became of them."
+    gauge = _gauge("followed_slots", documentation, "symbol", "timeframe", "state")
     for stream in streams:
         if stream.completeness is not None:
             for state, number in stream.completeness.by_state():

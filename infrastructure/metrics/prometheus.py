@@ -45,8 +45,8 @@ class Bound:
         return key in self._known
 
 
-def _counter(registry: CollectorRegistry, name: str, told: str, *labels: str) -> Counter:
-    return Counter(f"{PREFIX}_{name}", told, labels, registry=registry)
+def _counter(registry: CollectorRegistry, name: str, documentation: str, *labels: str) -> Counter:
+    return Counter(f"{PREFIX}_{name}", documentation, labels, registry=registry)
 
 
 class PrometheusObserver:
@@ -126,8 +126,8 @@ class _ChannelCounters:
     def __init__(self, registry: CollectorRegistry) -> None:
         count = partial(_counter, registry)
 
-        def time(name: str, told: str, *labels: str) -> Histogram:
-            return Histogram(f"{PREFIX}_{name}", told, labels, buckets=LATENCIES_S, registry=registry)
+        def time(name: str, documentation: str, *labels: str) -> Histogram:
+            return Histogram(f"{PREFIX}_{name}", documentation, labels, buckets=LATENCIES_S, registry=registry)
 
         self._tries = count("channel_tries", "Outcomes of asking a channel or its stream.", "channel", "outcome")
         self._latency = time("channel_latency_seconds", "Market seconds to an outcome that was ok.", "channel")

@@ -277,5 +277,5 @@ def _fits(value: object, annotation: Any) -> bool:  # noqa: ANN401 - whatever a 
 
 
 def _refuse(mistakes: Iterator[str] | list[str]) -> None:
-    if told := "; ".join(mistakes):
-        raise ConfigurationError(told)
+    if message := "; ".join(mistakes):
+        raise ConfigurationError(message)

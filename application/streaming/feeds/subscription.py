@@ -97,8 +97,8 @@ class Subscription:
 
     def report_degraded(self, reason: DegradedReason, event: Degraded) -> None:
         """Tell that data may be old, unless that has been told."""
-        told, reported_s = self._degraded or (None, 0.0)
-        if told is not reason or (reason is DegradedReason.CROWDED and event.staleness_s > WORSE_BY * reported_s):
+        reported, reported_s = self._degraded or (None, 0.0)
+        if reported is not reason or (reason is DegradedReason.CROWDED and event.staleness_s > WORSE_BY * reported_s):
             self._degraded = reason, event.staleness_s
             self.tell(event)
 

@@ -103,8 +103,8 @@ class Aggregator:
             part.settled, part.until = aggregate(longer, self.timeframe), longer[-1].closed_at
         for minute in known[len(longer) :]:
             self.add(minute)
-        told = (self._slots[opened_at].candle(self.timeframe) for opened_at in sorted(self._slots))
-        return [candle for candle in told if candle is not None]
+        candles = (self._slots[opened_at].candle(self.timeframe) for opened_at in sorted(self._slots))
+        return [candle for candle in candles if candle is not None]
 
     def forget(self) -> None:
         """Tell nothing until ``begin``."""

@@ -38,7 +38,7 @@ SEALED_KEPT = SLOTS_PER_CONFIRMATION + 10
 
 @frozen(kw_only=True)
 class TrackerOptions:
-    """What a tail needs to know of its series."""
+    """What a tracker needs to know of its series."""
 
     timeframe: Timeframe
     grace: timedelta

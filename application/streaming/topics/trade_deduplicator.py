@@ -34,7 +34,7 @@ class TradeDeduplicator:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return a tail that has delivered nothing."""
+        """Return a deduplicator that has delivered nothing."""
         return cls()
 
     def add(self, *trades: Trade) -> list[Trade]:
