@@ -82,8 +82,9 @@ class UnifiedMarketDataAPI:
         self._disowned = ""
 
     def closes_with(self, resources: AsyncExitStack) -> None:
-        """Close these too when the API is closed."""
+        """Close these too when the API is closed; the loop in which it is opened is its own."""
         self._resources = resources
+        self._loop = asyncio.get_running_loop()
 
     def disown(self, reason: str) -> None:
         """Refuse every further call with this reason: this is a copy, in a process that did not make it."""
@@ -335,7 +336,7 @@ class UnifiedMarketDataAPI:
             UnsupportedRequestError: from another event loop; a copy in a forked process leaves the original alone.
 
         """
-        if self._disowned:
+        if self._disowned or (self._ending is not None and self._ending.done()):
             return
         self._check_owner()
         if self._ending is None:

@@ -1,8 +1,10 @@
 """Series into files, part by part and atomically: a file is whole or it is not there."""
 
 import csv
+import glob
 import uuid
 from collections.abc import AsyncIterable, Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,7 @@ from ..domain.timestamps import to_text
 
 HEADER = ("venue", "symbol", "timeframe", "opened_at", "open", "high", "low", "close", "volume", "quote_volume")
 NUMBERS = HEADER[4:]
+DEAD_AFTER_S = 86_400
 ROWS_AT_ONCE = 10_000
 """Exact numbers are objects for a moment; this bounds how many of them there are at once."""
 
@@ -136,6 +139,7 @@ class AtomicFile:
             MarketDataError: the folder cannot be written.
 
         """
+        _sweep(self.path)
         try:
             self._writer = WRITERS[self.path.suffix.lower()](self._unfinished)
         except OSError as error:
@@ -182,9 +186,9 @@ class AtomicFile:
 
         """
         if _identity_of(self.path) != self._before:
-            msg = (
-                f"{self.path} was written by somebody else meanwhile and is left as it is; run again, or choose a name"
-            )
+            kept = self.path.with_name(self._unfinished.name.removeprefix(".").removesuffix(".unfinished"))
+            self._unfinished.replace(kept)
+            msg = f"{self.path} was written by somebody else meanwhile and is left as it is; this run's file is {kept}"
             raise MarketDataError(msg)
 
     def _failed(self, error: OSError) -> MarketDataError:
@@ -192,6 +196,14 @@ class AtomicFile:
         return MarketDataError(
             f"cannot write {self.path}: {error.strerror or error}; choose a folder that exists and can be written"
         )
+
+
+def _sweep(path: Path) -> None:
+    """Remove what runs that were killed have left of this file, once they are surely dead."""
+    with suppress(OSError):
+        for left in path.parent.glob(f".{glob.escape(path.stem)}.*{path.suffix.lower()}.unfinished"):
+            if left.lstat().st_mtime < path.parent.stat().st_mtime - DEAD_AFTER_S:
+                left.unlink()
 
 
 def _identity_of(path: Path) -> tuple[int, int] | None:

@@ -230,12 +230,13 @@ class CachedChannel:
 
     async def _read_back(self, key: SeriesKey, page: CandleSeries, found: PageComparison) -> None:
         """Read one more page of what is held: a second that differs means that history was rewritten."""
-        try:
-            second = await self._second_page(key, page, found)
-        except ChannelError as error:
-            self._give_up_store(error)
+        end = await self._end_of_second_page(key, page, found)
+        if end is None:
             return
-        if second is None or not (again := await self._compare(key, second)).differences:
+        self.stats.verification_reads += 1
+        second = await self._read_apart(key, self.channel.capabilities.candles_per_call, end)
+        self.stats.calls += 1
+        if not (again := await self._compare(key, second)).differences:
             return
         detail = f"{len(found.differences) + len(again.differences)} slots of two pages differ from what was held"
         await self._begin_anew(key, (page, second), detail)
@@ -271,22 +272,21 @@ class CachedChannel:
         page = Page(symbol=key.symbol, timeframe=key.timeframe, count=count, end=end, is_apart=True)
         return (await self.source.read(page)).series
 
-    async def _second_page(self, key: SeriesKey, page: CandleSeries, found: PageComparison) -> CandleSeries | None:
-        """Ask for the held page below the one that differed, or above it where nothing below is held."""
-        size, oldest = self.channel.capabilities.candles_per_call, page[0].opened_at
-        ledger, end = self.ledger(key), oldest
-        if ledger.known_below(oldest) is None:
-            beyond = key.timeframe.next(max(found.differences[-1], page[-1].opened_at))
-            above = [span for span in ledger.proven if span.end > beyond]
-            if not above or self.store is None:
-                return None
+    async def _end_of_second_page(self, key: SeriesKey, page: CandleSeries, found: PageComparison) -> datetime | None:
+        """Return the end of the held page below the one that differed, or of one above where nothing below is held."""
+        size, ledger = self.channel.capabilities.candles_per_call, self.ledger(key)
+        if ledger.known_below(page[0].opened_at) is not None:
+            return page[0].opened_at
+        beyond = key.timeframe.next(max(found.differences[-1], page[-1].opened_at))
+        above = [span for span in ledger.proven if span.end > beyond]
+        if not above or self.store is None:
+            return None
+        try:
             held = await self.store.read(key, TimeRange(max(above[0].start, beyond), above[0].end))
-            if not len(held):
-                return None
-            end = held[min(size, len(held)) - 1].closed_at
-        self.stats.verification_reads += 1
-        self.stats.calls += 1
-        return await self._read_apart(key, size, end)
+        except ChannelError as error:
+            self._give_up_store(error)
+            return None
+        return held[min(size, len(held)) - 1].closed_at if len(held) else None
 
     async def _keep(self, key: SeriesKey, page: CandleSeries) -> None:
         if self.store is None or self.store_error is not None:

@@ -62,7 +62,9 @@ class SeriesCache:
             skips=skips,
         )
 
-    def wrap_tip(self, channel: Channel, newest: CandleSeries, open_slot: datetime) -> CachedChannel | None:
+    def wrap_tip(
+        self, channel: Channel, source: PageSource, newest: CandleSeries, open_slot: datetime
+    ) -> CachedChannel | None:
         """Return the store with the newest candle of a channel on top; None where they do not touch."""
         if self.channel is None:
             return None
@@ -70,7 +72,6 @@ class SeriesCache:
         tip = tip_page(store.ledger(key), newest, open_slot)
         if tip is None:
             return None
-        source = ChannelPages(channel)
         return CachedChannel(channel=channel, source=source, store=store, live=self.live, errors=self.errors, tip=tip)
 
     def key(self, request: CandleRequest) -> SeriesKey:

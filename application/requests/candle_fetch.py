@@ -147,7 +147,8 @@ class CandleFetcher:
         newest = await channel.get_candles(self.request.symbol, self.request.timeframe, 1)
         now = self.server_time.latest()
         open_slot = None if now is None else self.request.timeframe.floor(now)
-        source = None if open_slot is None else self.cache.wrap_tip(channel, newest, open_slot)
+        prefetcher = PagePrefetcher.of(channel, self.clock)
+        source = None if open_slot is None else self.cache.wrap_tip(channel, prefetcher, newest, open_slot)
         if source is None or self.cache.channel is None:
             raise tip_only_error(channel.name)
         has_tip = any(candle.opened_at == open_slot for candle in newest)
@@ -157,6 +158,8 @@ class CandleFetcher:
             series = await read_through(source, pager)
         except UnsupportedRequestError as error:
             raise tip_only_error(channel.name) from error
+        finally:
+            await prefetcher.close()
         joined, seams = {self.cache.channel.name: source.stats.held_rows}, tuple(source.stats.seams)
         rows = len(series) - source.stats.held_rows
         return evolve(series, seams=seams), FetchResult(rows, calls=0, rows_by_joined_channel=joined, seams=seams)
@@ -228,7 +231,10 @@ class CandleFetcher:
 
     def _partial(self) -> CandleSeries | None:
         """Return the longest part that any channel delivered before it failed; what lacks is a gap."""
-        pagers = [one.pager for one in self._readings.values() if one.pager and one.pager.calls and one.pager.rows]
+        begun = [
+            one for one in self._readings.values() if one.pager and (one.pager.calls or one.source.stats.live_rows)
+        ]
+        pagers = [one.pager for one in begun if one.pager and one.pager.rows]
         if not pagers:
             return None
         best = max(pagers, key=lambda pager: pager.rows)

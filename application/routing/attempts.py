@@ -169,7 +169,7 @@ class Attempt:
             self._router.record(name, self._began, success=True)
         step = evolve(self._so_far(result.calls), status=StepStatus.SERVED, rows=result.rows)
         if result.rows_by_joined_channel and not (step.calls or step.rows):
-            step = evolve(self.step, status=StepStatus.SKIPPED)  # those that join it have given all
+            step = evolve(step, status=StepStatus.SKIPPED)  # those that join it have given all
         trace = self._attempts.trace
         steps = [_joined(above, result) if above.joins_next else above for above in trace.steps[: self.number]]
         notes = (*trace.notes, *result.notes)

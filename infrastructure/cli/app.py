@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import demo, emulator, explain, market_data, storage
-from .console import FAILURE, give_up_output, prepare_output, put
+from .console import FAILURE, LOST_OUTPUT, give_up_output, prepare_output, put
 
 
 def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer's signature
@@ -59,5 +59,7 @@ def main() -> None:
     try:
         app()
     except OSError as error:
+        if error.errno not in LOST_OUTPUT:
+            raise
         give_up_output(error)
         sys.exit(FAILURE)

@@ -1,11 +1,12 @@
 """What every command shares: output, banners, errors in one sentence, and the API of the environment."""
 
 import asyncio
+import errno
 import io
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -22,6 +23,9 @@ from ..serialization import to_json
 
 MISTAKE, FAILURE = 2, 1
 PLAIN_WIDTH = 160
+LOST_OUTPUT = {errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT}
+"""What writing fails with where nothing is wrong but the place that is written to."""
+
 LAYOUT = "\n\t"
 MISTAKES = (RequestError, ConfigurationError, PluginError, DeadlineExceededError)
 
@@ -49,7 +53,10 @@ def prepare_output() -> bool:
 
 def give_up_output(error: OSError) -> None:
     """Say that output was lost, and let nothing more be written: what waits would fail once more at the very end."""
-    say(f"error: the output cannot be written: {error.strerror or error}; what was done is done, its report is lost")
+    with suppress(OSError):  # it may go to the same full disk
+        say(
+            f"error: the output cannot be written: {error.strerror or error}; what was done is done, its report is lost"
+        )
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -98,6 +98,8 @@ def follow(
                     banner(api.venue_of(prefix))
 
     run(work)
+    if isinstance(reader.error, OSError):
+        raise reader.error  # the output is lost; whoever runs the command says so
     if reader.error is not None:
         fail(reader.error)
 
@@ -133,9 +135,14 @@ class _Reader:
             self.error = event.error
             self.is_over.set()
             return
-        put_json({"event": type(event).__name__, **event_fields(event)}) if self._json else put(
-            render.event_line(event)
-        )
+        try:
+            put_json({"event": type(event).__name__, **event_fields(event)}) if self._json else put(
+                render.event_line(event)
+            )
+        except OSError as error:  # in a callback: whoever calls it would only log the error, and go on for ever
+            self.error = error
+            self.is_over.set()
+            return
         self.taken += 1
         if self._enough is not None and self.taken >= self._enough:
             self.is_over.set()

@@ -74,8 +74,10 @@ def test_two_runs_that_write_one_file_never_mix_and_the_slower_one_is_told(found
     slow = AtomicFile(path)
     write_series([found[0][:1]], path)
     whole = path.read_bytes()
-    with pytest.raises(MarketDataError, match="somebody else"):
+    with pytest.raises(MarketDataError, match="somebody else") as caught:
         write_all(slow, found)
     assert path.read_bytes() == whole
     assert len(whole.splitlines()) == 2
-    assert [file.name for file in tmp_path.iterdir()] == ["candles.csv"]
+    (kept,) = (file for file in tmp_path.iterdir() if file != path)
+    assert str(kept) in str(caught.value)
+    assert len(kept.read_bytes().splitlines()) == 1 + sum(map(len, found))

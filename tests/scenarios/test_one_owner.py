@@ -10,8 +10,10 @@ import pytest
 from market_backbone import UnsupportedRequestError
 
 
-async def test_another_event_loop_is_refused_with_the_way_out_and_the_owner_goes_on(api):
-    await api.get_ticker("KRW-BTC")
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_another_event_loop_is_refused_with_the_way_out_and_the_owner_goes_on(api, is_first):
+    if not is_first:
+        await api.get_ticker("KRW-BTC")
     caught = []
 
     def elsewhere():

@@ -26,6 +26,7 @@ class TradeDeduplicator:
     oldest: Trade | None = None
     newest: Trade | None = None
     is_held: bool = False
+    forgotten_until: datetime | None = None
     _held: list[Trade] = field(factory=list[Trade])
     _known: set[int] = field(factory=set[int])
     _order: deque[int] = field(factory=deque[int])
@@ -111,5 +112,6 @@ class TradeDeduplicator:
         # on a thin market the newest thousand are kept however old: a page of REST may hold all of them
         while len(self._order) > REMEMBERED_TRADES and self._times[0] < newest - REMEMBERED:
             self._known.discard(self._order.popleft())
-            self._times.popleft()
+            forgotten = self._times.popleft()
+            self.forgotten_until = max(self.forgotten_until or forgotten, forgotten)
         self._forget_at = max(len(self._order), REMEMBERED_TRADES) + FORGOTTEN_TOGETHER

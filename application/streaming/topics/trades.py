@@ -11,7 +11,7 @@ from ....domain.events import Gap, MarketEvent, TradeReceived
 from ....domain.ports import Channel, TradeHistory
 from ....domain.streaming import LiveValue
 from ....domain.time_range import TimeRange
-from ....domain.trade import OVERLAP, REMEMBERED, Trade, start_of_day
+from ....domain.trade import OVERLAP, Trade, start_of_day
 from ...paging.readers import TradeReader
 from ...paging.trade_pager import TradePager
 from .topic import Ask, TopicState
@@ -195,14 +195,20 @@ class TradeTopic(TopicState):
         newest, since, life = self.newest, self._audited or self.deduplicator.oldest, self.lives
         if newest is None or since is None or not isinstance(rest, TradeHistory):
             return []
-        pager = await self._trades_since(rest, since, newest.traded_at - REMEMBERED, rest.capabilities.trades_per_call)
+        pager = await self._trades_since(
+            rest, since, self.deduplicator.forgotten_until, rest.capabilities.trades_per_call
+        )
         # what lacks now is being filled back, and would come twice out of order
         if self.is_behind or life != self.lives or self.newest is None:
             return []
         self._audited = newest
-        # identities of what is older may be forgotten: it was delivered, or told as a gap
-        known_since = self.newest.traded_at - REMEMBERED
-        settled = [trade for trade in _since(pager) if known_since < trade.traded_at <= newest.traded_at - OVERLAP]
+        # what is so old that its identity is forgotten would be taken for news
+        forgotten, settled_until = self.deduplicator.forgotten_until, newest.traded_at - OVERLAP
+        settled = [
+            trade
+            for trade in _since(pager)
+            if trade.traded_at <= settled_until and (forgotten is None or trade.traded_at > forgotten)
+        ]
         return [TradeReceived(trade) for trade in self.deduplicator.absorb(settled)]
 
     async def _trades_since(

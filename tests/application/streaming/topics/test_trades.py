@@ -141,3 +141,19 @@ async def test_however_long_rest_has_stood_in_every_trade_comes_once(kit, outage
     assert len(set(numbers)) == len(numbers)
     assert sorted(numbers) == list(range(20, rest.newest_id + 1))
     assert len(topic.deduplicator._known) <= 1300
+
+
+async def test_a_trade_that_a_thin_market_lost_comes_however_long_ago_the_one_before_was(kit):
+    clock = kit.Clock()
+    minutes = (0, 15, 30)
+    trades = [kit.trade(number, milliseconds=minute * 60_000) for number, minute in enumerate(minutes, start=1)]
+    clock.now += 31 * 60
+    topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
+    topic.begin_life()
+    rest = kit.Channel(clock=clock)
+    rest.trades = trades[:1]
+    assert ids(topic.apply(trades[0])) == [1]
+    await topic.audit(rest)
+    rest.trades = trades
+    assert ids(topic.apply(trades[2])) == [3]
+    assert ids(await topic.audit(rest)) == [2]
