@@ -200,7 +200,7 @@ class AtomicFile:
 
 def _sweep(path: Path) -> None:
     """Remove what runs that were killed have left of this file, once they are surely dead."""
-    with suppress(OSError):
+    with suppress(OSError):  # by the folder's own time: on a shared disk another clock than ours has set both
         for left in path.parent.glob(f".{glob.escape(path.stem)}.*{path.suffix.lower()}.unfinished"):
             if left.lstat().st_mtime < path.parent.stat().st_mtime - DEAD_AFTER_S:
                 left.unlink()

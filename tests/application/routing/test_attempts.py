@@ -12,6 +12,7 @@ from market_backbone import (
     create_ticker_request,
 )
 from market_backbone.application.routing.attempts import Attempts, FetchResult
+from market_backbone.domain.routing import StepStatus
 
 QUOTE = create_ticker_request("KRW-BTC")
 
@@ -31,6 +32,20 @@ async def test_the_first_channel_answers_and_the_trace_says_so(router):
     assert ticker.source == "websocket"
     assert trace.served_by == ("websocket",)
     assert (trace.steps[0].rows, trace.steps[0].retries) == (1, 0)
+
+
+async def test_a_step_whose_joined_channels_gave_all_is_skipped_but_says_what_it_cost(router, channels, clock):
+    """The channel failed once, and at the second try what joins it held everything."""
+    channels["websocket"].failures.append(RateLimitedError("slow down", channel="websocket", retry_after=1.5))
+    attempts = Attempts(router, QUOTE)
+    async for attempt in attempts:
+        with attempt:
+            await attempt.channel.get_ticker("KRW-BTC")
+            trace = attempt.served(FetchResult(0, calls=0, rows_by_joined_channel={"cache": 1}))
+            break
+    step = trace.steps[0]
+    assert (step.status, step.rows, step.retries) == (StepStatus.SKIPPED, 0, 1)
+    assert step.latency_ms >= 1500
 
 
 @pytest.mark.parametrize(("dead", "alive"), [("websocket", "rest"), ("rest", "websocket")])

@@ -157,3 +157,17 @@ async def test_a_trade_that_a_thin_market_lost_comes_however_long_ago_the_one_be
     rest.trades = trades
     assert ids(topic.apply(trades[2])) == [3]
     assert ids(await topic.audit(rest)) == [2]
+
+
+async def test_an_audit_that_comes_after_long_delivers_nothing_again_that_is_forgotten_as_delivered(kit):
+    """REST was lost for 25 minutes while the socket brought a trade a second: the last audit lies behind memory."""
+    clock = kit.Clock()
+    topic = TradeTopic(Topic(DataKind.TRADE, kit.BTC), TradeReader(clock, kit.ServerTime(clock)))
+    rest = kit.Channel(clock=clock)
+    trades = [kit.trade(number, milliseconds=number * 1000) for number in range(1, 1501)]
+    clock.now += 1501
+    assert len(ids(topic.apply(*trades))) == 1500
+    rest.capabilities = evolve(rest.capabilities, trades_per_call=500)  # else the audit ends before what is forgotten
+    rest.trades = trades
+    assert topic.deduplicator.forgotten_until is not None, "otherwise this shows nothing"
+    assert await topic.audit(rest) == []
